@@ -1,0 +1,41 @@
+# Everything a person runs. `make demo` and `make test` set up all they need; only git, make and
+# Python 3.11 have to be there.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+.PHONY: demo test lint types check slow setup bench clean
+demo: setup
+	$(BIN)/python examples/demo.py
+
+test: setup
+	$(BIN)/pytest
+
+check: setup lint types test
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: setup
+	$(BIN)/mypy searchkit indexers ui
+
+slow: setup            # needs minutes: the wheel in a clean environment, a browser, real retrieval
+	$(BIN)/pytest -m "slow or browser"
+
+bench: setup
+	$(BIN)/python benchmarks/main_job.py
+
+setup: $(STAMP)
+
+# torch first: asked for together, another package could bring a build with several GB of CUDA
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $$(command -v $(PYTHON) || command -v python3) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,ui,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .demo

@@ -1,0 +1,1 @@
+"""Alembic migrations, run by `searchkit.catalog.connect`; there is no alembic.ini."""

@@ -1,0 +1,342 @@
+"""The main path: open a collection, add to it, search it.
+
+library = Collection.open("./library")
+library.add("./photos", "./papers")
+for hit in library.search("two dogs on a beach", k=5): print(hit.confidence, hit.path)
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from searchkit.catalog.catalog import Asset, Catalog, Content, Source
+from searchkit.errors import BadInput, CollectionMissing, NothingIndexed, SpaceMismatch
+from searchkit.ingest.images import decode_file
+from searchkit.ingest.load import indexable
+from searchkit.ingest.pipeline import Ingest, Options, ids_of, scopes
+from searchkit.ingest.walk import Selection
+from searchkit.place import FORMAT, Manifest, read_manifest, resolve, write_manifest, writing
+from searchkit.registry import DEFAULT_ENCODER, load_encoder
+from searchkit.search.confidence import measure
+from searchkit.search.find import find
+from searchkit.types import Candidate, Failure, Hit, IndexReport, Kind, Progress, Query, Space, Vectors
+
+if TYPE_CHECKING:
+    from searchkit.doctor import Status
+    from searchkit.protocols import Encoder
+    from searchkit.stores.faiss import Accelerator
+    from searchkit.stores.lance import LanceStore
+
+
+class Collection:
+    """Catalog and store in one directory. Any number of processes may search; one at a time may write."""
+
+    def __init__(self, root: Path, manifest: Manifest, encoder: Encoder | None = None) -> None:
+        self.root, self.manifest = root, manifest
+        self._given = encoder
+
+    @classmethod
+    def open(
+        cls,
+        where: str | Path | None = None,
+        *,
+        model: str | None = None,
+        encoder: Encoder | None = None,
+        create: bool = True,
+    ) -> Collection:
+        """The collection of that name or at that path; made when it is not there, unless `create` is False.
+
+        `model` names the encoder of a new collection ("pocket" by default); for one that exists it must
+        be the encoder it was made with. `encoder` hands one in instead. Raises `CollectionMissing`,
+        `SpaceMismatch`, `ModelMissing`, `CollectionTooNew`.
+        """
+        root = resolve(where)
+        try:
+            manifest = read_manifest(root)
+        except CollectionMissing:
+            if not create:
+                raise
+            manifest, encoder = _create(root, model, encoder)
+        if encoder is None and model is not None and model != manifest.encoder:
+            encoder = load_encoder(model)
+        if encoder is not None and encoder.space.key != manifest.space:
+            raise SpaceMismatch(
+                f"{root} holds vectors of {manifest.space}; {encoder.record.name} makes {encoder.space.key}",
+                hint="use another collection (-c NAME) for another model",
+            )
+        return cls(root, manifest, encoder)
+
+    # what it is made of, each opened when first needed
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        return Catalog(self.manifest.catalog or f"sqlite:///{self.root / 'catalog.sqlite'}")
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The encoder of the active space. Raises `SpaceMismatch` when its weights are not those any more."""
+        encoder = self._given or load_encoder(self.manifest.encoder)
+        if encoder.space.key != self.manifest.space:
+            raise SpaceMismatch(
+                f"{self.root} was made with other weights of {self.manifest.encoder!r} "
+                f"({self.manifest.space}, now {encoder.space.key})",
+                hint="index into a new collection (-c NAME), or install the version that made this one",
+            )
+        return encoder
+
+    @cached_property
+    def store(self) -> LanceStore:
+        from searchkit.stores.lance import LanceStore
+
+        return LanceStore(self.root / "lance", self._space)
+
+    @cached_property
+    def accelerator(self) -> Accelerator:
+        from searchkit.stores.faiss import Accelerator
+
+        return Accelerator(self.root / "faiss" / self.manifest.space, self.store)
+
+    @cached_property
+    def _space(self) -> Space:
+        return self.catalog.space(self.manifest.space) or self.encoder.space
+
+    # write
+
+    def add(
+        self,
+        *paths: str | Path,
+        on_progress: Callable[[Progress], object] | None = None,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        prune: bool = False,
+        retry_failed: bool = False,
+        batch_size: int = 32,
+        threads: int = 2,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> IndexReport:
+        """Index these folders and files, or bring what is known of them up to date; without any, all sources.
+
+        Unchanged files cost one look at the directory. `stop` is asked after each file; when it says True
+        the finished batches are kept and `report.interrupted` is set. Raises `CollectionLocked`, and
+        `BadInput` for a path that does not exist and never did.
+        """
+        began = time.monotonic()
+        selection = Selection(indexable, include, exclude)
+        options = Options(batch_size, threads, prune, retry_failed, on_progress, stop)
+        with writing(self.root):
+            targets = self._targets(paths)
+            ingest = Ingest(self.catalog, self.store, self.encoder, options)
+            before = self.store.version
+            ingest.sweep_tombstones()
+            for source, scope in targets:
+                ingest.sync(source, selection, scope=scope)
+                if ingest.report.interrupted:
+                    break
+            if self.store.version != before or not self.catalog.references(self.manifest.space):
+                self._refresh()
+        report = ingest.report
+        report.failed = len(self.catalog.failures())
+        report.seconds = time.monotonic() - began
+        return report
+
+    def remove(self, *paths: str | Path) -> int:
+        """Take files, folders or whole sources out of the collection; the disk is not touched.
+
+        Returns how many assets went. Raises `BadInput` for a path that the collection knows nothing of.
+        """
+        gone = 0
+        with writing(self.root):
+            sources = self.catalog.sources()
+            for path in map(_absolute, paths):
+                known = [asset.path for asset in self.catalog.assets(under=path)]
+                failed = [failure.path for failure in self.catalog.failures(under=path)]
+                _, inside = scopes(sources, path)
+                dropped = [s for s in sources if s.path == path or s in inside]
+                if not (known or failed or dropped):
+                    raise BadInput(f"{path} is not in {self.root}", hint="see what is: searchkit ls")
+                gone += self.catalog.forget([*known, *failed])
+                for source in dropped:
+                    self.catalog.drop_source(source)
+            self._ingest().sweep_tombstones()
+            self._refresh()
+        return gone
+
+    def _targets(self, paths: Sequence[str | Path]) -> list[tuple[Source, str | None]]:
+        """(source, the part of it to look at) for what was named, with the sources inside it."""
+        known = self.catalog.sources()
+        if not paths:
+            return [(source, None) for source in known]
+        targets: list[tuple[Source, str | None]] = []
+        for path in map(_absolute, paths):
+            around, inside = scopes(known, path)
+            if around is None:
+                if not os.path.lexists(path):
+                    raise BadInput(f"{path} does not exist", hint="check the spelling")
+                if os.path.isfile(path) and not indexable(os.path.splitext(path)[1].lower()):
+                    raise BadInput(f"{path} is of no kind that can be indexed", hint="pictures and documents")
+                around = self.catalog.add_source(path)
+            targets += [(around, None if around.path == path else path), *((s, None) for s in inside)]
+        return list(dict.fromkeys(targets))
+
+    def _ingest(self) -> Ingest:
+        return Ingest(self.catalog, self.store, self.encoder, Options())
+
+    def _refresh(self) -> None:
+        """After a change: compact, measure what neutral queries find, rebuild the accelerator."""
+        self.store.compact()
+        for (asked_with, kind), reference in measure(self.encoder, self.store).items():
+            self.catalog.set_reference(self.manifest.space, asked_with, kind, reference)
+        self.accelerator.rebuild()
+
+    # read
+
+    def search(
+        self,
+        text: str | None = None,
+        *,
+        image: str | Path | None = None,
+        vector: Sequence[float] | None = None,
+        k: int = 10,
+        kind: str | None = None,
+        filter: str | None = None,
+        min_confidence: float = 0.0,
+        collapse: str = "exact",
+        group: str | None = None,
+    ) -> list[Hit]:
+        """The k best hits for a text, a picture file or a vector, the most confident first.
+
+        `text` is only ever text: it is not opened, fetched or looked up as a path. `kind` is "image" or
+        "passage"; `filter` an expression over the store's columns, applied before the search.
+        Raises `BadInput`, `Unreadable` (the picture), `NothingIndexed`.
+        """
+        given = [
+            name
+            for name, value in (("text", text), ("image", image), ("vector", vector))
+            if value is not None
+        ]
+        if len(given) != 1:
+            raise BadInput(f"a search needs one of text, image, vector; got {', '.join(given) or 'none'}")
+        if text is not None and not text.strip():
+            raise BadInput("the query is empty", hint="write what the picture or the passage is about")
+        query = Query(
+            text=text,
+            image=str(image) if image else None,
+            vector=vector,
+            kind=_kind(kind),
+            k=k,
+            min_confidence=min_confidence,
+            collapse=collapse,
+            group=group,
+        )
+        if self.store.count() == 0:
+            raise NothingIndexed(f"{self.root} holds nothing yet", hint="searchkit index FOLDER")
+        asked_with = "image" if text is None else "text"
+
+        def search(vector: np.ndarray, k: int, kind: Kind) -> list[Candidate]:
+            if filter is None and self.accelerator.version is not None:
+                return self.accelerator.search(vector, k, kind=kind)
+            return self.store.search(vector, k, kind=kind, where=filter)
+
+        references = self.catalog.references(self.manifest.space)
+        return find(query, self._query_vector(query), asked_with, search, references, self.manifest.space)
+
+    def similar(self, path: str | Path, *, k: int = 10, kind: str | None = None) -> list[Hit]:
+        """What is like this file, the file itself left out. An indexed file costs no encoding; a document
+        that is not indexed raises `BadInput`."""
+        wanted = _absolute(path)
+        known = next((a for a in self.catalog.assets(self.manifest.space, under=wanted)), None)
+        if known is None or not known.encoded:
+            if not os.path.splitext(wanted)[1].lower() or not indexable(os.path.splitext(wanted)[1].lower()):
+                raise BadInput(f"{wanted} is not a picture or an indexed file")
+            return [h for h in self.search(image=wanted, k=k, kind=kind) if h.path != wanted]
+        vectors = self.store.vectors(ids_of(Content(known.path, known.encoded, known.items)))
+        mean = vectors.mean(axis=0)
+        hits = self.search(vector=(mean / np.linalg.norm(mean)).tolist(), k=k + known.items, kind=kind)
+        return [h for h in hits if h.path != wanted][:k]
+
+    def assets(self, *, under: str | Path | None = None) -> Iterator[Asset]:
+        """Every indexed file, or those at or below a path, in order of path."""
+        return self.catalog.assets(self.manifest.space, under=_absolute(under) if under else None)
+
+    def failures(self) -> list[Failure]:
+        return self.catalog.failures()
+
+    def status(self) -> Status:
+        """What it holds, in numbers."""
+        from searchkit.doctor import status
+
+        return status(self)
+
+    def _query_vector(self, query: Query) -> np.ndarray:
+        if query.text is not None:
+            clean = query.text.encode("utf-8", "replace").decode()  # an argument may hold stray bytes
+            return _first(self.encoder.encode_text([clean]))
+        if query.image is not None:
+            picture = decode_file(query.image, at_least=2 * self.encoder.record.pixels)
+            return _first(self.encoder.encode_images([self.encoder.prepare_image(picture.image)]))
+        vector = np.asarray(query.vector, np.float32)
+        if vector.shape != (self.store.dim,) or not np.isfinite(vector).all() or not vector.any():
+            raise BadInput(
+                f"the vector has shape {vector.shape}; needs ({self.store.dim},), finite, not zero"
+            )
+        unit: np.ndarray = vector / np.linalg.norm(vector)
+        return unit
+
+    def close(self) -> None:
+        if "catalog" in self.__dict__:
+            self.catalog.close()
+
+    def __enter__(self) -> Collection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _create(root: Path, model: str | None, encoder: Encoder | None) -> tuple[Manifest, Encoder]:
+    encoder = encoder or load_encoder(model or DEFAULT_ENCODER)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        if any(entry.name not in ("writer.lock", "writer.json") for entry in root.iterdir()):
+            raise BadInput(
+                f"{root} is not empty and not a collection",
+                hint="name an empty or a new folder for the collection with -c",
+            )
+        with writing(root):
+            manifest = Manifest(FORMAT, encoder.record.name, encoder.space.key, "")
+            catalog = Catalog(f"sqlite:///{root / 'catalog.sqlite'}")
+            catalog.add_space(encoder.space)
+            catalog.close()
+            write_manifest(root, manifest)
+    except OSError as error:
+        raise BadInput(f"cannot make a collection at {root}: {error.strerror}") from error
+    return manifest, encoder
+
+
+def _absolute(path: str | Path) -> str:
+    """As the user sees it: absolute, without `..`, links left as they are."""
+    return os.path.abspath(os.path.expanduser(path))
+
+
+def _kind(name: str | None) -> Kind | None:
+    if name is None:
+        return None
+    try:
+        return Kind(name)
+    except ValueError:
+        raise BadInput(f"kind is {name!r}", hint="one of: image, passage") from None
+
+
+def _first(vectors: Vectors) -> np.ndarray:
+    row: np.ndarray = vectors[0]
+    return row

@@ -1,0 +1,119 @@
+"""From a picture file to upright RGB pixels, or a reason why not."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import PIL
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from searchkit.errors import Unreadable
+
+try:  # an extra: HEIC needs a decoder that Pillow does not bring
+    import pi_heif
+except ImportError:
+    HEIF = False
+else:
+    pi_heif.register_heif_opener()
+    HEIF = True
+
+Image.init()  # registers every format's plugin, so that `formats` below finds them in any thread
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF") + (("HEIF",) if HEIF else ())
+"""Named, because Pillow would otherwise try decoders that start other programs (EPS)."""
+
+SUFFIXES = frozenset(
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".mpo",
+        ".png",
+        ".webp",
+        ".gif",
+        ".tif",
+        ".tiff",
+        ".bmp",
+        ".dib",
+        ".avif",
+    ]
+    + ([".heic", ".heif"] if HEIF else [])
+)
+HEIC_SUFFIXES = frozenset({".heic", ".heif"})
+
+DECODER = f"pillow {PIL.__version__}" + (f" pi-heif {pi_heif.__version__}" if HEIF else "")
+
+MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
+"""179 megapixels. Pillow refuses more than this; between half of it and this it only warns."""
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Upright RGB `image`, perhaps decoded smaller; `width` and `height` are the full upright size."""
+
+    image: Image.Image
+    width: int
+    height: int
+
+
+def decode_file(path: str | Path, *, at_least: int = 0) -> Picture:
+    """Decode a file; with `at_least`, a JPEG may come out scaled down to no less than that many pixels
+    on its shorter side (12 megapixels decode 3.6× faster so).
+
+    Raises `Unreadable` with the reason.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise Unreadable(f"cannot read {path}: {error.strerror}") from error
+    return decode(data, name=str(path), at_least=at_least)
+
+
+def decode_bytes(data: bytes) -> Image.Image:
+    """Upright RGB picture at full size from the bytes of a file. Raises `Unreadable`."""
+    return decode(data, name="image").image
+
+
+def decode(data: bytes, *, name: str, at_least: int = 0) -> Picture:
+    """As `decode_file`, from bytes; `name` is for the message."""
+    if not data:
+        raise Unreadable(f"{name} is empty (0 bytes)")
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            full = _upright_size(image)
+            if at_least and image.format in ("JPEG", "MPO"):
+                image.draft("RGB", (at_least, at_least))
+            image.load()
+            return Picture(_rgb(ImageOps.exif_transpose(image)), *full)
+    except Image.DecompressionBombError as error:
+        raise Unreadable(f"{name} has more than {MAX_PIXELS / 1e6:.0f} megapixels") from error
+    except UnidentifiedImageError as error:
+        known = ", ".join(FORMATS)
+        raise Unreadable(f"{name} is not a picture in a known format ({known})") from error
+    # Pillow's plugins raise almost anything on hostile bytes; this is the one boundary around one file.
+    except Exception as error:
+        raise Unreadable(f"{name} is damaged: {error}") from error
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    return (image.height, image.width) if turned else image.size
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Any mode to RGB: 16 bits scaled, not clipped; transparency shown on white, as on paper."""
+    if image.mode.startswith("I;16"):
+        image = image.point(lambda value: value / 256).convert("L")
+    elif image.mode in ("I", "F"):
+        low, high = image.getextrema()
+        scale = 255.0 / ((high - low) or 1)  # type: ignore[operator]
+        image = image.point(lambda value: value * scale - low * scale).convert("L")  # type: ignore[operator]
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        image = Image.new("RGB", rgba.size, "white")
+        image.paste(rgba, mask=rgba.getchannel("A"))
+    return image.convert("RGB")

@@ -1,0 +1,311 @@
+"""The main path of indexing: walk → load in threads → encode in batches → write, then deletions.
+
+A batch is in the store before the catalog says so; a crash between the two is repaired by running again,
+because an item's id follows from its path and content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from searchkit.catalog.catalog import Asset, Catalog, Content, Source
+from searchkit.ingest.load import Failed, Loaded, Loader, decoder_of
+from searchkit.ingest.walk import Problem, Selection, walk
+from searchkit.protocols import Encoder, VectorStore
+from searchkit.types import FileEntry, IndexReport, Item, Kind, Progress, Vectors
+
+MASS_DELETION = 0.5
+"""More than this part of a source vanishing at once is taken for an accident until `prune` says otherwise."""
+
+
+def item_id(path: str, sha256: str, ordinal: int) -> str:
+    """The same path, content and place give the same id, and an id always has the same vector."""
+    return f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:20]}-{sha256[:20]}-{ordinal}"
+
+
+def ids_of(content: Content) -> list[str]:
+    return [item_id(content.path, content.sha256, n) for n in range(content.items)]
+
+
+@dataclass(slots=True)
+class Options:
+    """How one run goes about it."""
+
+    batch_size: int = 32
+    threads: int = 2
+    prune: bool = False
+    retry_failed: bool = False
+    on_progress: Callable[[Progress], object] | None = None
+    stop: Callable[[], bool] = lambda: False
+
+
+@dataclass(slots=True)
+class _Scan:
+    """What the walk of one source found, beside what the catalog knew."""
+
+    pending: list[FileEntry] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+    blind: list[str] = field(default_factory=list)
+    """Folders that could not be entered: what lies below is neither seen nor gone."""
+
+
+class Ingest:
+    """Brings sources into one space. `report` adds up over the sources of a run."""
+
+    def __init__(self, catalog: Catalog, store: VectorStore, encoder: Encoder, options: Options) -> None:
+        self.catalog, self.store, self.encoder, self.options = catalog, store, encoder, options
+        self.space = encoder.space.key
+        self.report = IndexReport()
+        self._known = catalog.contents(self.space)
+
+    def sync(self, source: Source, selection: Selection, *, scope: str | None = None) -> None:
+        """Make the space true to a source, or to the part of it at or below `scope`."""
+        known = {asset.path: asset for asset in self.catalog.assets(self.space, under=scope or source.path)}
+        scan = self._scan(source, selection, scope, known)
+        if scan is None:
+            return
+        self._encode(source, scan, known)
+        if not self.report.interrupted:
+            self._delete(source, scan, known)
+
+    def sweep_tombstones(self) -> None:
+        """Take out of the store what the catalog has already forgotten."""
+        buried = self.catalog.tombstones(self.space)
+        if buried:
+            self.store.delete([i for _, content in buried for i in ids_of(content)])
+            self.catalog.clear_tombstones([number for number, _ in buried])
+
+    # scan
+
+    def _scan(
+        self, source: Source, selection: Selection, scope: str | None, known: dict[str, Asset]
+    ) -> _Scan | None:
+        """Walk; None when the source is offline: unreadable, or empty where something was known."""
+        scan = _Scan()
+        root = scope or source.path
+        ledger = self.catalog.failed_as(under=root)
+        problems: list[Problem] = []
+        for found in walk(source.path, selection, start=scope):
+            if isinstance(found, Problem):
+                problems.append(found)
+                scan.blind.append(found.path)
+                continue
+            scan.seen.add(found.path)
+            if self._is_due(found, known.get(found.path), ledger.get(found.path)):
+                scan.pending.append(found)
+            self._tell("scan", len(scan.seen), 0, found.path)
+        unreadable = any(problem.path == root for problem in problems)
+        emptied = bool(known) and scope is None and not scan.seen
+        if (unreadable and scope is None) or emptied:
+            self._offline(source, "unreadable" if unreadable else "empty")
+            return None
+        self.report.seen += len(scan.seen)
+        self.catalog.mark_source(source, "ready")
+        # problems of an earlier walk are over unless this one met them again
+        self.catalog.clear_failures([p for p, (_, _, decoder) in ledger.items() if decoder == "walk"])
+        for problem in problems:
+            entry = FileEntry(problem.path, 0, 0)
+            self.catalog.fail(source, entry, reason=problem.reason, decoder="walk", sha256=None)
+        return scan
+
+    def _is_due(self, entry: FileEntry, asset: Asset | None, failed: tuple[int, int, str] | None) -> bool:
+        stamp = (entry.size, entry.mtime_ns)
+        if failed is not None and not self.options.retry_failed:
+            if failed == (*stamp, decoder_of(entry.path)):
+                return False
+        elif asset is not None and asset.encoded == asset.sha256 and (asset.size, asset.mtime_ns) == stamp:
+            self.report.unchanged += 1
+            return False
+        return True
+
+    def _offline(self, source: Source, why: str) -> None:
+        self.catalog.mark_source(source, "offline")
+        self.report.offline += 1
+        shown = os.fsencode(source.path).decode("utf-8", "replace")
+        self.report.warnings.append(
+            f"{shown} is {why}: taken for offline, nothing was deleted "
+            f"(if it is gone for good: searchkit rm {shown})"
+        )
+
+    # encode and write
+
+    def _encode(self, source: Source, scan: _Scan, known: dict[str, Asset]) -> None:
+        total = len(scan.pending)
+        waiting: list[Loaded] = []
+        for done, loaded in enumerate(self._load(scan.pending), start=1):
+            if isinstance(loaded, Failed):
+                self.catalog.fail(
+                    source, loaded.entry, reason=loaded.reason, decoder=loaded.decoder, sha256=loaded.sha256
+                )
+            elif (asset := known.get(loaded.entry.path)) and asset.encoded == loaded.sha256:
+                self.catalog.touch([loaded.entry])  # written again, same content
+                self.catalog.clear_failures([loaded.entry.path])
+                self.report.unchanged += 1
+            else:
+                waiting.append(loaded)
+            if sum(max(1, one.items) for one in waiting) >= self.options.batch_size:
+                self._write(source, waiting)
+                waiting = []
+            self._tell("encode", done, total, loaded.entry.path)
+            if self.options.stop():
+                self.report.interrupted = True
+                break
+        self._write(source, waiting)
+
+    def _load(self, pending: Sequence[FileEntry]) -> Iterator[Loaded | Failed]:
+        """Files in order, read and decoded by threads a bounded way ahead of the encoder."""
+        loader = Loader(self.encoder, self._known)
+        ahead = 2 * self.options.batch_size
+        with ThreadPoolExecutor(self.options.threads) as pool:
+            queue: deque[Future[Loaded | Failed]] = deque()
+            entries = iter(pending)
+            try:
+                while True:
+                    while len(queue) < ahead and (entry := next(entries, None)) is not None:
+                        queue.append(pool.submit(loader, entry))
+                    if not queue:
+                        return
+                    yield queue.popleft().result()
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _write(self, source: Source, batch: Sequence[Loaded]) -> None:
+        """Encode what is new, copy what is known, write both; then, and only then, tell the catalog."""
+        if not batch:
+            return
+        fresh: dict[str, Loaded] = {}
+        for one in batch:
+            if one.items and one.sha256 not in self._known:
+                fresh.setdefault(one.sha256, one)
+        vectors = self._vectors(list(fresh.values()))
+        items: list[Item] = []
+        rows: list[np.ndarray] = []
+        assets: list[Asset] = []
+        for one in batch:
+            content = self._known.get(one.sha256)
+            if content is not None:
+                mine, theirs = self._copies(source, one, content)
+                self.report.reused += 1
+            else:
+                mine, theirs = _items(source, fresh[one.sha256], one.entry), vectors[one.sha256]
+                first = fresh[one.sha256] is one
+                self.report.indexed += first
+                self.report.reused += not first
+                self.report.images += first and one.kind is Kind.IMAGE
+                self.report.passages += len(mine) * (first and one.kind is Kind.PASSAGE)
+            items += mine
+            rows.append(theirs)
+            entry = one.entry
+            assets.append(
+                Asset(
+                    entry.path,
+                    source.path,
+                    entry.size,
+                    entry.mtime_ns,
+                    one.sha256,
+                    one.kind.value,
+                    items=len(mine),
+                )
+            )
+        self.store.write(items, np.concatenate(rows))
+        self.catalog.record(source, self.space, assets)
+        for asset in assets:
+            self._known.setdefault(asset.sha256, Content(asset.path, asset.sha256, asset.items))
+        self.sweep_tombstones()
+
+    def _vectors(self, fresh: Sequence[Loaded]) -> dict[str, Vectors]:
+        images = [one for one in fresh if one.pixels is not None]
+        documents = [one for one in fresh if one.pixels is None]
+        found: dict[str, Vectors] = {}
+        if images:
+            encoded = self.encoder.encode_images([one.pixels for one in images if one.pixels is not None])
+            found |= {one.sha256: encoded[row : row + 1] for row, one in enumerate(images)}
+        if documents:
+            encoded = self.encoder.encode_text([p.text for one in documents for p in one.passages])
+            ends = np.cumsum([len(one.passages) for one in documents])
+            for one, end in zip(documents, ends, strict=True):
+                found[one.sha256] = encoded[end - len(one.passages) : end]
+        return found
+
+    def _copies(self, source: Source, one: Loaded, content: Content) -> tuple[list[Item], Vectors]:
+        """The items of a known content, under another path: no decoding, no encoding."""
+        ids = ids_of(content)
+        mine = [
+            replace(
+                item,
+                id=item_id(one.entry.path, one.sha256, item.ordinal),
+                path=one.entry.path,
+                source=source.path,
+                mtime=one.entry.mtime_ns / 1e9,
+            )
+            for item in self.store.get(ids)
+        ]
+        return mine, self.store.vectors(ids)
+
+    # delete
+
+    def _delete(self, source: Source, scan: _Scan, known: dict[str, Asset]) -> None:
+        """Drop what the walk could have seen and did not."""
+        blind = [path.rstrip(os.sep) + os.sep for path in scan.blind]
+        gone = [
+            asset
+            for path, asset in known.items()
+            if path not in scan.seen and asset.source == source.path and not path.startswith(tuple(blind))
+        ]
+        there = {asset.sha256 for asset in self.catalog.assets(under=source.path) if asset.path in scan.seen}
+        lost = [asset for asset in gone if asset.sha256 not in there]  # the others have moved
+        if len(lost) > MASS_DELETION * len(known) and not self.options.prune:
+            self.report.warnings.append(
+                f"{len(lost)} of {len(known)} files of {source.path} are gone: nothing was deleted "
+                "(if that is right, run again with --prune)"
+            )
+            gone = [asset for asset in gone if asset.sha256 in there]
+        self.report.deleted += self.catalog.forget([asset.path for asset in gone])
+        stale = [p for p in self.catalog.failed_as(under=source.path) if not os.path.lexists(p)]
+        self.catalog.clear_failures(stale)
+        self.sweep_tombstones()
+
+    def _tell(self, stage: str, done: int, total: int, path: str | None) -> None:
+        if self.options.on_progress is not None:
+            self.options.on_progress(Progress(stage, done, total, path))
+
+
+def _items(source: Source, one: Loaded, entry: FileEntry) -> list[Item]:
+    """The items of a decoded content at the place of `entry`."""
+    common = {
+        "kind": one.kind,
+        "path": entry.path,
+        "source": source.path,
+        "sha256": one.sha256,
+        "mtime": entry.mtime_ns / 1e9,
+    }
+    if one.pixels is not None:
+        first = item_id(entry.path, one.sha256, 0)
+        return [Item(id=first, ordinal=0, width=one.width, height=one.height, **common)]  # type: ignore[arg-type]
+    return [
+        Item(
+            id=item_id(entry.path, one.sha256, n),
+            ordinal=n,
+            page=p.page,
+            start=p.start,
+            end=p.end,
+            text=p.text,
+            **common,  # type: ignore[arg-type]
+        )
+        for n, p in enumerate(one.passages)
+    ]
+
+
+def scopes(sources: Iterable[Source], path: str) -> tuple[Source | None, list[Source]]:
+    """The source that encloses a path (the deepest), and those that lie inside it."""
+    known = list(sources)
+    around = [s for s in known if s.path == path or path.startswith(s.path.rstrip(os.sep) + os.sep)]
+    inside = [s for s in known if s.path.startswith(path.rstrip(os.sep) + os.sep)]
+    return max(around, key=lambda s: len(s.path), default=None), inside

@@ -1,0 +1,109 @@
+"""Where a collection lives, its manifest, and the lock that lets one process write."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+from platformdirs import user_data_path
+
+from searchkit.errors import BadInput, CollectionError, CollectionLocked, CollectionMissing, CollectionTooNew
+
+FORMAT = 1
+MANIFEST = "collection.toml"
+
+
+def resolve(where: str | Path | None) -> Path:
+    """A path as it is; a bare name, or nothing, in the platform's data folder."""
+    text = str(where) if where is not None else "default"
+    if not text:
+        raise BadInput("the collection's name is empty", hint="give a name or a path")
+    is_path = isinstance(where, Path) or os.sep in text or text.startswith((".", "~")) or Path(text).is_dir()
+    return Path(text).expanduser().absolute() if is_path else user_data_path("searchkit") / text
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """`collection.toml`: the format, the encoder that fills the active space, and that space's key."""
+
+    format: int
+    encoder: str
+    space: str
+    catalog: str
+    """A SQLAlchemy URL; empty for the SQLite file beside it."""
+
+
+def read_manifest(root: Path) -> Manifest:
+    """Raises `CollectionMissing`, `CollectionTooNew`, or `CollectionError` for a manifest that is damaged."""
+    path = root / MANIFEST
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"))
+        manifest = Manifest(
+            int(raw["format"]), str(raw["encoder"]), str(raw["space"]), str(raw.get("catalog", ""))
+        )
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise CollectionMissing(
+            f"there is no collection at {root}",
+            hint="make one with: searchkit index FOLDER (or name another with -c)",
+        ) from error
+    except OSError as error:
+        raise CollectionError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, ValueError) as error:
+        raise CollectionError(f"{path} is damaged: {error}", hint="restore it from a backup") from error
+    if manifest.format > FORMAT:
+        raise CollectionTooNew(
+            f"{root} was written in format {manifest.format}; this searchkit reads up to {FORMAT}",
+            hint="upgrade searchkit: pip install -U searchkit",
+        )
+    return manifest
+
+
+def write_manifest(root: Path, manifest: Manifest) -> None:
+    """Replace the manifest in one step."""
+    lines = [
+        f"format = {manifest.format}",
+        f"encoder = {json.dumps(manifest.encoder)}",
+        f"space = {json.dumps(manifest.space)}",
+    ]
+    if manifest.catalog:
+        lines.append(f"catalog = {json.dumps(manifest.catalog)}")
+    scratch = root / f"{MANIFEST}.tmp"
+    scratch.write_text("\n".join(lines) + "\n", "utf-8")
+    scratch.replace(root / MANIFEST)
+
+
+@contextmanager
+def writing(root: Path) -> Iterator[None]:
+    """Hold the collection's write lock. The system releases it when the process dies, however it dies.
+
+    Raises `CollectionLocked` at once, naming the holder, when another process has it.
+    """
+    lock = filelock.FileLock(root / "writer.lock")
+    holder = root / "writer.json"
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        raise CollectionLocked(
+            f"{root} is being written by {_holder(holder)}", hint="wait until it has finished, then run again"
+        ) from None
+    try:
+        holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _holder(path: Path) -> str:
+    try:
+        raw = json.loads(path.read_text())
+        return f"process {raw['pid']} on {raw['host']}"
+    except (OSError, ValueError, KeyError):
+        return "another process"

@@ -1,0 +1,107 @@
+"""The seams. Each has its law in its docstring; tests/contract holds every implementation to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from searchkit.types import (
+    Candidate,
+    Document,
+    EncoderRecord,
+    Item,
+    Kind,
+    Passage,
+    Space,
+    Vectors,
+)
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class Encoder(Protocol):
+    """Turns text and pictures into vectors of one space.
+
+    Law: both `encode_*` give (n, dim) float32 of unit length, rows in input order; n = 0 gives
+    (0, dim); the same input gives the same vector whatever else is in the batch (cosine ≥ 0.999).
+    A string is always text: never a path, never an address.
+    """
+
+    record: EncoderRecord
+    space: Space
+
+    def encode_text(self, texts: Sequence[str]) -> Vectors:
+        """Text beyond `record.text_window` tokens is cut; chunk with `token_offsets` first."""
+        ...
+
+    def encode_images(self, pixels: Sequence[np.ndarray]) -> Vectors:
+        """`pixels` are results of `prepare_image`."""
+        ...
+
+    def prepare_image(self, image: Image) -> np.ndarray:
+        """Pixels as the tower wants them. Cheap, thread-safe, without torch: runs in decode threads."""
+        ...
+
+    def token_offsets(self, text: str) -> Sequence[tuple[int, int]]:
+        """The (start, end) characters of every token of the whole text, special tokens left out."""
+        ...
+
+
+class VectorStore(Protocol):
+    """Keeps items with their vectors, and finds neighbours by cosine.
+
+    Law: `write` is an upsert by `Item.id` and is all or nothing; an acknowledged write survives
+    `kill -9`. An id decides its vector for ever, so equal ids may be written twice. `search` is exact
+    over all that was written before it, ordered by score descending, ties by id.
+    """
+
+    def write(self, items: Sequence[Item], vectors: Vectors) -> None: ...
+
+    def delete(self, ids: Sequence[str]) -> None: ...
+
+    def get(self, ids: Sequence[str]) -> list[Item]:
+        """In the order of `ids`; ids that are not there are left out."""
+        ...
+
+    def vectors(self, ids: Sequence[str]) -> Vectors:
+        """In the order of `ids`; raises KeyError naming one that is missing."""
+        ...
+
+    def search(
+        self, vector: np.ndarray, k: int, *, kind: Kind | None = None, where: str | None = None
+    ) -> list[Candidate]: ...
+
+    def scan(self, *, kind: Kind | None = None) -> Iterator[tuple[list[str], Vectors]]:
+        """All ids with their vectors, in batches."""
+        ...
+
+    def count(self, *, kind: Kind | None = None) -> int: ...
+
+
+class Parser(Protocol):
+    """Turns one file into a Document.
+
+    Law: raises `Unreadable` with a reason for a person when the file cannot be parsed, and nothing
+    else; never touches the network; `document.text[p.start:p.end]` is page p.
+    """
+
+    name: str
+    """With the version of the library underneath, e.g. "pypdfium2 5.15.2": the ledger keeps it."""
+    suffixes: frozenset[str]
+    """Lower-case, with the dot."""
+
+    def parse(self, path: Path) -> Document: ...
+
+
+class Chunker(Protocol):
+    """Cuts a document into passages.
+
+    Law: passages are in order, cover every character that is not white space, and each
+    `passage.text == document.text[passage.start:passage.end]`.
+    """
+
+    def __call__(self, document: Document) -> Iterable[Passage]: ...

@@ -1,0 +1,219 @@
+"""The store of record: one Lance table a space, with vectors, text and every column that can be filtered.
+
+Two rules bought dearly: the id is declared as the primary key before the first row, and every
+`merge_insert` has `use_index(False)`; without either, writers in other processes duplicate rows silently.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import lancedb
+import numpy as np
+import pyarrow as pa
+
+from searchkit.errors import BadInput
+from searchkit.types import Candidate, Item, Kind, Space, Vectors
+
+CHUNK = 1000
+KEEP_VERSIONS = dt.timedelta(hours=1)
+"""Readers in other processes may still hold a version that young."""
+
+COLUMNS = (
+    "id",
+    "kind",
+    "path",
+    "path_bytes",
+    "source",
+    "sha256",
+    "ordinal",
+    "mtime",
+    "page",
+    "start",
+    "end",
+    "text",
+    "width",
+    "height",
+)
+
+
+def schema(dim: int) -> pa.Schema:
+    return pa.schema(
+        [
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("kind", pa.string(), nullable=False),
+            pa.field("path", pa.string(), nullable=False),
+            pa.field("path_bytes", pa.binary()),  # only where the path is not UTF-8
+            pa.field("source", pa.string(), nullable=False),
+            pa.field("sha256", pa.string(), nullable=False),
+            pa.field("ordinal", pa.int32(), nullable=False),
+            pa.field("mtime", pa.timestamp("us", "UTC"), nullable=False),
+            pa.field("page", pa.int32()),
+            pa.field("start", pa.int64()),
+            pa.field("end", pa.int64()),
+            pa.field("text", pa.string()),
+            pa.field("width", pa.int32()),
+            pa.field("height", pa.int32()),
+            pa.field("written", pa.int64(), nullable=False),  # the table's version when the row came
+            pa.field("vector", pa.list_(pa.float32(), dim), nullable=False),
+        ]
+    )
+
+
+class LanceStore:
+    """A `VectorStore` on disk. One writer at a time; readers see other processes' writes after `refresh`."""
+
+    def __init__(self, folder: Path, space: Space) -> None:
+        self.dim = space.dim
+        session = lancedb.Session(index_cache_size_bytes=256 << 20, metadata_cache_size_bytes=64 << 20)
+        database = lancedb.connect(
+            str(folder), session=session, read_consistency_interval=dt.timedelta(seconds=2)
+        )
+        if space.key in database.list_tables().tables:
+            self._table = database.open_table(space.key)
+        else:
+            self._table = database.create_table(space.key, schema=schema(space.dim))
+            self._table.set_unenforced_primary_key("id")
+
+    @property
+    def version(self) -> int:
+        """Grows with every write and delete."""
+        version: int = self._table.version
+        return version
+
+    def write(self, items: Sequence[Item], vectors: Vectors) -> None:
+        if len(items) != len(vectors) or vectors.shape[1:] != (self.dim,):
+            raise ValueError(f"{len(items)} items with vectors of shape {vectors.shape}, not (n, {self.dim})")
+        if not items:
+            return
+        merge = self._table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+        merge.use_index(False).execute(self._rows(items, vectors))
+
+    def delete(self, ids: Sequence[str]) -> None:
+        for chunk in _chunks(ids):
+            self._table.delete(_is_in(chunk))
+
+    def get(self, ids: Sequence[str]) -> list[Item]:
+        found = {item.id: item for table in self._lookup(ids, list(COLUMNS)) for item in _items(table)}
+        return [found[i] for i in ids if i in found]
+
+    def vectors(self, ids: Sequence[str]) -> Vectors:
+        found: dict[str, np.ndarray] = {}
+        for table in self._lookup(ids, ["id", "vector"]):
+            found |= dict(zip(table["id"].to_pylist(), _matrix(table, self.dim), strict=True))
+        if not ids:
+            return np.zeros((0, self.dim), np.float32)
+        return np.stack([found[i] for i in ids])
+
+    def search(
+        self,
+        vector: np.ndarray,
+        k: int,
+        *,
+        kind: Kind | None = None,
+        where: str | None = None,
+        newer_than: int | None = None,
+    ) -> list[Candidate]:
+        """Exact, filtered before the search. `newer_than` limits it to rows written after that version.
+
+        Raises `BadInput` for a filter that Lance cannot read.
+        """
+        conditions = [f"kind = '{kind.value}'"] if kind else []
+        conditions += [f"({where})"] if where else []
+        conditions += [f"written > {newer_than}"] if newer_than is not None else []
+        query = self._table.search(np.asarray(vector, np.float32)).distance_type("dot")
+        query = query.select([*COLUMNS, "_distance"]).limit(k).bypass_vector_index()
+        if conditions:
+            query = query.where(" AND ".join(conditions), prefilter=True)
+        try:
+            found = query.to_arrow()
+        except (ValueError, RuntimeError) as error:
+            if where is None:
+                raise
+            reason = str(error).strip().splitlines()[0][:200]
+            raise BadInput(
+                f"the filter {where!r} cannot be used: {reason}",
+                hint=f"columns: {', '.join(c for c in COLUMNS if c not in ('id', 'path_bytes'))}",
+            ) from error
+        scores = 1.0 - found["_distance"].to_numpy()  # Lance's dot distance is 1 − q·x
+        hits = [Candidate(i, float(s)) for i, s in zip(_items(found), scores, strict=True)]
+        return sorted(hits, key=lambda c: (-c.score, c.item.id))
+
+    def scan(self, *, kind: Kind | None = None) -> Iterator[tuple[list[str], Vectors]]:
+        query = self._table.search().select(["id", "vector"])
+        if kind:
+            query = query.where(f"kind = '{kind.value}'")
+        for batch in query.to_batches(batch_size=8192):
+            table = pa.Table.from_batches([batch])
+            yield table["id"].to_pylist(), _matrix(table, self.dim)
+
+    def ids(self) -> Iterator[str]:
+        for batch in self._table.search().select(["id"]).to_batches(batch_size=65536):
+            yield from batch.column("id").to_pylist()
+
+    def count(self, *, kind: Kind | None = None) -> int:
+        count: int = self._table.count_rows(f"kind = '{kind.value}'" if kind else None)
+        return count
+
+    def compact(self) -> None:
+        """Join the small files that single writes leave, and drop versions that no reader can hold."""
+        self._table.optimize(cleanup_older_than=KEEP_VERSIONS)
+
+    def _lookup(self, ids: Sequence[str], columns: list[str]) -> Iterator[pa.Table]:
+        for chunk in _chunks(ids):
+            yield self._table.search().where(_is_in(chunk)).select(columns).limit(len(chunk)).to_arrow()
+
+    def _rows(self, items: Sequence[Item], vectors: Vectors) -> pa.Table:
+        encoded = [os.fsencode(item.path) for item in items]
+        shown = [path.decode("utf-8", "replace") for path in encoded]
+        columns: dict[str, list[Any]] = {
+            name: [getattr(item, name) for item in items]
+            for name in ("id", "sha256", "ordinal", "page", "start", "end", "text", "width", "height")
+        }
+        columns["kind"] = [item.kind.value for item in items]
+        columns["path"] = shown
+        columns["path_bytes"] = [
+            raw if text.encode() != raw else None for raw, text in zip(encoded, shown, strict=True)
+        ]
+        columns["source"] = [os.fsencode(item.source).decode("utf-8", "replace") for item in items]
+        columns["mtime"] = [dt.datetime.fromtimestamp(item.mtime, dt.UTC) for item in items]
+        columns["written"] = [self.version + 1] * len(items)
+        flat = pa.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
+        arrays = [
+            pa.FixedSizeListArray.from_arrays(flat, self.dim)
+            if field.name == "vector"
+            else pa.array(columns[field.name], field.type)
+            for field in schema(self.dim)
+        ]
+        return pa.Table.from_arrays(arrays, schema=schema(self.dim))
+
+
+def _items(table: pa.Table) -> list[Item]:
+    items = []
+    for row in table.select(list(COLUMNS)).to_pylist():
+        raw = row.pop("path_bytes")
+        if raw is not None:
+            row["path"] = os.fsdecode(raw)
+        row["kind"] = Kind(row["kind"])
+        row["mtime"] = row["mtime"].timestamp()
+        items.append(Item(**row))
+    return items
+
+
+def _matrix(table: pa.Table, dim: int) -> Vectors:
+    column = table["vector"].combine_chunks()
+    flat: np.ndarray = column.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(-1, dim)
+
+
+def _is_in(ids: Sequence[str]) -> str:
+    return "id IN ({})".format(", ".join(f"'{i}'" for i in ids))  # ids are our own: hexadecimal and dashes
+
+
+def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), CHUNK):
+        yield ids[start : start + CHUNK]

@@ -1,0 +1,74 @@
+"""Training pictures with their texts, and views of them that can be repeated to the pixel."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from PIL import Image
+
+from searchkit.errors import BadInput
+from searchkit.ingest.images import decode_bytes
+from searchkit.training.recipe import Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """One data set in memory. `texts[i]` are the texts of picture i; empty where it has none."""
+
+    name: str
+    images: Sequence[bytes]
+    texts: Sequence[tuple[str, ...]]
+    views: int
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def view(self, row: int, view: int, pixels: int) -> np.ndarray:
+        """(pixels, pixels, 3) uint8: view number `view` of picture `row`, the same at every call."""
+        box_source = np.random.default_rng([zlib.crc32(self.name.encode()), row, view])
+        image = decode_bytes(self.images[row])
+        box = crop_box(box_source, image.width, image.height)
+        return np.asarray(image.resize((pixels, pixels), Image.Resampling.BICUBIC, box=box))
+
+
+def crop_box(rng: np.random.Generator, width: int, height: int) -> tuple[float, float, float, float]:
+    """A random part of 40 to 100 % of the area with sides 3:4 to 4:3, relative to the picture's own."""
+    area = rng.uniform(0.4, 1.0)
+    ratio = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
+    w = min(1.0, np.sqrt(area * ratio)) * width
+    h = min(1.0, np.sqrt(area / ratio)) * height
+    left, top = rng.uniform(0, width - w), rng.uniform(0, height - h)
+    return left, top, left + w, top + h
+
+
+def load_pictures(folder: Path, spec: Dataset, templates: Sequence[str]) -> Pictures:
+    """Read one data set of a recipe. Raises `BadInput` naming the file and what it lacks."""
+    path = folder / spec.file
+    if not path.is_file():
+        raise BadInput(f"training data {path} is missing", hint="give its folder with --data")
+    wanted = {"captions": "captions", "label": "label"}.get(spec.text)
+    names = pq.read_schema(path).names
+    if wanted is None or wanted not in names or "image" not in names:
+        raise BadInput(f"{path} has columns {', '.join(names)}; needs image and {wanted or spec.text}")
+    table = pq.read_table(path, filters=[("split", "=", spec.split)] if spec.split else None)
+    images = table.column("image").to_pylist()
+    raw = table.column(wanted).to_pylist()
+    if spec.text == "captions":
+        texts = [tuple(captions) for captions in raw]
+    else:
+        texts = [_prompts(label, templates) for label in raw]
+    if spec.limit is not None and spec.limit < len(images):
+        chosen = np.random.default_rng(0).permutation(len(images))[: spec.limit]
+        images, texts = [images[i] for i in chosen], [texts[i] for i in chosen]
+    return Pictures(Path(spec.file).stem, images, texts, spec.views)
+
+
+def _prompts(label: str, templates: Sequence[str]) -> tuple[str, ...]:
+    """A WordNet label lists synonyms behind commas; the first two are said, underscores as spaces."""
+    names = [name.strip().replace("_", " ") for name in label.split(",") if name.strip()][:2]
+    return tuple(template.format(label=name) for name in names for template in templates)

@@ -1,0 +1,286 @@
+"""The training loop, to be read from top to bottom: data, teacher, texts, steps, checkpoint, export."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from searchkit.encoders.vision import normalise_pixels
+from searchkit.models.vit import VisionTransformer, ViTConfig
+from searchkit.training.data import Pictures, load_pictures
+from searchkit.training.losses import cosine_distance, info_nce
+from searchkit.training.recipe import Optimisation, Recipe
+from searchkit.training.teacher import Standardise, TFLiteTeacher, fit_head, space_head, teacher_features
+from searchkit.types import Vectors
+
+log = logging.getLogger(__name__)
+
+EncodeText = Callable[[Sequence[str]], Vectors]
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """All data sets as one: row r of the corpus is (data set, picture)."""
+
+    sets: Sequence[Pictures]
+    features: Sequence[np.ndarray]
+    """Of each set: (n, views, width) uint8 from the teacher."""
+    text_rows: Sequence[Sequence[np.ndarray]]
+    """Of each set and picture: the rows of `texts` that describe it."""
+    texts: Tensor
+    """(m, dim), unit rows from the locked text tower."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    pixels: Tensor  # (b, p, p, 3) uint8
+    features: np.ndarray  # (b, width) uint8
+    text: Tensor  # (c,) rows of Corpus.texts, for the pictures that have a text
+    has_text: Tensor  # (b,) bool
+
+
+def train(
+    recipe: Recipe,
+    data: Path,
+    work: Path,
+    out: Path,
+    encode_text: EncodeText,
+    *,
+    steps: int | None = None,
+) -> Path:
+    """Run a recipe to its end, or go on from the checkpoint in `work`; write the encoder into `out`.
+
+    `steps` overrides the recipe's number. Deterministic for one machine and thread count: a run that
+    was killed and resumed gives the weights of one that was not.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    corpus = load_corpus(recipe, data, work, encode_text)
+    to_space, standardise = space_teacher(recipe, corpus, work)
+    options = recipe.optimisation
+    total = steps or options.steps
+
+    torch.manual_seed(recipe.seed)
+    config = ViTConfig(**asdict(recipe.tower), dim=corpus.texts.shape[1])
+    student = Student(config, recipe.teacher.width)
+    average = torch.optim.swa_utils.AveragedModel(
+        student.tower,
+        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(options.average),  # type: ignore[no-untyped-call]
+        use_buffers=True,
+    )
+    optimiser = torch.optim.AdamW(_decayed(student, options.weight_decay), lr=options.rate, betas=(0.9, 0.98))
+    state = Checkpoint(work / "checkpoint.pt", student, average, optimiser)
+    first = state.load()
+    log.info("training %s from step %d to %d", recipe.name, first, total)
+
+    began = time.monotonic()
+    student.train()
+    for step, batch in batches(recipe, corpus, range(first, total)):
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(step, total, options)
+        loss, parts = student_loss(student, batch, corpus, to_space, standardise, options, step)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(student.parameters(), 1.0)
+        optimiser.step()
+        average.update_parameters(student.tower)
+        if step % 50 == 49:
+            rate = (step + 1 - first) * options.batch / (time.monotonic() - began)
+            log.info("step %d/%d %s %.0f pictures/s", step + 1, total, parts, rate)
+        if step % 200 == 199 or step + 1 == total:
+            state.save(step + 1, recipe)
+    return export(average.module, recipe, out)
+
+
+class Student(nn.Module):
+    """The tower, a linear map from its trunk to the teacher's features, and a learned scale 1/τ."""
+
+    def __init__(self, config: ViTConfig, teacher_width: int) -> None:
+        super().__init__()
+        self.tower = VisionTransformer(config)
+        self.to_feature = nn.Linear(config.width, teacher_width)
+        self.log_scale = nn.Parameter(torch.tensor(0.0))
+
+
+def student_loss(
+    student: Student,
+    batch: Batch,
+    corpus: Corpus,
+    to_space: nn.Module,
+    standardise: Standardise,
+    options: Optimisation,
+    step: int,
+) -> tuple[Tensor, str]:
+    """L = InfoNCE + λ_f·(1 − cos(W·trunk, teacher)) + λ_s·(1 − cos(embedding, head(teacher)))."""
+    trunk = student.tower.features(normalise_pixels(batch.pixels))
+    embedded = nn.functional.normalize(student.tower.head(trunk), dim=-1)
+    wanted = standardise(batch.features)
+    with torch.no_grad():
+        target = to_space(wanted)
+    chooser = torch.Generator().manual_seed(step)
+    bank = corpus.texts[torch.randint(len(corpus.texts), (options.bank,), generator=chooser)]
+    scale = (student.log_scale.exp() / options.temperature).clamp(max=100)
+    contrast = info_nce(embedded[batch.has_text], corpus.texts[batch.text], scale, bank)
+    feature = cosine_distance(student.to_feature(trunk), wanted)
+    space = cosine_distance(embedded, target)
+    loss = contrast + options.feature_weight * feature + options.space_weight * space
+    parts = f"nce {contrast.item():.3f} feature {feature.item():.3f} space {space.item():.3f}"
+    return loss, f"{parts} scale {scale.item():.1f}"
+
+
+def load_corpus(recipe: Recipe, data: Path, work: Path, encode_text: EncodeText) -> Corpus:
+    """Read every data set, the teacher's features of it, and the vectors of its texts."""
+    sets = []
+    for spec in recipe.data:
+        if spec.optional and not (data / spec.file).is_file() and not (work / spec.file).is_file():
+            log.warning("%s is not there and the recipe says it may be missing", spec.file)
+            continue
+        sets.append(load_pictures(work if (work / spec.file).is_file() else data, spec, recipe.templates))
+
+    def teacher() -> TFLiteTeacher:
+        return TFLiteTeacher(data, recipe.teacher, threads=2)
+
+    features = [teacher_features(one, teacher, work / f"{one.name}.npy") for one in sets]
+    numbers: dict[str, int] = {}
+    text_rows = [
+        [np.array([numbers.setdefault(t, len(numbers)) for t in texts], np.int64) for texts in one.texts]
+        for one in sets
+    ]
+    return Corpus(sets, features, text_rows, _text_vectors(list(numbers), work, encode_text))
+
+
+def _text_vectors(texts: list[str], work: Path, encode_text: EncodeText) -> Tensor:
+    digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+    store = work / f"texts-{digest}.npy"
+    if not store.is_file():
+        log.info("encoding %d texts", len(texts))
+        np.save(store, encode_text(texts))
+    return torch.from_numpy(np.load(store))
+
+
+def space_teacher(recipe: Recipe, corpus: Corpus, work: Path) -> tuple[nn.Module, Standardise]:
+    """The head that carries the teacher's features into the text space, fitted once and kept in `work`."""
+    rows = [(s, r) for s, one in enumerate(corpus.text_rows) for r, t in enumerate(one) if len(t)]
+    flat = np.stack([corpus.features[s][r, 0] for s, r in rows])
+    standardise = Standardise(flat)
+    spec = recipe.teacher
+    store = work / f"head-{len(flat)}-{len(corpus.texts)}-{spec.head_steps}.pt"
+    if store.is_file():
+        known = space_head(spec.width, corpus.texts.shape[1])
+        known.load_state_dict(torch.load(store, weights_only=True))
+        return known.eval(), standardise
+
+    def choose(rng: np.random.Generator, picked: np.ndarray) -> np.ndarray:
+        return np.array([rng.choice(corpus.text_rows[rows[i][0]][rows[i][1]]) for i in picked])
+
+    head = fit_head(standardise(flat), corpus.texts, choose, steps=spec.head_steps, seed=recipe.seed)
+    torch.save(head.state_dict(), store)
+    return head, standardise
+
+
+def batches(recipe: Recipe, corpus: Corpus, steps: range, ahead: int = 4) -> Iterator[tuple[int, Batch]]:
+    """(step, batch) for each step, made by two threads a few steps ahead. A step's batch depends on
+    (seed, step) alone, so that a resumed run sees what an uninterrupted one would have."""
+    with ThreadPoolExecutor(2) as pool:
+        waiting: list[Future[Batch]] = []
+        queued = iter(steps)
+        for step in steps:
+            while len(waiting) < ahead and (upcoming := next(queued, None)) is not None:
+                waiting.append(pool.submit(make_batch, recipe, corpus, upcoming))
+            yield step, waiting.pop(0).result()
+
+
+def make_batch(recipe: Recipe, corpus: Corpus, step: int) -> Batch:
+    rng = np.random.default_rng([recipe.seed, step])
+    shares = [spec.share for spec in recipe.data if any(s.name == Path(spec.file).stem for s in corpus.sets)]
+    counts = np.maximum(1, np.round(np.array(shares) / sum(shares) * recipe.optimisation.batch)).astype(int)
+    pixels, features, texts, has_text = [], [], [], []
+    for one, stored, text_rows, count in zip(
+        corpus.sets, corpus.features, corpus.text_rows, counts, strict=True
+    ):
+        for row in rng.integers(0, len(one), count):
+            view = int(rng.integers(one.views))
+            image = one.view(int(row), view, recipe.tower.pixels)
+            pixels.append(image[:, ::-1] if rng.random() < 0.5 else image)
+            features.append(stored[row, view])
+            choices = text_rows[row]
+            has_text.append(len(choices) > 0)
+            if len(choices):
+                texts.append(rng.choice(choices))
+    return Batch(
+        torch.from_numpy(np.stack(pixels)),
+        np.stack(features),
+        torch.from_numpy(np.array(texts)),
+        torch.tensor(has_text),
+    )
+
+
+def learning_rate(step: int, total: int, options: Optimisation) -> float:
+    """Linear to `rate` over `warmup` steps, then half a cosine to zero."""
+    if step < options.warmup:
+        return options.rate * (step + 1) / options.warmup
+    done = (step - options.warmup) / max(1, total - options.warmup)
+    return options.rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+def _decayed(student: Student, weight_decay: float) -> list[dict[str, Any]]:
+    """Weight decay on matrices only: not on biases, norms, positions and the scale."""
+    named = list(student.named_parameters())
+    matrices = [p for n, p in named if p.ndim >= 2 and "position" not in n]
+    others = [p for n, p in named if not (p.ndim >= 2 and "position" not in n)]
+    return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+class Checkpoint:
+    """Everything that a resumed run needs, replaced atomically. Never read from anyone else's file."""
+
+    def __init__(
+        self, path: Path, student: Student, average: nn.Module, optimiser: torch.optim.Optimizer
+    ) -> None:
+        self.path = path
+        self.parts: dict[str, Any] = {"student": student, "average": average, "optimiser": optimiser}
+
+    def save(self, step: int, recipe: Recipe) -> None:
+        state: dict[str, Any] = {name: part.state_dict() for name, part in self.parts.items()}
+        state |= {"step": step, "recipe": asdict(recipe)}
+        scratch = self.path.with_suffix(".tmp")
+        torch.save(state, scratch)
+        scratch.replace(self.path)
+
+    def load(self) -> int:
+        """The step to go on from; 0 without a checkpoint."""
+        if not self.path.is_file():
+            return 0
+        state = torch.load(self.path, weights_only=True)
+        for name, part in self.parts.items():
+            part.load_state_dict(state[name])
+        step: int = state["step"]
+        return step
+
+
+def export(tower: nn.Module, recipe: Recipe, out: Path) -> Path:
+    """Write `config.json` and fp16 `model.safetensors`: a folder that `--model FOLDER` reads."""
+    from safetensors.torch import save_file
+
+    out.mkdir(parents=True, exist_ok=True)
+    assert isinstance(tower, VisionTransformer)
+    weights = {
+        name: value.half().contiguous() if value.is_floating_point() else value
+        for name, value in tower.state_dict().items()
+    }
+    save_file(weights, out / "model.safetensors")
+    (out / "config.json").write_text(
+        json.dumps({"family": "pocket", "name": recipe.name, "tower": asdict(tower.config)}, indent=2) + "\n"
+    )
+    return out

@@ -1,0 +1,116 @@
+"""A recipe: all that decides a training run, read from TOML, kept inside every checkpoint."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from searchkit.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A parquet with an `image` column and either `captions` (a list) or `label` (a name)."""
+
+    file: str
+    text: str
+    """"captions" or "label"."""
+    share: float
+    """Part of each batch that comes from here."""
+    views: int = 1
+    """Stored augmentations of each picture, each shown to the teacher once."""
+    split: str | None = None
+    limit: int | None = None
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tower:
+    """The image tower to be trained; see `searchkit.models.vit.ViTConfig`."""
+
+    pixels: int
+    patch: int
+    width: int
+    depth: int
+    heads: int
+    mlp_ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """A TFLite network whose tensor `tensor` is a feature of `width` numbers, from `pixels`² uint8."""
+
+    file: str
+    tensor: int
+    width: int
+    pixels: int
+    head_steps: int = 1500
+    """Steps that fit a two-layer head from the teacher's features into the text space."""
+
+
+@dataclass(frozen=True, slots=True)
+class Optimisation:
+    steps: int
+    batch: int
+    rate: float
+    warmup: int
+    weight_decay: float
+    temperature: float
+    """τ of InfoNCE at the start; learned, and kept at 0.01 or above."""
+    bank: int
+    """Captions from outside the batch that every picture also has to tell apart."""
+    feature_weight: float
+    """Weight of 1 − cos(student's linear map, teacher's feature)."""
+    space_weight: float
+    """Weight of 1 − cos(student's embedding, teacher's embedding in the text space)."""
+    average: float = 0.999
+    """Decay of the moving average of the weights, which is what is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    name: str
+    seed: int
+    templates: tuple[str, ...]
+    """Sentences with {label}: a labelled picture's caption."""
+    tower: Tower
+    teacher: Teacher
+    optimisation: Optimisation
+    data: tuple[Dataset, ...] = field(default_factory=tuple)
+
+
+def load_recipe(name_or_path: str) -> Recipe:
+    """A recipe that comes with searchkit by name ("pocket"), or a TOML file. Raises `BadInput`."""
+    path = Path(name_or_path)
+    packaged = resources.files("searchkit.training") / "recipes" / f"{name_or_path}.toml"
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise BadInput(f"no recipe at {path}", hint="give the path of a TOML file")
+        text = path.read_text()
+    elif packaged.is_file():
+        text = packaged.read_text()
+    else:
+        raise BadInput(f"no recipe named {name_or_path!r}", hint="known: pocket; or give a .toml file")
+    try:
+        raw = tomllib.loads(text)
+        return Recipe(
+            name=raw["name"],
+            seed=raw["seed"],
+            templates=tuple(raw["templates"]),
+            tower=_section(Tower, raw["tower"]),
+            teacher=_section(Teacher, raw["teacher"]),
+            optimisation=_section(Optimisation, raw["optimisation"]),
+            data=tuple(_section(Dataset, one) for one in raw["data"]),
+        )
+    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        raise BadInput(f"recipe {name_or_path}: {error}", hint="compare with the recipe 'pocket'") from error
+
+
+def _section(kind: type[Any], raw: dict[str, Any]) -> Any:
+    unknown = set(raw) - {f.name for f in fields(kind)}
+    if unknown:
+        raise TypeError(f"unknown keys in [{kind.__name__.lower()}]: {', '.join(sorted(unknown))}")
+    return kind(**raw)

@@ -1,0 +1,294 @@
+"""The nouns of searchkit. Plain frozen data: no I/O, no heavy import.
+
+docs/glossary.md defines the words; this module gives them fields.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+JSON_SCHEMA = 1
+
+Vectors = np.ndarray
+"""(n, dim) float32, every row of unit length."""
+
+
+class Kind(StrEnum):
+    """What an item is: a whole picture, or a piece of a document."""
+
+    IMAGE = "image"
+    PASSAGE = "passage"
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What makes vectors comparable. Two spaces are equal only if every field is."""
+
+    encoder: str
+    weights: str
+    """sha256 of the weights, hexadecimal."""
+    preprocessing: int
+    """Version of the pixels-and-tokens recipe; raised whenever it changes a vector."""
+    dim: int
+
+    @property
+    def key(self) -> str:
+        """A name that is safe as a directory name and unique to the space."""
+        safe = "".join(c if c.isalnum() or c in "-." else "_" for c in self.encoder)
+        return f"{safe}-{self.weights[:12]}-p{self.preprocessing}-d{self.dim}"
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderRecord:
+    """One row of `searchkit models`: all that is known of an encoder without loading it."""
+
+    name: str
+    dim: int
+    licence: str
+    languages: str
+    text_window: int
+    """Tokens that the text tower reads, special tokens included."""
+    pixels: int
+    """Side of the square that the image tower reads; 0 where there is no image tower."""
+    megabytes: float
+    family: str
+    source: str
+    """Where the weights come from, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageSpan:
+    """Page `number` (from 1) is `text[start:end]` of its document."""
+
+    number: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a parser makes of a file: one text, and where its pages lie in it.
+
+    `pages` is empty for formats that have none; otherwise it is sorted and does not overlap.
+    """
+
+    text: str
+    pages: tuple[PageSpan, ...] = ()
+    title: str | None = None
+
+    def page_at(self, offset: int) -> int | None:
+        """The number of the page that holds the character at `offset`."""
+        found = None
+        for page in self.pages:
+            if page.start > offset:
+                break
+            found = page.number
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """`text == document.text[start:end]`, always."""
+
+    start: int
+    end: int
+    text: str
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file that the walk saw. `path` is absolute; names that are not UTF-8 use surrogateescape."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that can be found, as the store keeps it next to its vector."""
+
+    id: str
+    kind: Kind
+    path: str
+    source: str
+    sha256: str
+    ordinal: int
+    mtime: float
+    """Seconds since the epoch."""
+    page: int | None = None
+    start: int | None = None
+    end: int | None = None
+    text: str | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An item that a store found, with its cosine to the query."""
+
+    item: Item
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One result. `confidence` is comparable between pictures and passages; `score` (a cosine) is not."""
+
+    rank: int
+    score: float
+    confidence: float
+    item: Item
+    space: str
+
+    @property
+    def path(self) -> str:
+        return self.item.path
+
+    @property
+    def kind(self) -> Kind:
+        return self.item.kind
+
+    @property
+    def page(self) -> int | None:
+        return self.item.page
+
+    @property
+    def text(self) -> str | None:
+        return self.item.text
+
+    def to_json(self) -> dict[str, Any]:
+        """The stable JSON form: absolute path, ISO time, null where a field does not apply."""
+        item = self.item
+        encoded = os.fsencode(item.path)
+        record: dict[str, Any] = {
+            "schema": JSON_SCHEMA,
+            "rank": self.rank,
+            "score": round(self.score, 6),
+            "confidence": round(self.confidence, 4),
+            "kind": item.kind.value,
+            "path": encoded.decode("utf-8", "replace"),
+            "source": os.fsencode(item.source).decode("utf-8", "replace"),
+            "page": item.page,
+            "start": item.start,
+            "end": item.end,
+            "text": item.text,
+            "sha256": item.sha256,
+            "space": self.space,
+            "mtime": dt.datetime.fromtimestamp(item.mtime, dt.UTC).isoformat(),
+            "width": item.width,
+            "height": item.height,
+        }
+        if record["path"].encode() != encoded:
+            record["path_b64"] = base64.b64encode(encoded).decode("ascii")
+        return record
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One row of the failure ledger."""
+
+    path: str
+    reason: str
+    sha256: str | None
+    decoder: str
+    """What failed on it, with its version: a new version is a reason to try again."""
+    at: float
+
+
+@dataclass(slots=True)
+class IndexReport:
+    """What one run of `Collection.add` did. Counts are of files, save where named otherwise."""
+
+    seen: int = 0
+    indexed: int = 0
+    """Encoded and written in this run."""
+    reused: int = 0
+    """Written without encoding: the content was known."""
+    unchanged: int = 0
+    deleted: int = 0
+    failed: int = 0
+    """In the ledger after this run, old failures included."""
+    offline: int = 0
+    """Sources that could not be read; nothing of theirs was touched."""
+    images: int = 0
+    passages: int = 0
+    seconds: float = 0.0
+    interrupted: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def images_per_second(self) -> float:
+        return self.images / self.seconds if self.seconds else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": JSON_SCHEMA,
+            "seen": self.seen,
+            "indexed": self.indexed,
+            "reused": self.reused,
+            "unchanged": self.unchanged,
+            "deleted": self.deleted,
+            "failed": self.failed,
+            "offline": self.offline,
+            "seconds": round(self.seconds, 3),
+            "images_per_second": round(self.images_per_second, 2),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What `on_progress` is called with, from the thread that called `add`."""
+
+    stage: str
+    """"scan", "encode" or "write"."""
+    done: int
+    total: int
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question. Exactly one of `text`, `image`, `vector` is set; a text is never opened or fetched."""
+
+    text: str | None = None
+    image: str | None = None
+    vector: Sequence[float] | None = None
+    kind: Kind | None = None
+    k: int = 10
+    min_confidence: float = 0.0
+    collapse: str = "exact"
+    """"exact" shows one copy of identical contents, "none" shows them all."""
+    group: str | None = None
+    """"document" shows the best passage of each file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What an evaluator returns."""
+
+    task: str
+    encoder: str
+    dim: int
+    queries: int
+    metrics: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": JSON_SCHEMA,
+            "task": self.task,
+            "encoder": self.encoder,
+            "dim": self.dim,
+            "queries": self.queries,
+            "metrics": self.metrics,
+        }
