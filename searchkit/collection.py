@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -133,6 +134,7 @@ class Collection:
         options = Options(batch_size, threads, prune, retry_failed, on_progress, stop)
         with writing(self.root):
             targets = self._targets(paths)
+            selection = replace(selection, apart=frozenset(s.path for s in self.catalog.sources()))
             ingest = Ingest(self.catalog, self.store, self.encoder, options)
             before = self.store.version
             ingest.sweep_tombstones()

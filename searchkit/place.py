@@ -22,11 +22,16 @@ MANIFEST = "collection.toml"
 
 def resolve(where: str | Path | None) -> Path:
     """A path as it is; a bare name, or nothing, in the platform's data folder."""
-    text = str(where) if where is not None else "default"
+    if where is None:
+        return user_data_path("searchkit") / "default"
+    text = str(where)
     if not text:
         raise BadInput("the collection's name is empty", hint="give a name or a path")
-    is_path = isinstance(where, Path) or os.sep in text or text.startswith((".", "~")) or Path(text).is_dir()
-    return Path(text).expanduser().absolute() if is_path else user_data_path("searchkit") / text
+    try:
+        is_path = isinstance(where, Path) or os.sep in text or text[0] in ".~" or Path(text).is_dir()
+        return Path(text).expanduser().absolute() if is_path else user_data_path("searchkit") / text
+    except (OSError, RuntimeError) as error:  # a name too long, the home of a user that is not there
+        raise BadInput(f"the collection {text[:80]!r} cannot be found: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +50,13 @@ def read_manifest(root: Path) -> Manifest:
     path = root / MANIFEST
     try:
         raw = tomllib.loads(path.read_text("utf-8"))
-        manifest = Manifest(
-            int(raw["format"]), str(raw["encoder"]), str(raw["space"]), str(raw.get("catalog", ""))
-        )
+        version = int(raw["format"])
+        if version > FORMAT:  # asked first: a later format may have other fields
+            raise CollectionTooNew(
+                f"{root} was written in format {version}; this searchkit reads up to {FORMAT}",
+                hint="upgrade searchkit: pip install -U searchkit",
+            )
+        return Manifest(version, str(raw["encoder"]), str(raw["space"]), str(raw.get("catalog", "")))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise CollectionMissing(
             f"there is no collection at {root}",
@@ -55,28 +64,29 @@ def read_manifest(root: Path) -> Manifest:
         ) from error
     except OSError as error:
         raise CollectionError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, ValueError) as error:
+    except KeyError as error:
+        raise CollectionError(f"{path} is damaged: no {error}", hint="restore it from a backup") from error
+    except (TypeError, ValueError) as error:  # not TOML, not UTF-8, or of other types
         raise CollectionError(f"{path} is damaged: {error}", hint="restore it from a backup") from error
-    if manifest.format > FORMAT:
-        raise CollectionTooNew(
-            f"{root} was written in format {manifest.format}; this searchkit reads up to {FORMAT}",
-            hint="upgrade searchkit: pip install -U searchkit",
-        )
-    return manifest
 
 
 def write_manifest(root: Path, manifest: Manifest) -> None:
     """Replace the manifest in one step."""
     lines = [
         f"format = {manifest.format}",
-        f"encoder = {json.dumps(manifest.encoder)}",
-        f"space = {json.dumps(manifest.space)}",
+        f"encoder = {_quoted(manifest.encoder)}",
+        f"space = {_quoted(manifest.space)}",
     ]
     if manifest.catalog:
-        lines.append(f"catalog = {json.dumps(manifest.catalog)}")
+        lines.append(f"catalog = {_quoted(manifest.catalog)}")
     scratch = root / f"{MANIFEST}.tmp"
     scratch.write_text("\n".join(lines) + "\n", "utf-8")
     scratch.replace(root / MANIFEST)
+
+
+def _quoted(text: str) -> str:
+    """A TOML string: JSON's, but TOML knows no surrogate pairs for what lies beyond 16 bits."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """From a document to passages that fit an encoder's window.
 
 Positions where a passage may begin or end are **marks**: the starts of tokens. Each mark knows how many
-tokens lie before it, so a window is found by bisection, and its ends are then moved to the best border near by.
+tokens lie before it, so a window is found by bisection, and its ends then move to the best border near by.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ SEGMENT = 200_000
 INSIDE, SYMBOL, WORD, LINE, SENTENCE, PARAGRAPH = range(6)
 """How good a place to cut: inside a word, beside punctuation, between words, lines, sentences, paragraphs."""
 
-GAP = re.compile(r"\s+|[。！？｡]+[」』）”’]*\s*")
-"""White space, or the end of a Chinese or Japanese sentence, which needs none."""
+WIDE_STOP = re.compile(r"[。！？｡][」』）”’]*$")
+"""The end of a Chinese or Japanese sentence, which needs no white space."""
 STOPS = (".", "!", "?", "…")
 CLOSERS = "\"'”’»)]"
 
@@ -30,9 +30,10 @@ CLOSERS = "\"'”’»)]"
 class TokenWindow:
     """A Chunker: passages of at most `tokens` tokens, each about `overlap` tokens into the one before.
 
-    A passage ends at the best border in the last third of its window (paragraph, then sentence, line, word),
-    and loses the white space around it. Tokens are counted in the whole text; where a token alone is more than
-    the window (several at one character), it is still kept whole. Raises `BadInput` for sizes that cannot work.
+    A passage ends at the best border in the last third of its window (paragraph, then sentence, line,
+    word), and loses the white space around it. Tokens are counted in the whole text; where one character
+    alone is more than the window (several tokens), it is kept whole. Raises `BadInput` for sizes that
+    cannot work.
     """
 
     offsets: Callable[[str], Sequence[tuple[int, int]]]
@@ -60,30 +61,77 @@ class TokenWindow:
     def _windows(self, text: str) -> Iterator[tuple[int, int]]:
         """Character ranges that together cover the text; starts and ends both strictly ascend."""
         marks = _Marks(text, self.offsets(text))
-        first = 0
-        while True:
-            end = marks.reach(first, self.tokens)
-            if end < marks.last:
-                # Not before the previous end, which `_next_start` keeps within reach of `first`.
-                early = max(first + 1, marks.after(first, self.tokens - self.tokens // 3))
-                end = marks.best(min(early, end), end, near=end)
+        first, end = 0, 0
+        while end < marks.last:
+            furthest = marks.reach(first, self.tokens)
+            if furthest < marks.last:
+                early = marks.after(first, self.tokens - self.tokens // 3)
+                end = marks.best(min(furthest, max(end + 1, early)), furthest, near=furthest)
+            else:
+                end = marks.last
             yield marks.positions[first], marks.positions[end]
-            if end == marks.last:
-                return
             first = self._next_start(marks, first, end)
 
     def _next_start(self, marks: _Marks, first: int, end: int) -> int:
         """A mark after `first` and no later than `end`, from which a window goes beyond `end`."""
-        if not self.overlap:
+        if not self.overlap or end == marks.last:
             return end
+        beyond = max(first + 1, marks.before(end + 1, self.tokens))
         near = marks.before(end, self.overlap)
         early = marks.before(end, min(self.overlap * 3 // 2, self.tokens * 2 // 3))
         late = marks.before(end, self.overlap // 2)
-        return marks.best(max(first + 1, early), max(first + 1, late), near=near)
+        return min(end, marks.best(max(beyond, early), max(beyond, late), near=near))
 
 
 class _Marks:
-    pass
+    """The places of a text where a passage may begin or end: each token's first character, and the end."""
+
+    def __init__(self, text: str, offsets: Sequence[tuple[int, int]]) -> None:
+        self.positions, self._tokens = [0], [0]
+        """Of each mark: its character, and how many tokens begin before it."""
+        for number, (start, end) in enumerate(offsets):
+            if start > self.positions[-1] and end > start:
+                self.positions.append(start)
+                self._tokens.append(number)
+        if len(text) > self.positions[-1]:
+            self.positions.append(len(text))
+            self._tokens.append(len(offsets))
+        self.last = len(self.positions) - 1
+        self._worth = [_worth(text, position) for position in self.positions]
+
+    def reach(self, first: int, tokens: int) -> int:
+        """The furthest mark with no more than `tokens` between it and `first`; at least the next one."""
+        furthest = bisect_right(self._tokens, self._tokens[first] + tokens) - 1
+        return min(self.last, max(first + 1, furthest))
+
+    def after(self, first: int, tokens: int) -> int:
+        """The first mark with at least `tokens` between `first` and it."""
+        return bisect_left(self._tokens, self._tokens[first] + tokens)
+
+    def before(self, end: int, tokens: int) -> int:
+        """The first mark with no more than `tokens` between it and `end`."""
+        return bisect_left(self._tokens, self._tokens[end] - tokens)
+
+    def best(self, early: int, late: int, *, near: int) -> int:
+        """The best place to cut from `early` to `late`; of equals the one nearest to `near`."""
+        return max(range(early, max(early, late) + 1), key=lambda m: (self._worth[m], -abs(m - near)))
+
+
+def _worth(text: str, position: int) -> int:
+    """How good a place to cut lies just before a character."""
+    before = text[max(0, position - 80) : position]
+    word = before.rstrip()
+    gap = before[len(word) :]
+    if gap.count("\n") > 1:
+        return PARAGRAPH
+    if WIDE_STOP.search(word):
+        return SENTENCE
+    if gap and word.rstrip(CLOSERS).endswith(STOPS):
+        return SENTENCE
+    if gap:
+        return LINE if "\n" in gap else WORD
+    following = text[position : position + 1]
+    return INSIDE if before[-1:].isalnum() and following.isalnum() else SYMBOL
 
 
 def segments(text: str) -> Iterator[tuple[int, str]]:

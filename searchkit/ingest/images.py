@@ -84,10 +84,11 @@ def decode(data: bytes, *, name: str, at_least: int = 0) -> Picture:
         raise Unreadable(f"{name} is empty (0 bytes)")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if not at_least or image.format not in ("JPEG", "MPO"):
+                whole = _rgb(ImageOps.exif_transpose(image))
+                return Picture(whole, *whole.size)
             full = _upright_size(image)
-            if at_least and image.format in ("JPEG", "MPO"):
-                image.draft("RGB", (at_least, at_least))
-            image.load()
+            image.draft("RGB", (at_least, at_least))
             return Picture(_rgb(ImageOps.exif_transpose(image)), *full)
     except Image.DecompressionBombError as error:
         raise Unreadable(f"{name} has more than {MAX_PIXELS / 1e6:.0f} megapixels") from error
@@ -100,6 +101,7 @@ def decode(data: bytes, *, name: str, at_least: int = 0) -> Picture:
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
+    """The size that a JPEG will be shown with, known before it is decoded."""
     turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
     return (image.height, image.width) if turned else image.size
 
@@ -107,7 +109,7 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
 def _rgb(image: Image.Image) -> Image.Image:
     """Any mode to RGB: 16 bits scaled, not clipped; transparency shown on white, as on paper."""
     if image.mode.startswith("I;16"):
-        image = image.point(lambda value: value / 256).convert("L")
+        image = image.convert("I").point(lambda value: value / 256).convert("L")
     elif image.mode in ("I", "F"):
         low, high = image.getextrema()
         scale = 255.0 / ((high - low) or 1)  # type: ignore[operator]

@@ -67,7 +67,8 @@ class Ingest:
 
     def sync(self, source: Source, selection: Selection, *, scope: str | None = None) -> None:
         """Make the space true to a source, or to the part of it at or below `scope`."""
-        known = {asset.path: asset for asset in self.catalog.assets(self.space, under=scope or source.path)}
+        inside = self.catalog.assets(self.space, under=scope or source.path)
+        known = {asset.path: asset for asset in inside if asset.source == source.path}
         scan = self._scan(source, selection, scope, known)
         if scan is None:
             return
@@ -257,7 +258,7 @@ class Ingest:
         gone = [
             asset
             for path, asset in known.items()
-            if path not in scan.seen and asset.source == source.path and not path.startswith(tuple(blind))
+            if path not in scan.seen and not path.startswith(tuple(blind))
         ]
         there = {asset.sha256 for asset in self.catalog.assets(under=source.path) if asset.path in scan.seen}
         lost = [asset for asset in gone if asset.sha256 not in there]  # the others have moved

@@ -29,6 +29,8 @@ class Selection:
     """Says of a lower-case suffix with its dot whether such files can be indexed."""
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
+    apart: frozenset[str] = frozenset()
+    """Paths that are sources of their own: what encloses them leaves them out."""
 
     def matcher(self, root: str) -> Callable[[str, bool], bool]:
         """A function of (path, is a folder) that says whether to look at it."""
@@ -37,7 +39,7 @@ class Selection:
         def takes(path: str, folder: bool) -> bool:
             name = os.path.basename(path)
             relative = os.path.relpath(path, root).encode("utf-8", "replace").decode()
-            if name.startswith(".") or exclude.match_file(relative + "/" * folder):
+            if name.startswith(".") or path in self.apart or exclude.match_file(relative + "/" * folder):
                 return False
             if folder:
                 return True

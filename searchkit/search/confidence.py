@@ -47,21 +47,24 @@ def confidence(score: float, reference: Reference | None) -> float:
 
 
 def measure(encoder: Encoder, store: VectorStore) -> dict[tuple[str, str], Reference]:
-    """The references of a store as it is now, by (asked with "text" or "image", kind of item)."""
-    images, image_rows = _sample(store, Kind.IMAGE)
-    found = {}
+    """The references of a store as it is now, by (asked with "text" or "image", kind of item).
+
+    Asking with pictures needs two of them, since a picture is not compared with itself.
+    """
+    images, image_rows = _sample(store, Kind.IMAGE, dim=encoder.space.dim)
     texts = encoder.encode_text(neutral_queries())
+    found = {}
     for kind in Kind:
         best = _best(texts, store, kind, own_rows=None)
         if best is not None:
             found["text", kind.value] = _fit(best)
         best = _best(images, store, kind, own_rows=image_rows if kind is Kind.IMAGE else None)
-        if best is not None and len(images) > 1:
+        if best is not None and len(best) > 1:
             found["image", kind.value] = _fit(best)
     return found
 
 
-def _sample(store: VectorStore, kind: Kind) -> tuple[Vectors, np.ndarray]:
+def _sample(store: VectorStore, kind: Kind, *, dim: int) -> tuple[Vectors, np.ndarray]:
     """Up to SAMPLE vectors of a kind, evenly spread over the store, and their rows in the order of `scan`."""
     total = store.count(kind=kind)
     rows = np.unique(np.linspace(0, max(0, total - 1), min(SAMPLE, total)).astype(int))
@@ -70,7 +73,7 @@ def _sample(store: VectorStore, kind: Kind) -> tuple[Vectors, np.ndarray]:
         here = rows[(rows >= before) & (rows < before + len(ids))] - before
         picked.append(vectors[here])
         before += len(ids)
-    return (np.concatenate(picked) if picked else np.zeros((0, 1), np.float32)), rows
+    return (np.concatenate(picked) if picked else np.zeros((0, dim), np.float32)), rows
 
 
 def _best(

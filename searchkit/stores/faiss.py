@@ -52,15 +52,16 @@ class Accelerator:
     def search(self, vector: np.ndarray, k: int, *, kind: Kind) -> list[Candidate]:
         """The k nearest of a kind, exactly, the store's newer rows included."""
         shelf = self._shelves[kind]
+        found: list[Candidate] = []
         wanted = k
-        while True:
+        while len(shelf.ids):  # FAISS cannot be asked for the nearest of nothing
             scores, rows = shelf.index.search(vector[None].astype(np.float32), min(wanted, len(shelf.ids)))
             ids = [shelf.ids[row].decode() for row in rows[0]]
             alive = {item.id: item for item in self._store.get(ids)}
-            if len(alive) >= k or wanted >= len(shelf.ids):
+            found = [Candidate(alive[i], float(s)) for i, s in zip(ids, scores[0], strict=True) if i in alive]
+            if len(found) >= k or wanted >= len(shelf.ids):
                 break
             wanted = max(2 * wanted, 2 * k)  # deleted items took places: look further down
-        found = [Candidate(alive[i], float(s)) for i, s in zip(ids, scores[0], strict=True) if i in alive]
         if self._store.version != self._version:
             newer = self._store.search(vector, k, kind=kind, newer_than=self._version)
             known = {c.item.id for c in found}
@@ -100,7 +101,7 @@ class Accelerator:
         self._shelves, self._version = {}, None
         try:
             current = json.loads((self._folder / "current.json").read_text())
-            build = self._folder / current["build"]
+            build, version = self._folder / current["build"], int(current["version"])
             shelves = {
                 kind: _Shelf(
                     faiss.read_index(str(build / f"{kind.value}.faiss"), faiss.IO_FLAG_MMAP_IFC),
@@ -108,11 +109,11 @@ class Accelerator:
                 )
                 for kind in Kind
             }
-        except (OSError, ValueError, KeyError, RuntimeError):
+        except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError):
             return
         if any(s.index.d != self._store.dim or s.index.ntotal != len(s.ids) for s in shelves.values()):
             return
-        if current["version"] > self._store.version:
+        if version > self._store.version:
             return  # the store was put back to an older state
         faiss.omp_set_num_threads(1)  # a single query is faster on one thread while torch holds the others
-        self._shelves, self._version = shelves, int(current["version"])
+        self._shelves, self._version = shelves, version

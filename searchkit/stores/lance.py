@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from searchkit.types import Candidate, Item, Kind, Space, Vectors
 CHUNK = 1000
 KEEP_VERSIONS = dt.timedelta(hours=1)
 """Readers in other processes may still hold a version that young."""
+
+TIME_LITERAL = re.compile(r"(\bmtime\s*(?:[<>]=?|!?=|<>)\s*)(?=')", re.IGNORECASE)
+"""Where a filter compares `mtime` with a quoted time; Lance wants the word `timestamp` before the quote."""
 
 COLUMNS = (
     "id",
@@ -65,7 +69,7 @@ def schema(dim: int) -> pa.Schema:
 
 
 class LanceStore:
-    """A `VectorStore` on disk. One writer at a time; readers see other processes' writes after `refresh`."""
+    """A `VectorStore` on disk. One writer at a time; readers see other processes' writes within two seconds."""
 
     def __init__(self, folder: Path, space: Space) -> None:
         self.dim = space.dim
@@ -90,6 +94,7 @@ class LanceStore:
             raise ValueError(f"{len(items)} items with vectors of shape {vectors.shape}, not (n, {self.dim})")
         if not items:
             return
+        self._table.checkout_latest()  # `written` must be later than what any other process has committed
         merge = self._table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
         merge.use_index(False).execute(self._rows(items, vectors))
 
@@ -120,10 +125,10 @@ class LanceStore:
     ) -> list[Candidate]:
         """Exact, filtered before the search. `newer_than` limits it to rows written after that version.
 
-        Raises `BadInput` for a filter that Lance cannot read.
+        Times in `where` are ISO 8601 in quotes. Raises `BadInput` for a filter that Lance cannot read.
         """
         conditions = [f"kind = '{kind.value}'"] if kind else []
-        conditions += [f"({where})"] if where else []
+        conditions += [f"({TIME_LITERAL.sub(r'\1timestamp ', where)})"] if where else []
         conditions += [f"written > {newer_than}"] if newer_than is not None else []
         query = self._table.search(np.asarray(vector, np.float32)).distance_type("dot")
         query = query.select([*COLUMNS, "_distance"]).limit(k).bypass_vector_index()
@@ -134,7 +139,7 @@ class LanceStore:
         except (ValueError, RuntimeError) as error:
             if where is None:
                 raise
-            reason = str(error).strip().splitlines()[0][:200]
+            reason = str(error).strip().splitlines()[0].split(", /")[0][:200]  # without the line of Rust
             raise BadInput(
                 f"the filter {where!r} cannot be used: {reason}",
                 hint=f"columns: {', '.join(c for c in COLUMNS if c not in ('id', 'path_bytes'))}",

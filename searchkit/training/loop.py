@@ -27,6 +27,9 @@ from searchkit.types import Vectors
 
 log = logging.getLogger(__name__)
 
+SAVE_EVERY = 200
+"""Steps between checkpoints."""
+
 EncodeText = Callable[[Sequence[str]], Vectors]
 
 
@@ -98,7 +101,7 @@ def train(
         if step % 50 == 49:
             rate = (step + 1 - first) * options.batch / (time.monotonic() - began)
             log.info("step %d/%d %s %.0f pictures/s", step + 1, total, parts, rate)
-        if step % 200 == 199 or step + 1 == total:
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == total:
             state.save(step + 1, recipe)
     return export(average.module, recipe, out)
 

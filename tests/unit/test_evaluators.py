@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,11 @@ from searchkit.types import EncoderRecord, Space, Vectors
 
 SECOND = 1 / math.log2(3)
 """What a right answer of grade 1 is worth at rank 2."""
+
+
+def unit(vectors: Vectors) -> Vectors:
+    rows: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return rows
 
 
 class WordEncoder:
@@ -58,13 +63,13 @@ class WordEncoder:
             for word in words:
                 vector[self._axis(word)] += 1
             vector[3] = not words  # an axis of its own for the empty text
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return unit(vectors)
 
     def encode_images(self, pixels: Sequence[np.ndarray]) -> Vectors:
         vectors = np.zeros((len(pixels), self.DIM), np.float32)
         for vector, picture in zip(vectors, pixels, strict=True):
             vector[:3] = picture.mean(axis=(0, 1))
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return unit(vectors)
 
     def prepare_image(self, image: Image.Image) -> np.ndarray:
         return np.asarray(image, np.float32)
@@ -264,16 +269,16 @@ def picture(colour: str) -> bytes:
 
 
 RED, GREEN, BLUE = picture("#ff0000"), picture("#00ff00"), picture("#0000ff")
-CAPTIONED = {
+CAPTIONED: dict[str, list[Any]] = {
     "image": [RED, GREEN, BLUE],
     "captions": [["red", "red blue blue"], ["green"], ["green green blue"]],
     "split": ["test", "test", "test"],
 }
 
 
-def write_captions(folder: Path, columns: dict[str, list[Any]]) -> Path:
+def write_captions(folder: Path, columns: Mapping[str, object]) -> Path:
     path = folder / "colours.parquet"
-    pq.write_table(pa.table(columns), path)
+    pq.write_table(pa.table(dict(columns)), path)
     return path
 
 

@@ -1,0 +1,170 @@
+"""The main job on real data: retrieval figures of `pocket`, and one collection of photos and meetings.
+
+    python benchmarks/main_job.py --data FOLDER [--out benchmarks/results/main_job.json] [--only PART]
+
+FOLDER holds `scifact/` (BEIR layout), `flickr8k.parquet` (image, captions, split) and `qmsum/` (BEIR
+layout). None of it comes with searchkit. The collection part goes
+through the command line, as a person would.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from PIL import Image
+
+COMMAND = [str(Path(sys.executable).with_name("searchkit"))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=os.environ.get("SEARCHKIT_BENCH_DATA"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/main_job.json"))
+    parser.add_argument("--only", choices=list(PARTS), action="append")
+    options = parser.parse_args()
+    if options.data is None or not options.data.is_dir():
+        sys.exit("main_job: the real data is not here; name its folder with --data or SEARCHKIT_BENCH_DATA")
+    results = json.loads(options.out.read_text()) if options.out.is_file() else {}
+    for name in options.only or PARTS:
+        results[name] = {"machine": machine(), **PARTS[name](options.data)}
+        print(json.dumps({name: results[name]}, indent=2), flush=True)
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(results, indent=2) + "\n")
+
+
+def scifact(data: Path) -> dict[str, Any]:
+    return run("evaluate", str(data / "scifact"), "--json")
+
+
+def flickr8k(data: Path) -> dict[str, Any]:
+    return run("evaluate", str(data / "flickr8k.parquet"), "--split", "test", "--json")
+
+
+def collection(data: Path) -> dict[str, Any]:
+    """1,000 photos as JPEG files and the test meetings as text: index, again, move, and search all ways."""
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        photos, meetings = write_photos(data, root / "photos"), write_meetings(data, root / "meetings")
+        library = ("-c", str(root / "library"))
+        first = run("index", str(photos), str(meetings), *library, "--json")
+        second = run("index", str(photos), str(meetings), *library, "--json")
+        moved = photos / "2026"
+        moved.mkdir()
+        for file in list(photos.glob("*.jpg")):
+            shutil.move(file, moved / file.name)
+        after_move = run("index", *library, "--json")
+        assert second["indexed"] == second["reused"] == after_move["indexed"] == 0
+        picture = str(sorted(moved.iterdir())[0])
+        searches = {
+            "text to image": ("a dog running on the grass", "--kind", "image"),
+            "text to passage": ("what did they decide about the remote control's price", "--kind", "passage"),
+            "text to anything": ("a child on a swing",),
+            "image to text": ("--image", picture, "--kind", "passage"),
+            "image to image": ("--image", picture, "--kind", "image"),
+        }
+        seconds, hits = {}, {}
+        for name, arguments in searches.items():
+            began = time.monotonic()
+            hits[name] = len(lines("search", *arguments, *library, "--json"))
+            seconds[name] = round(time.monotonic() - began, 2)
+        return {
+            "photos": 1000,
+            "meetings": len(list(meetings.iterdir())),
+            "first run": first,
+            "second run": second,
+            "second / first": round(second["seconds"] / first["seconds"], 4),
+            "after moving 1000 files": after_move,
+            "hits": hits,
+            "seconds of a whole search command": seconds,
+        }
+
+
+def startup(_: Path) -> dict[str, Any]:
+    """Seconds of `searchkit --help`, the median of nine whole processes."""
+    times = []
+    for _ in range(10):
+        began = time.monotonic()
+        subprocess.run([*COMMAND, "--help"], check=True, capture_output=True)
+        times.append(time.monotonic() - began)
+    return {"help seconds, median": round(sorted(times[1:])[4], 3)}
+
+
+PARTS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "scifact": scifact,
+    "flickr8k": flickr8k,
+    "collection": collection,
+    "startup": startup,
+}
+
+
+def lines(*arguments: str) -> list[dict[str, Any]]:
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True)
+    if done.returncode not in (0, 1):
+        sys.exit(f"main_job: searchkit {' '.join(arguments)} failed:\n{done.stderr}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def run(*arguments: str) -> dict[str, Any]:
+    return lines(*arguments)[-1]
+
+
+def write_photos(data: Path, folder: Path) -> Path:
+    folder.mkdir()
+    table = pq.read_table(
+        data / "flickr8k.parquet", columns=["id", "image"], filters=[("split", "=", "test")]
+    )
+    for row in table.to_pylist():
+        image = Image.open(io.BytesIO(row["image"])).convert("RGB")
+        image.save(folder / f"{Path(row['id']).stem}.jpg", quality=90)
+    return folder
+
+
+def write_meetings(data: Path, folder: Path) -> Path:
+    folder.mkdir()
+    judged = (data / "qmsum" / "qrels" / "test.tsv").read_text().splitlines()[1:]
+    wanted = {line.split("\t")[1] for line in judged}
+    with gzip.open(data / "qmsum" / "corpus.jsonl.gz", "rt") as corpus:
+        for line in corpus:
+            meeting = json.loads(line)
+            if meeting["_id"] in wanted:
+                (folder / f"{meeting['_id']}.txt").write_text(meeting["text"])
+    return folder
+
+
+def machine() -> dict[str, Any]:
+    model = next(
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.processor(),
+    )
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "processor": model,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "lancedb", "faiss-cpu", "pillow")},
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The main job on the project's own samples: index pictures and documents, then ask in every direction.
+
+python examples/demo.py [FOLDER]      the collection goes to FOLDER, .demo/library by default
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from pathlib import Path
+
+from searchkit import Collection, Hit
+
+DATA = Path(__file__).resolve().parent.parent / "data"
+ALBUM, PAPERS = DATA / "album", DATA / "papers"
+
+
+def main() -> None:
+    where = Path(sys.argv[1] if len(sys.argv) > 1 else ".demo/library")
+    with Collection.open(where) as library:
+        print(f"Indexing {ALBUM} and {PAPERS} into {where} …")
+        report = library.add(ALBUM, PAPERS)
+        print(
+            f"  {report.indexed} files encoded, {report.unchanged} unchanged, {report.failed} failed"
+            f" in {report.seconds:.1f} s\n"
+        )
+        for question in (
+            "a red car on a road in the snow",
+            "two sailing boats on the sea",
+            "a birthday cake",
+        ):
+            show(f'text → image      "{question}"', library.search(question, kind="image", k=3))
+        for question in ("What do bees get to eat in autumn?", "How often must the machine be descaled?"):
+            show(f'text → passage    "{question}"', library.search(question, kind="passage", k=2))
+        picture = ALBUM / "scene-002.jpg"
+        show(f"image → image     {picture.name}", library.similar(picture, kind="image", k=3))
+        show(f"image → passage   {picture.name}", library.similar(picture, kind="passage", k=2))
+        show('text → anything   "a lighthouse in a storm"', library.search("a lighthouse in a storm", k=4))
+    print(f"""Ask it yourself:
+  .venv/bin/searchkit search -c {where} "a castle at sunset"
+  .venv/bin/searchkit search -c {where} --image data/album/scene-004.gif
+  .venv/bin/searchkit ui -c {where}                     the same in a browser
+And with your own folders:
+  .venv/bin/searchkit index ~/Pictures ~/Documents
+  .venv/bin/searchkit search "two dogs running on a beach\"""")
+
+
+def show(title: str, hits: list[Hit]) -> None:
+    """One line a hit: confidence, score, file (and page), and the beginning of a passage."""
+    print(title)
+    for hit in hits:
+        place = Path(hit.path).name + (f", page {hit.page}" if hit.page else "")
+        print(f"  {hit.confidence:.2f}  {hit.score:.2f}  {place}")
+        if hit.text:
+            print(textwrap.indent(textwrap.shorten(hit.text, 150), 14 * " "))
+    print()
+
+
+if __name__ == "__main__":
+    main()

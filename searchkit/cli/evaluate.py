@@ -1,0 +1,74 @@
+"""`searchkit evaluate`"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from searchkit.cli import output
+from searchkit.cli.options import Json, Model, Quiet, Verbose
+from searchkit.cli.progress import Show, bar
+from searchkit.settings import load
+
+if TYPE_CHECKING:
+    from searchkit.types import Evaluation
+
+Chunking = Literal["whole", "passages"]
+
+
+def evaluate(
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="A BEIR folder, or a parquet of captioned images.")
+    ],
+    model: Model = None,
+    split: Annotated[str, typer.Option("--split", metavar="NAME", help="The split to measure.")] = "test",
+    chunking: Annotated[
+        Chunking, typer.Option("--chunking", help="A vector a document, or one a passage (BEIR only).")
+    ] = "whole",
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Measure an encoder on an evaluation set."""
+    settings = load(model=model)
+    if verbose:
+        output.say_more()
+    with bar(quiet=quiet) as show:
+        found = _measure(path, settings.model, split, chunking, show)
+    if as_json:
+        output.records([found.to_json()])
+        return 0
+    rows: list[tuple[str, object]] = [
+        ("task", found.task),
+        ("encoder", f"{found.encoder} ({found.dim} dimensions)"),
+        ("queries", found.queries),
+    ]
+    output.table([*rows, *_flat(found.metrics)])
+    return 0
+
+
+def _measure(path: Path, model: str | None, split: str, chunking: Chunking, show: Show) -> Evaluation:
+    from searchkit import evaluation
+    from searchkit.registry import DEFAULT_ENCODER, load_encoder
+
+    task = evaluation.detect_task(path)
+    encoder = load_encoder(model or DEFAULT_ENCODER)
+
+    def progress(done: int, total: int) -> None:
+        show("encode", done, total)
+
+    if task == "beir":
+        beir = evaluation.load_beir(path, split)
+        return evaluation.evaluate_beir(encoder, beir, chunking=chunking, on_progress=progress)
+    return evaluation.evaluate_captions(encoder, evaluation.load_captions(path, split), on_progress=progress)
+
+
+def _flat(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in metrics.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name} ")
+        else:
+            yield prefix + name, f"{value:.4f}"

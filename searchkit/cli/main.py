@@ -1,0 +1,92 @@
+"""The script `searchkit`: all commands, and the boundary where errors end as text and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from searchkit.cli import output
+from searchkit.cli.config import config
+from searchkit.cli.doctor import doctor
+from searchkit.cli.evaluate import evaluate
+from searchkit.cli.index import index
+from searchkit.cli.ls import ls
+from searchkit.cli.models import models
+from searchkit.cli.rm import rm
+from searchkit.cli.search import search
+from searchkit.cli.similar import similar
+from searchkit.cli.status import status
+from searchkit.cli.train import train
+from searchkit.cli.ui import ui
+from searchkit.cli.watch import watch
+from searchkit.settings import DEBUG
+
+COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
+    (index, "searchkit index ~/Pictures ~/papers --exclude '*.psd'"),
+    (search, "searchkit search 'two dogs on a beach' -k 5 --kind image"),
+    (similar, "searchkit similar ~/Pictures/cat.jpg -f"),
+    (status, "searchkit status -c holidays"),
+    (ls, "searchkit ls ~/papers -0 | xargs -0 du -ch"),
+    (rm, "searchkit rm ~/Pictures/old"),
+    (doctor, "searchkit doctor --fix"),
+    (watch, "searchkit watch ~/Pictures --every 60"),
+    (ui, "searchkit ui --port 8600"),
+    (models, "searchkit models --json"),
+    (evaluate, "searchkit evaluate ./scifact --split test --chunking passages"),
+    (train, "searchkit train --recipe pocket --data ./data --out ./my-model"),
+    (config, "searchkit config --json"),
+)
+"""Every command with its example, in the order of `searchkit --help`."""
+
+
+def _leave(code: int, **_: object) -> None:
+    """Commands return their exit codes."""
+    raise typer.Exit(code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from searchkit import __version__
+
+        typer.echo(f"searchkit {__version__}")
+        raise typer.Exit
+
+
+# Plain help text: it reads the same in a pipe, and a bordered one costs a third of the start
+app = typer.Typer(
+    name="searchkit",
+    result_callback=_leave,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def searchkit(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Find pictures and documents by meaning, on your own machine, in one index."""
+
+
+for _command, _example in COMMANDS:
+    app.command(epilog=f"Example: {_example}")(_command)
+
+
+def main() -> None:
+    """Run a command and leave with its exit code: 0 done; 1 nothing found; 2 failed; 3 some files failed;
+    4 encoder and collection do not fit; 5 a model is missing; 130 interrupted."""
+    try:
+        app()
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        sys.exit(output.failure(error))

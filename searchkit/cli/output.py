@@ -1,0 +1,166 @@
+"""All that the command line prints, and the one place where errors become text and exit codes.
+
+stdout carries results as bytes, so that any file name can be printed; stderr carries words for a person.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import os
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from searchkit.errors import BadInput, SearchkitError
+from searchkit.settings import DEBUG
+
+if TYPE_CHECKING:
+    from searchkit.types import Hit, IndexReport
+
+FAILED = 2
+INTERRUPTED = 130
+
+
+class Form(StrEnum):
+    """How a list of results is written."""
+
+    LINES = "lines"
+    PATHS = "paths"
+    NULL = "null"
+    JSON = "json"
+
+
+def form(*, as_json: bool = False, null: bool = False, paths_only: bool = False) -> Form:
+    """The form that the flags ask for. Raises `BadInput` for JSON together with another."""
+    if as_json and (null or paths_only):
+        raise BadInput("--json does not go with -f or -0", hint="choose one of them")
+    if as_json:
+        return Form.JSON
+    return Form.NULL if null else Form.PATHS if paths_only else Form.LINES
+
+
+# results
+
+
+def hits(found: Sequence[Hit], how: Form) -> None:
+    """One hit a line; on a terminal a passage's beginning follows it."""
+    if how in (Form.PATHS, Form.NULL):
+        paths(dict.fromkeys(hit.path for hit in found), how)
+    elif how is Form.JSON:
+        records(hit.to_json() for hit in found)
+    else:
+        lines(line for hit in found for line in _lines(hit))
+
+
+def _lines(hit: Hit) -> Iterator[str]:
+    page = f":{hit.page}" if hit.page is not None else ""
+    yield f"{hit.confidence:.3f}\t{hit.score:.3f}\t{escape(hit.path)}{page}"
+    if hit.text and sys.stdout.isatty():
+        room = shutil.get_terminal_size().columns - 5
+        yield "    " + escape(" ".join(hit.text.split()))[:room]
+
+
+def paths(found: Iterable[str], how: Form = Form.PATHS) -> None:
+    """A path a line with control characters escaped, or with `Form.NULL` the bytes as they are."""
+    if how is Form.NULL:
+        _write(os.fsencode(path) + b"\0" for path in found)
+    else:
+        lines(map(escape, found))
+
+
+def records(found: Iterable[Mapping[str, Any]]) -> None:
+    """A JSON object a line, in UTF-8 whatever the locale."""
+    _write(json.dumps(record, ensure_ascii=False).encode("utf-8", "replace") + b"\n" for record in found)
+
+
+def table(rows: Sequence[Sequence[object]]) -> None:
+    """Columns of equal width, two spaces between them."""
+    cells = [[escape(str(cell)) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
+
+
+def lines(found: Iterable[str]) -> None:
+    """Lines of text as they are; bytes of names that are not UTF-8 are written as those bytes."""
+    _write(line.encode("utf-8", "surrogateescape") + b"\n" for line in found)
+
+
+def path_fields(path: str) -> dict[str, str]:
+    """A path for JSON: as text, and in base64 too where it is not UTF-8."""
+    raw = os.fsencode(path)
+    shown = raw.decode("utf-8", "replace")
+    if shown.encode() == raw:
+        return {"path": shown}
+    return {"path": shown, "path_b64": base64.b64encode(raw).decode("ascii")}
+
+
+def about(path: str | None, message: str) -> str:
+    """The message with its path in front, unless it names it already; one line."""
+    return escape(message if path is None or path in message else f"{path}: {message}")
+
+
+def escape(text: str) -> str:
+    r"""Control characters and line separators as escapes, so that a name is one line and moves no cursor.
+
+    >>> escape("a\nb\x1b[2J \u2028 é")
+    'a\\nb\\x1b[2J \\u2028 é'
+    """
+    unsafe = {c for c in text if unicodedata.category(c) in ("Cc", "Zl", "Zp")}
+    return "".join(c.encode("unicode_escape").decode() if c in unsafe else c for c in text)
+
+
+def _write(chunks: Iterable[bytes]) -> None:
+    try:
+        for chunk in chunks:
+            sys.stdout.buffer.write(chunk)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `searchkit search … | head -1` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+
+
+# words for a person
+
+
+def note(message: str) -> None:
+    print(escape(message), file=sys.stderr)
+
+
+def say_more() -> None:
+    """Show what the library logs."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    logging.getLogger("searchkit").setLevel(logging.INFO)
+
+
+def summary(report: IndexReport) -> None:
+    """The warnings of a run and its counts, in one line."""
+    for warning in report.warnings:
+        note(f"warning: {warning}")
+    failed = f"failed {report.failed}" + " (searchkit doctor lists them)" * bool(report.failed)
+    offline = f", offline sources {report.offline}" if report.offline else ""
+    note(
+        f"{'interrupted: ' * report.interrupted}indexed {report.indexed}, reused {report.reused}, "
+        f"unchanged {report.unchanged}, deleted {report.deleted}, {failed}{offline} in {report.seconds:.1f} s"
+    )
+
+
+def failure(error: Exception) -> int:
+    """Print what went wrong and what to do about it; returns the exit code."""
+    if isinstance(error, SearchkitError):
+        message, hint, code = str(error), error.hint, error.exit_code
+    elif isinstance(error, OSError) and error.strerror:
+        message, hint, code = f"{error.strerror}: {error.filename or 'no file named'}", "", FAILED
+    else:
+        message = f"unexpected {type(error).__name__}: {error}"
+        hint, code = f"{DEBUG}=1 shows where it came from", FAILED
+    note(f"searchkit: {message}")
+    if hint:
+        note(f"hint: {hint}")
+    return code

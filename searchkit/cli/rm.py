@@ -1,0 +1,31 @@
+"""`searchkit rm`"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from searchkit.cli import output
+from searchkit.cli.options import CollectionName, Json, Quiet
+from searchkit.settings import load
+
+
+def rm(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Files, folders or whole sources.")],
+    as_json: Json = False,
+    collection: CollectionName = None,
+    quiet: Quiet = False,
+) -> int:
+    """Take files or folders out of a collection. Nothing is deleted from the disk."""
+    settings = load(collection=collection)
+    from searchkit.collection import Collection
+    from searchkit.types import JSON_SCHEMA
+
+    with Collection.open(settings.collection, create=False) as library:
+        gone = library.remove(*paths)
+    if as_json:
+        output.records([{"schema": JSON_SCHEMA, "removed": gone}])
+    if not quiet:
+        output.note(f"removed {gone} from the collection; the disk was not touched")
+    return 0

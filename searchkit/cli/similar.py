@@ -1,0 +1,35 @@
+"""`searchkit similar`"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from searchkit.cli import output
+from searchkit.cli.options import CollectionName, Count, Json, KindName, Null, PathsOnly, Quiet
+from searchkit.cli.search import NOTHING_FOUND
+from searchkit.settings import load
+
+
+def similar(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A picture, or an indexed document.")],
+    k: Count = None,
+    kind: KindName = None,
+    paths_only: PathsOnly = False,
+    null: Null = False,
+    as_json: Json = False,
+    collection: CollectionName = None,
+    quiet: Quiet = False,
+) -> int:
+    """Find what is like a file."""
+    how = output.form(as_json=as_json, null=null, paths_only=paths_only)
+    settings = load(collection=collection, k=k)
+    from searchkit.collection import Collection
+
+    with Collection.open(settings.collection, create=False) as library:
+        found = library.similar(file, k=settings.k, kind=kind)
+    output.hits(found, how)
+    if not found and not quiet:
+        output.note("nothing found")
+    return 0 if found else NOTHING_FOUND

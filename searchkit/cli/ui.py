@@ -1,0 +1,24 @@
+"""`searchkit ui`"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from searchkit.cli.options import CollectionName
+from searchkit.settings import load
+
+
+def ui(
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Who may connect.")] = "localhost",
+    port: Annotated[int, typer.Option("--port", metavar="N", min=1, max=65535)] = 8501,
+    headless: Annotated[bool, typer.Option("--headless", help="Open no browser.")] = False,
+    collection: CollectionName = None,
+) -> int:
+    """Search from a page in the browser."""
+    settings = load(collection=collection)
+    from searchkit.ui.launch import run
+
+    code: int = run(host, port, headless, settings.collection)
+    return code

@@ -1,0 +1,45 @@
+"""`searchkit watch`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from searchkit.cli import output
+from searchkit.cli.options import CollectionName, Json, Quiet, Verbose
+from searchkit.cli.progress import stopping
+from searchkit.settings import load
+
+if TYPE_CHECKING:
+    from searchkit.types import IndexReport
+
+
+def watch(
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="PATH", help="Folders and files. Default: all known.")
+    ] = None,
+    every: Annotated[
+        float, typer.Option("--every", metavar="SECONDS", min=0.1, help="The pause between two looks.")
+    ] = 10.0,
+    as_json: Json = False,
+    collection: CollectionName = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Keep a collection up to date until Ctrl-C."""
+    settings = load(collection=collection)
+    from searchkit.indexers.watch import watch as run
+
+    if verbose:
+        output.say_more()
+
+    def on_report(report: IndexReport) -> None:
+        if not quiet:
+            output.summary(report)
+        if as_json:
+            output.records([report.to_json()])
+
+    with stopping() as stop:
+        run(settings.collection, list(paths or ()), every, stop, on_report)
+        return output.INTERRUPTED if stop() else 0

@@ -1,0 +1,157 @@
+"""Settings: every value, and where it came from. flag > SEARCHKIT_* > searchkit.toml > default.
+
+Of the files only one is read: `searchkit.toml` in the current folder, else the one in the user's
+configuration folder. An empty environment variable counts as not set.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_config_path
+
+from searchkit.errors import BadInput
+
+FILE = "searchkit.toml"
+PREFIX = "SEARCHKIT_"
+COLLAPSE = ("exact", "none")
+DEBUG = "SEARCHKIT_DEBUG"
+"""Shows tracebacks. For the environment only: not a setting."""
+
+
+def _processors() -> int:
+    """Up to eight of the processors: beyond that, decoding waits for the encoder."""
+    return min(8, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line works with. `origins` has a word for each of the other fields."""
+
+    collection: str | None = None
+    """A name or a path; None is the collection "default"."""
+    model: str | None = None
+    """None is the encoder that the collection was made with; for a new one, the bundled one."""
+    batch_size: int = 32
+    threads: int = field(default_factory=_processors)
+    """Threads that read and decode files."""
+    k: int = 10
+    collapse: str = "exact"
+    min_confidence: float = 0.0
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Of each setting: "flag", "default", the name of the variable or the path of the file."""
+
+
+def load(**flags: object) -> Settings:
+    """Merge what was given as flags (None: not given) with the environment, the file and the defaults.
+
+    Raises `BadInput` naming the file or variable for a key that is not known and a value that cannot be.
+    """
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(KEYS, "default")
+    given = [("flag", key, value) for key, value in flags.items() if value is not None]
+    for origin, key, raw in [*_file(), *_environment(), *given]:  # the later, the stronger
+        values[key], origins[key] = _checked(key, raw, origin), origin
+    return Settings(**values, origins=origins)
+
+
+def file_in_use() -> Path | None:
+    """The `searchkit.toml` that is read, if there is one."""
+    places = (Path.cwd() / FILE, user_config_path("searchkit") / FILE)
+    return next((path for path in places if path.is_file()), None)
+
+
+Given = tuple[str, str, object]
+"""(where it was given, the setting, its raw value)."""
+
+
+def _environment() -> Iterator[Given]:
+    for name, value in os.environ.items():
+        if not name.startswith(PREFIX) or name == DEBUG or not value:
+            continue
+        key = name.removeprefix(PREFIX).lower()
+        if key not in KEYS:
+            known = ", ".join(PREFIX + key.upper() for key in KEYS)
+            raise BadInput(f"the environment variable {name} is no setting", hint=f"settings are: {known}")
+        yield name, key, value
+
+
+def _file() -> Iterator[Given]:
+    path = file_in_use()
+    if path is None:
+        return
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        hint = "make it readable, or remove it"
+        raise BadInput(f"cannot read {path}: {error.strerror}", hint=hint) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        hint = 'lines are written: key = 5 or key = "text"'
+        raise BadInput(f"{path} is not TOML: {error}", hint=hint) from error
+    for key, value in raw.items():
+        if key not in KEYS:
+            raise BadInput(f"{path}: {key!r} is no setting", hint=f"settings are: {', '.join(KEYS)}")
+        yield str(path), key, value
+
+
+def _checked(key: str, raw: object, origin: str) -> Any:
+    try:
+        return KEYS[key](raw)
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"{key} = {raw!r} ({origin}) cannot be used", hint=f"it must be {error}") from error
+
+
+def _text(raw: object) -> str:
+    if not isinstance(raw, str) or not raw:
+        raise ValueError("a name or a path")
+    return raw
+
+
+def _count(raw: object) -> int:
+    wanted = ValueError("a whole number of 1 or more")
+    if isinstance(raw, bool) or not isinstance(raw, int | str):
+        raise wanted
+    try:
+        number = int(raw)
+    except ValueError:
+        raise wanted from None
+    if number < 1:
+        raise wanted
+    return number
+
+
+def _share(raw: object) -> float:
+    wanted = ValueError("a number from 0 to 1")
+    if isinstance(raw, bool) or not isinstance(raw, int | float | str):
+        raise wanted
+    try:
+        number = float(raw)
+    except ValueError:
+        raise wanted from None
+    if not 0 <= number <= 1:  # false for nan too
+        raise wanted
+    return number
+
+
+def _collapse(raw: object) -> str:
+    if raw not in COLLAPSE:
+        raise ValueError(f"one of: {', '.join(COLLAPSE)}")
+    return str(raw)
+
+
+KEYS: Mapping[str, Callable[[object], Any]] = {
+    "collection": _text,
+    "model": _text,
+    "batch_size": _count,
+    "threads": _count,
+    "k": _count,
+    "collapse": _collapse,
+    "min_confidence": _share,
+}
+"""Every setting, and the function that reads it from a flag, a variable or the file; its `ValueError` says
+what the value must be."""

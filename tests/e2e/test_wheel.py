@@ -1,0 +1,77 @@
+"""The wheel, installed into an environment of its own, away from the source tree."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh environment that holds the wheel; the packages it needs are lent to it from this one, by a
+    path entry that brings no editable install along."""
+    scratch = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*build, "--wheel-dir", str(scratch), str(ROOT)], check=True, capture_output=True)
+    (wheel,) = scratch.glob("searchkit-*.whl")
+    environment = scratch / "environment"
+    venv.create(environment, with_pip=False)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(packages)]
+    subprocess.run([*install, str(wheel)], check=True, capture_output=True)
+    (packages / "lent.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    return environment
+
+
+def run(clean: Path, code: str, folder: Path) -> str:
+    done = subprocess.run(
+        [clean / "bin" / "python", "-c", code],
+        cwd=folder,
+        env={**os.environ, "SEARCHKIT_COLLECTION": str(folder / "library")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_wheel_brings_one_import_name(clean: Path) -> None:
+    (packages,) = clean.glob("lib/python*/site-packages")
+    names = {p.name for p in packages.iterdir() if p.name not in ("lent.pth", "bin", "__pycache__")}
+    assert {name for name in names if not name.endswith(".dist-info")} == {"searchkit"}
+
+
+def test_everything_imports_from_the_wheel_and_not_from_the_tree(clean: Path, tmp_path: Path) -> None:
+    code = (
+        "import searchkit, searchkit.indexers.watch, searchkit.ui.launch, searchkit.cli.main;"
+        "print(searchkit.__file__, searchkit.indexers.watch.__file__, searchkit.ui.launch.__file__)"
+    )
+    for place in run(clean, code, tmp_path).split():
+        assert Path(place).is_relative_to(clean)
+
+
+def test_the_installed_command_indexes_and_finds(clean: Path, tmp_path: Path) -> None:
+    """With the bundled encoder, whose weights and neutral queries must have come along in the wheel."""
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "bees.txt").write_text("In autumn the hive is fed with sugar syrup.")
+    code = (
+        "from searchkit.cli.main import main; import sys;"
+        "sys.argv = ['searchkit', {arguments}]; sys.exit(main())"
+    )
+    run(clean, code.format(arguments="'index', 'notes'"), tmp_path)
+    out = run(clean, code.format(arguments="'search', 'what do bees eat', '-k', '1'"), tmp_path)
+    assert out.strip().endswith("bees.txt")
+
+
+@pytest.mark.parametrize("command", ["watch", "ui", "train", "doctor"])
+def test_the_other_commands_answer_from_the_wheel(clean: Path, tmp_path: Path, command: str) -> None:
+    code = f"from searchkit.cli.main import main; import sys; sys.argv = ['searchkit', '{command}', '--help']; main()"
+    assert "Usage" in run(clean, f"try:\n    exec({code!r})\nexcept SystemExit as end:\n    assert not end.code", tmp_path)

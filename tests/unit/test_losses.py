@@ -1,0 +1,64 @@
+"""Each loss against its formula written out with loops."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from searchkit.training.losses import SAME_TEXT, cosine_distance, info_nce
+
+
+def unit(rows: int, seed: int, dim: int = 8) -> torch.Tensor:
+    made = torch.randn(rows, dim, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.nn.functional.normalize(made, dim=-1)
+
+
+def by_hand(
+    images: torch.Tensor, texts: torch.Tensor, scale: float, bank: torch.Tensor | None = None
+) -> float:
+    n = len(images)
+    said = [[float(texts[i] @ texts[j]) > SAME_TEXT and i != j for j in range(n)] for i in range(n)]
+    total = 0.0
+    for i in range(n):
+        positive = math.exp(scale * float(images[i] @ texts[i]))
+        to_text = sum(math.exp(scale * float(images[i] @ texts[j])) for j in range(n) if not said[i][j])
+        for row in bank if bank is not None else ():
+            if float(texts[i] @ row) <= SAME_TEXT:
+                to_text += math.exp(scale * float(images[i] @ row))
+        to_image = sum(math.exp(scale * float(images[j] @ texts[i])) for j in range(n) if not said[i][j])
+        total += 0.5 * (-math.log(positive / to_text) - math.log(positive / to_image))
+    return total / n
+
+
+@pytest.mark.parametrize("banked", [False, True])
+def test_info_nce_is_its_formula(banked: bool) -> None:
+    images, texts = unit(6, 1), unit(6, 2)
+    bank = unit(9, 3) if banked else None
+    assert info_nce(images, texts, 14.0, bank).item() == pytest.approx(
+        by_hand(images, texts, 14.0, bank), abs=1e-6
+    )
+
+
+def test_texts_that_say_the_same_are_no_negatives_of_each_other() -> None:
+    images, texts = unit(5, 4), unit(5, 5)
+    texts[3] = texts[1]
+    bank = torch.cat([unit(3, 6), texts[1:2]])
+    expected = by_hand(images, texts, 10.0, bank)
+    assert info_nce(images, texts, 10.0, bank).item() == pytest.approx(expected, abs=1e-6)
+    different = unit(5, 5)
+    assert abs(info_nce(images, different, 10.0, bank).item() - expected) > 1e-3
+
+
+def test_info_nce_falls_to_nothing_for_aligned_pairs_and_is_log_n_for_equal_ones() -> None:
+    eye = torch.eye(8, dtype=torch.float64)
+    assert info_nce(eye, eye, 100.0).item() < 1e-6
+    same = torch.ones(4, 8, dtype=torch.float64) / math.sqrt(8)
+    assert info_nce(same, eye[:4], 5.0).item() == pytest.approx(math.log(4), abs=1e-9)
+
+
+def test_cosine_distance_is_zero_for_parallel_and_two_for_opposite_rows() -> None:
+    rows = unit(4, 7)
+    assert cosine_distance(rows, 3 * rows).item() == pytest.approx(0.0, abs=1e-9)
+    assert cosine_distance(rows, -rows).item() == pytest.approx(2.0, abs=1e-9)

@@ -1,0 +1,163 @@
+"""The loop on a tiny recipe: it learns, resumes to the same weights, and writes what the encoder reads."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from searchkit.encoders.hashing import Hashing
+from searchkit.encoders.vision import ViTTower
+from searchkit.errors import BadInput, ModelMissing
+from searchkit.training import loop
+from searchkit.training.data import crop_box, load_pictures
+from searchkit.training.loop import learning_rate, train
+from searchkit.training.recipe import Dataset, Optimisation, Recipe, Teacher, Tower, load_recipe
+
+COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 220), "white": (240, 240, 240)}
+WIDTH = 12
+
+
+def coloured(colour: str, seed: int) -> bytes:
+    noise = np.random.default_rng(seed).integers(-15, 15, (24, 24, 3))
+    pixels = np.clip(np.array(COLOURS[colour]) + noise, 0, 255).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    names = list(COLOURS) * 12
+    images = [coloured(name, seed) for seed, name in enumerate(names)]
+    folder = tmp_path / "data"
+    folder.mkdir()
+    captions = [[f"a {name} square", f"{name} all over"] for name in names]
+    pq.write_table(pa.table({"image": images, "captions": captions}), folder / "captioned.parquet")
+    pq.write_table(pa.table({"image": images, "label": names}), folder / "labelled.parquet")
+    return folder
+
+
+class MeanColour:
+    """A real, if simple, visual teacher: means of colour over quarters of the picture."""
+
+    spec = Teacher("none", 0, WIDTH, 8, head_steps=60)
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        quarters = pixels.reshape(2, 4, 2, 4, 3).mean(axis=(1, 3))
+        return quarters.reshape(-1).astype(np.uint8)
+
+
+@pytest.fixture
+def recipe(monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    monkeypatch.setattr(loop, "TFLiteTeacher", lambda *_, **__: MeanColour())
+    return Recipe(
+        name="tiny",
+        seed=3,
+        templates=("a photo of {label}",),
+        tower=Tower(pixels=16, patch=8, width=16, depth=1, heads=2, mlp_ratio=2.0),
+        teacher=MeanColour.spec,
+        optimisation=Optimisation(
+            steps=30, batch=16, rate=3e-3, warmup=4, weight_decay=0.01, temperature=0.1, bank=8,
+            feature_weight=1.0, space_weight=1.0, average=0.9,
+        ),
+        data=(Dataset("captioned.parquet", "captions", 0.5, views=2), Dataset("labelled.parquet", "label", 0.5)),
+    )  # fmt: skip
+
+
+def encode(texts: Sequence[str]) -> np.ndarray:
+    return Hashing().encode_text(texts)
+
+
+def run(recipe: Recipe, data: Path, root: Path, steps: int | None = None) -> Path:
+    torch.set_num_threads(1)
+    return train(recipe, data, root / "work", root / "out", encode, steps=steps)
+
+
+def test_a_trained_tower_finds_the_right_captions(recipe: Recipe, data: Path, tmp_path: Path) -> None:
+    tower = ViTTower(run(recipe, data, tmp_path, steps=60))
+    pictures = [Image.open(io.BytesIO(coloured(name, 1000))) for name in COLOURS]
+    vectors = tower.encode([tower.prepare(picture) for picture in pictures])
+    captions = encode([f"a {name} square" for name in COLOURS])
+    assert (vectors @ captions.T).argmax(1).tolist() == [0, 1, 2, 3]
+
+
+def test_a_killed_run_resumes_to_the_weights_of_one_that_was_not(
+    recipe: Recipe, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = load_file(run(recipe, data, tmp_path / "whole") / "model.safetensors")
+    real = loop.Checkpoint.save
+
+    def save_and_die(self: loop.Checkpoint, step: int, recipe: Recipe) -> None:
+        real(self, step, recipe)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as cut:
+        cut.setattr(loop.Checkpoint, "save", save_and_die)
+        cut.setattr(loop, "SAVE_EVERY", 11)
+        with pytest.raises(KeyboardInterrupt):
+            run(recipe, data, tmp_path / "cut")
+    resumed = load_file(run(recipe, data, tmp_path / "cut") / "model.safetensors")
+    shorter = load_file(run(recipe, data, tmp_path / "shorter", steps=11) / "model.safetensors")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert not all(torch.equal(whole[name], shorter[name]) for name in whole)
+
+
+def test_a_view_is_the_same_at_every_call_and_unlike_the_next_one(data: Path) -> None:
+    pictures = load_pictures(data, Dataset("captioned.parquet", "captions", 1.0, views=2), ())
+    first = pictures.view(3, 0, 16)
+    assert first.shape == (16, 16, 3) and np.array_equal(first, pictures.view(3, 0, 16))
+    assert not np.array_equal(first, pictures.view(3, 1, 16))
+
+
+def test_a_crop_lies_inside_the_picture_and_keeps_enough_of_it() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        left, top, right, bottom = crop_box(rng, 40, 30)
+        assert 0 <= left < right <= 40 and 0 <= top < bottom <= 30
+        assert (right - left) * (bottom - top) >= 0.4 * 40 * 30 * 0.75
+
+
+def test_the_learning_rate_warms_up_and_ends_at_nothing(recipe: Recipe) -> None:
+    rates = [learning_rate(step, 30, recipe.optimisation) for step in range(31)]
+    assert rates[0] == pytest.approx(3e-3 / 4) and max(rates) == pytest.approx(3e-3)
+    assert rates[30] == pytest.approx(0.0, abs=1e-12) and rates[4:] == sorted(rates[4:], reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: replace(d, file="none.parquet"), "is missing"),
+        (lambda d: replace(d, text="label"), "needs image and label"),
+        (lambda d: replace(d, text="title"), "needs image and title"),
+    ],
+)
+def test_unusable_training_data_is_named(
+    data: Path, change: Callable[[Dataset], Dataset], message: str
+) -> None:
+    with pytest.raises(BadInput, match=message):
+        load_pictures(data, change(Dataset("captioned.parquet", "captions", 1.0)), ())
+
+
+def test_the_bundled_recipe_reads_and_a_mistake_in_one_is_named(tmp_path: Path) -> None:
+    assert load_recipe("pocket").tower.pixels % load_recipe("pocket").tower.patch == 0
+    with pytest.raises(BadInput, match="no recipe named 'pockets'"):
+        load_recipe("pockets")
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text('name = "x"\nseed = 1\ntemplates = []\n[tower]\npixel = 3\n')
+    with pytest.raises(BadInput, match="unknown keys in \\[tower\\]: pixel"):
+        load_recipe(str(wrong))
+
+
+def test_a_folder_without_a_tower_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelMissing, match="no image tower"):
+        ViTTower(tmp_path)
