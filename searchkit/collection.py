@@ -194,7 +194,8 @@ class Collection:
     def _refresh(self) -> None:
         """After a change: compact, measure what neutral queries find, rebuild the accelerator."""
         self.store.compact()
-        for (asked_with, kind), reference in measure(self.encoder, self.store).items():
+        references = measure(self.encoder, self.store, self.root / "neutral")
+        for (asked_with, kind), reference in references.items():
             self.catalog.set_reference(self.manifest.space, asked_with, kind, reference)
         self.accelerator.rebuild()
 

@@ -103,6 +103,10 @@ def writing(root: Path) -> Iterator[None]:
         raise CollectionLocked(
             f"{root} is being written by {_holder(holder)}", hint="wait until it has finished, then run again"
         ) from None
+    except OSError as error:
+        raise CollectionError(
+            f"cannot write in {root}: {error.strerror}", hint="check who may write there"
+        ) from error
     try:
         holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
         yield
@@ -115,5 +119,5 @@ def _holder(path: Path) -> str:
     try:
         raw = json.loads(path.read_text())
         return f"process {raw['pid']} on {raw['host']}"
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "another process"

@@ -52,11 +52,11 @@ def load_encoder(name: str) -> Encoder:
     or a folder that exists). Raises `ModelMissing`."""
     if name in ENCODERS:
         return ENCODERS[name]()
-    folder = Path(name).expanduser()
-    if folder.is_dir() and (folder / "config.json").is_file():
+    folder = _folder(name)
+    if folder is not None:
         from searchkit.encoders.pocket import Pocket
 
-        return Pocket(folder, str(folder.resolve()))
+        return Pocket(folder, str(folder))
     for point in entry_points(group=ENTRY_POINT):
         if point.name == name:
             encoder: Encoder = point.load()()
@@ -65,6 +65,15 @@ def load_encoder(name: str) -> Encoder:
         f"no encoder named {name!r}, and no folder of that name with a config.json",
         hint=f"known encoders: {', '.join(encoder_names())}",
     )
+
+
+def _folder(name: str) -> Path | None:
+    """The folder of that name, if there is one with a config.json."""
+    try:
+        folder = Path(name).expanduser()
+        return folder.resolve() if (folder / "config.json").is_file() else None
+    except (OSError, RuntimeError):  # a name too long, the home of a user that is not there
+        return None
 
 
 def encoder_records() -> list[EncoderRecord]:

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
-from searchkit.encoders.device import cpu_dtype, rows
+from searchkit.encoders.device import cpu_dtype, keep_freed_memory, rows
 from searchkit.errors import ModelMissing
 from searchkit.models.bert import Bert, BertConfig, from_hugging_face, mean_pool
 from searchkit.types import Vectors
@@ -53,6 +53,7 @@ class MiniLM:
 
     @cached_property
     def network(self) -> Bert:
+        keep_freed_memory()
         folder = model_folder()
         weights = folder / "model.safetensors"
         if hashlib.sha256(weights.read_bytes()).hexdigest() != SHA256:

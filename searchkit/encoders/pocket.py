@@ -6,7 +6,6 @@ The bundled image tower, and any folder that `searchkit train` wrote, are the sa
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -31,7 +30,6 @@ class Pocket:
     def __init__(self, folder: Path, name: str) -> None:
         self._text = MiniLM()
         self._images = ViTTower(folder)
-        config = json.loads((folder / "config.json").read_text())
         self.record = EncoderRecord(
             name=name,
             dim=self._images.config.dim,
@@ -40,7 +38,7 @@ class Pocket:
             text_window=WINDOW,
             pixels=self._images.config.pixels,
             megabytes=round((folder / "model.safetensors").stat().st_size / 1e6 + 90.9, 1),
-            family=config["family"],
+            family=self._images.family,
             source="bundled" if folder == bundled_folder() else str(folder),
         )
         both = hashlib.sha256(f"{SHA256} {self._images.sha256}".encode()).hexdigest()

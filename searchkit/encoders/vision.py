@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from searchkit.encoders.device import cpu_dtype, rows
-from searchkit.errors import ModelMissing
+from searchkit.encoders.device import cpu_dtype, keep_freed_memory, rows
+from searchkit.errors import BadInput, ModelMissing
 from searchkit.models.vit import VisionTransformer, ViTConfig
 from searchkit.types import Vectors
 
@@ -29,7 +30,10 @@ def normalise_pixels(pixels: torch.Tensor) -> torch.Tensor:
 
 
 class ViTTower:
-    """Pixels to (n, dim) unit vectors; the weights are read at the first call."""
+    """Pixels to (n, dim) unit vectors; the weights are read at the first call.
+
+    Raises `ModelMissing` for a folder without a tower, `BadInput` for one whose files are of another kind.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -38,7 +42,14 @@ class ViTTower:
                 f"no image tower in {folder}: config.json or model.safetensors is missing",
                 hint="name a folder that 'searchkit train' wrote",
             )
-        self.config = ViTConfig(**json.loads((folder / "config.json").read_text())["tower"])
+        try:
+            described = json.loads((folder / "config.json").read_text("utf-8"))
+            self.config, self.family = ViTConfig(**described["tower"]), str(described["family"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadInput(
+                f"{folder / 'config.json'} does not describe an image tower ({error!r})",
+                hint="name a folder that 'searchkit train' wrote",
+            ) from error
 
     @cached_property
     def sha256(self) -> str:
@@ -46,8 +57,16 @@ class ViTTower:
 
     @cached_property
     def network(self) -> VisionTransformer:
+        keep_freed_memory()
         network = VisionTransformer(self.config)
-        network.load_state_dict(load_file(self.folder / "model.safetensors"))
+        weights = self.folder / "model.safetensors"
+        try:
+            network.load_state_dict(load_file(weights))
+        except (SafetensorError, RuntimeError) as error:
+            raise BadInput(
+                f"{weights} does not hold the tower that config.json describes",
+                hint="copy the folder again from where 'searchkit train' wrote it",
+            ) from error
         return network.eval().to(cpu_dtype())
 
     def prepare(self, image: Image.Image) -> np.ndarray:

@@ -84,11 +84,10 @@ def decode(data: bytes, *, name: str, at_least: int = 0) -> Picture:
         raise Unreadable(f"{name} is empty (0 bytes)")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if not at_least or image.format not in ("JPEG", "MPO"):
-                whole = _rgb(ImageOps.exif_transpose(image))
-                return Picture(whole, *whole.size)
             full = _upright_size(image)
-            image.draft("RGB", (at_least, at_least))
+            if at_least and image.format in ("JPEG", "MPO"):
+                image.draft("RGB", (at_least, at_least))
+            image.load()
             return Picture(_rgb(ImageOps.exif_transpose(image)), *full)
     except Image.DecompressionBombError as error:
         raise Unreadable(f"{name} has more than {MAX_PIXELS / 1e6:.0f} megapixels") from error
@@ -101,8 +100,8 @@ def decode(data: bytes, *, name: str, at_least: int = 0) -> Picture:
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
-    """The size that a JPEG will be shown with, known before it is decoded."""
-    turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    """Known before decoding. Of a TIFF, Pillow gives the size turned already."""
+    turned = image.format != "TIFF" and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
     return (image.height, image.width) if turned else image.size
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,9 @@ from pathspec import GitIgnoreSpec
 
 from searchkit.errors import BadInput
 from searchkit.types import FileEntry
+
+LATEST = 2**63 - 1
+"""Nanoseconds: the year 2262. File systems know later times, SQL's integers do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,8 @@ class Selection:
 
 
 def walk(root: str, selection: Selection, *, start: str | None = None) -> Iterator[FileEntry | Problem]:
-    """Every file of the source `root` that can be indexed, or of its part `start`; sorted within a folder.
+    """Every file of the source `root` that can be indexed, or of its part `start`; a folder's files in
+    order of name, then the folders in it.
 
     Links to folders are followed unless they lead back to a folder that encloses them.
     """
@@ -63,14 +68,31 @@ def walk(root: str, selection: Selection, *, start: str | None = None) -> Iterat
         yield Problem(begin, _reason(error))
         return
     if not stat.S_ISDIR(info.st_mode):
-        yield FileEntry(begin, info.st_size, info.st_mtime_ns)
+        yield _file(begin, info)
         return
-    yield from _folder(begin, frozenset({(info.st_dev, info.st_ino)}), takes)
+    # a stack instead of recursion: folders may be nested deeper than Python's calls
+    folders = [(begin, frozenset({_identity(info)}))]
+    while folders:
+        folder, above = folders.pop()
+        inside: list[tuple[str, frozenset[tuple[int, int]]]] = []
+        for found in _listing(folder, takes):
+            if isinstance(found, Problem):
+                yield found
+                continue
+            path, info = found
+            if not stat.S_ISDIR(info.st_mode):
+                yield _file(path, info)
+            elif _identity(info) in above:
+                yield Problem(path, "symbolic link loop: it leads to a folder that contains it")
+            else:
+                inside.append((path, above | {_identity(info)}))
+        folders += reversed(inside)
 
 
-def _folder(
-    folder: str, above: frozenset[tuple[int, int]], takes: Callable[[str, bool], bool]
-) -> Iterator[FileEntry | Problem]:
+def _listing(
+    folder: str, takes: Callable[[str, bool], bool]
+) -> Iterator[tuple[str, os.stat_result] | Problem]:
+    """The folders and wanted files right in a folder, links followed, in order of name."""
     try:
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda e: os.fsencode(e.name))
@@ -78,26 +100,31 @@ def _folder(
         yield Problem(folder, _reason(error))
         return
     for entry in entries:
-        if entry.name.startswith("."):
-            continue
         try:
             info = entry.stat()
-        except OSError as error:  # a link to nothing, a link to itself, a file gone since the listing
-            if entry.is_symlink() and takes(entry.path, False):
-                yield Problem(entry.path, f"broken link: {_reason(error)}")
-            elif error.errno == 40:  # ELOOP
-                yield Problem(entry.path, "symbolic link loop")
-            continue
-        if stat.S_ISDIR(info.st_mode):
-            if not takes(entry.path, True):
-                continue
-            identity = (info.st_dev, info.st_ino)
-            if identity in above:
-                yield Problem(entry.path, "symbolic link loop: it leads to a folder that contains it")
-                continue
-            yield from _folder(entry.path, above | {identity}, takes)
-        elif stat.S_ISREG(info.st_mode) and takes(entry.path, False):
-            yield FileEntry(entry.path, info.st_size, info.st_mtime_ns)
+        except OSError as error:
+            if _matters(entry, takes) and (entry.is_symlink() or error.errno != errno.ENOENT):
+                yield Problem(entry.path, f"{'broken link: ' * entry.is_symlink()}{_reason(error)}")
+            continue  # otherwise it has gone since the listing
+        folder_like = stat.S_ISDIR(info.st_mode)
+        if (folder_like or stat.S_ISREG(info.st_mode)) and takes(entry.path, folder_like):
+            yield entry.path, info
+
+
+def _matters(entry: os.DirEntry[str], takes: Callable[[str, bool], bool]) -> bool:
+    """Whether something that cannot be looked at might be, or hold, a file to index: then it is not gone.
+    A link without a suffix is taken for one to a folder, such as a disk that is not there today."""
+    if entry.is_symlink() and not os.path.splitext(entry.name)[1]:
+        return takes(entry.path, True)
+    return takes(entry.path, entry.is_dir(follow_symlinks=False))
+
+
+def _file(path: str, info: os.stat_result) -> FileEntry:
+    return FileEntry(path, info.st_size, min(info.st_mtime_ns, LATEST))
+
+
+def _identity(info: os.stat_result) -> tuple[int, int]:
+    return info.st_dev, info.st_ino
 
 
 def _reason(error: OSError) -> str:

@@ -13,20 +13,17 @@ from searchkit.errors import Unreadable
 from searchkit.parsers.text import BOMS, decode, read_bytes
 from searchkit.types import Document
 
-DROPPED = frozenset(
-    "head script style nav template noscript noframes iframe audio video canvas datalist rp".split()
-)
+NOT_SHOWN = "head script style nav template noscript noframes iframe audio video canvas datalist rp"
+DROPPED = frozenset(NOT_SHOWN.split())
 """Not shown, or shown on every page of a site, or only where a browser cannot do better."""
 
-LINE = frozenset(
-    "html body div li ul ol dl dt dd tr caption thead tbody tfoot figcaption legend summary option".split()
+LINES = "html body div li ul ol dl dt dd tr caption thead tbody tfoot figcaption legend summary option"
+PARAGRAPHS = (
+    "p h1 h2 h3 h4 h5 h6 pre blockquote table section article header footer main aside figure hr form "
+    "fieldset details address"
 )
-PARAGRAPH = frozenset(
-    """p h1 h2 h3 h4 h5 h6 pre blockquote table section article header footer main aside figure hr form
-    fieldset details address""".split()
-)
-"""Elements that stand on lines of their own, and those that also have an empty line around them."""
-BREAKS = dict.fromkeys(LINE, 1) | dict.fromkeys(PARAGRAPH, 2)
+BREAKS = dict.fromkeys(LINES.split(), 1) | dict.fromkeys(PARAGRAPHS.split(), 2)
+"""Line ends around an element: some stand on lines of their own, some have an empty line around them too."""
 
 SPACES = re.compile(r"[ \t\n\f\r]+")
 """What HTML collapses; a no-break space is not among them."""
@@ -92,19 +89,22 @@ def visible_text(root: LexborNode) -> str:
 
 
 def _walk(root: LexborNode) -> Iterator[tuple[LexborNode, bool]]:
-    """Every node that is shown, once entering (True) and once leaving. No recursion: pages nest deep."""
+    """Every node that is shown, entering (True), and elements once more, leaving (False), in reading order.
+
+    No recursion: pages nest deep.
+    """
     stack = [(root, True)]
     while stack:
         node, entering = stack.pop()
-        if entering and node.is_element_node and (node.tag in DROPPED or "hidden" in node.attributes):
-            continue
-        yield node, entering
-        if entering:
+        if entering and node.is_element_node:
+            if node.tag in DROPPED or "hidden" in node.attributes:
+                continue
             stack.append((node, False))
             child = node.last_child
             while child is not None:
                 stack.append((child, True))
                 child = child.prev
+        yield node, entering
 
 
 class _Page:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import markdown_it
@@ -14,10 +15,13 @@ from searchkit.types import Document
 TITLE_WITHIN = 50_000
 """A heading further down, in characters, is no title; and a long file need not be parsed to its end."""
 
-FRONT_MATTER = re.compile(r"---[ \t]*\r?\n.*?^(?:---|\.\.\.)[ \t]*$", re.DOTALL | re.MULTILINE)
+FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(?=\S).*?^(?:---|\.\.\.)[ \t\r]*$", re.DOTALL | re.MULTILINE)
+"""No empty line comes first in it: that would be a rule (---) and the text below."""
 
 BLOCKS = MarkdownIt("commonmark").disable("inline")
 INLINE = MarkdownIt("commonmark")
+WORDS = {"softbreak": " ", "hardbreak": " ", "html_inline": ""}
+"""What stands for a piece of markup in a title; a piece not named here for its own content."""
 
 
 class MarkdownParser:
@@ -39,7 +43,7 @@ def first_heading(text: str) -> str | None:
     front = FRONT_MATTER.match(text)
     start = front.end() if front else 0
     tokens = BLOCKS.parse(text[start : start + TITLE_WITHIN])
-    for opening, content in zip(tokens, tokens[1:], strict=False):
+    for opening, content in pairwise(tokens):
         if opening.type == "heading_open" and (title := _plain(content.content)):
             return title
     return None
@@ -47,6 +51,5 @@ def first_heading(text: str) -> str | None:
 
 def _plain(source: str) -> str:
     (inline,) = INLINE.parseInline(source)
-    words = (token.content if token.type in ("text", "code_inline") else " "
-             for token in inline.children or () if not token.type.endswith(("_open", "_close")))  # fmt: skip
-    return " ".join("".join(words).split())
+    words = "".join(WORDS.get(token.type, token.content) for token in inline.children or ())
+    return " ".join(words.split())

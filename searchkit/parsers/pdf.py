@@ -32,7 +32,7 @@ class PdfParser:
         if not any(texts):
             raise Unreadable(
                 f"{path} has no text layer in its {len(texts)} pages",
-                hint="it may be a scan: reading text out of pictures is not built in yet, run OCR on it first",
+                hint="it may be a scan: reading text in pictures is not built in yet, run OCR on it first",
             )
         return Document(SEPARATOR.join(texts), pages=_spans(texts), title=title)
 

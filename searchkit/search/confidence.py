@@ -12,9 +12,11 @@ percentile so that scores beyond every neutral query still differ.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 
@@ -46,13 +48,31 @@ def confidence(score: float, reference: Reference | None) -> float:
     return 0.5 * math.erfc(-z / math.sqrt(2))
 
 
-def measure(encoder: Encoder, store: VectorStore) -> dict[tuple[str, str], Reference]:
+def neutral_vectors(encoder: Encoder, cache: Path | None) -> Vectors:
+    """(n, dim) vectors of the neutral queries; encoded once a space when they may be kept in `cache`."""
+    queries = neutral_queries()
+    if cache is None:
+        return encoder.encode_text(queries)
+    digest = hashlib.sha256("\n".join(queries).encode()).hexdigest()[:12]
+    file = cache / f"{encoder.space.key}-{digest}.npy"
+    if not file.is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        scratch = file.with_suffix(".tmp.npy")
+        np.save(scratch, encoder.encode_text(queries))
+        scratch.replace(file)
+    kept: Vectors = np.load(file)
+    return kept
+
+
+def measure(
+    encoder: Encoder, store: VectorStore, cache: Path | None = None
+) -> dict[tuple[str, str], Reference]:
     """The references of a store as it is now, by (asked with "text" or "image", kind of item).
 
     Asking with pictures needs two of them, since a picture is not compared with itself.
     """
     images, image_rows = _sample(store, Kind.IMAGE, dim=encoder.space.dim)
-    texts = encoder.encode_text(neutral_queries())
+    texts = neutral_vectors(encoder, cache)
     found = {}
     for kind in Kind:
         best = _best(texts, store, kind, own_rows=None)

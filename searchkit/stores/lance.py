@@ -69,7 +69,7 @@ def schema(dim: int) -> pa.Schema:
 
 
 class LanceStore:
-    """A `VectorStore` on disk. One writer at a time; readers see other processes' writes within two seconds."""
+    """A `VectorStore` on disk. One writer at a time; readers see other processes' writes in two seconds."""
 
     def __init__(self, folder: Path, space: Space) -> None:
         self.dim = space.dim
@@ -128,7 +128,7 @@ class LanceStore:
         Times in `where` are ISO 8601 in quotes. Raises `BadInput` for a filter that Lance cannot read.
         """
         conditions = [f"kind = '{kind.value}'"] if kind else []
-        conditions += [f"({TIME_LITERAL.sub(r'\1timestamp ', where)})"] if where else []
+        conditions += ["(" + TIME_LITERAL.sub(r"\1timestamp ", where) + ")"] if where else []
         conditions += [f"written > {newer_than}"] if newer_than is not None else []
         query = self._table.search(np.asarray(vector, np.float32)).distance_type("dot")
         query = query.select([*COLUMNS, "_distance"]).limit(k).bypass_vector_index()

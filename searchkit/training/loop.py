@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from searchkit.encoders.device import keep_freed_memory
 from searchkit.encoders.vision import normalise_pixels
 from searchkit.models.vit import VisionTransformer, ViTConfig
 from searchkit.training.data import Pictures, load_pictures
@@ -27,7 +28,7 @@ from searchkit.types import Vectors
 
 log = logging.getLogger(__name__)
 
-SAVE_EVERY = 200
+SAVE_EVERY = 50
 """Steps between checkpoints."""
 
 EncodeText = Callable[[Sequence[str]], Vectors]
@@ -68,6 +69,7 @@ def train(
     `steps` overrides the recipe's number. Deterministic for one machine and thread count: a run that
     was killed and resumed gives the weights of one that was not.
     """
+    keep_freed_memory()
     work.mkdir(parents=True, exist_ok=True)
     corpus = load_corpus(recipe, data, work, encode_text)
     to_space, standardise = space_teacher(recipe, corpus, work)

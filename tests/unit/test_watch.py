@@ -1,0 +1,106 @@
+"""Watching: what appears is found, what is locked is waited for, what is told to stop stops."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import Empty, Queue
+
+import pytest
+from searchkit.indexers.watch import watch
+
+from searchkit.collection import Collection
+from searchkit.errors import BadInput
+from searchkit.place import writing
+from searchkit.types import IndexReport
+
+PATIENCE = 30.0
+"""Seconds to wait for something that takes a fraction of one, before a test is given up."""
+
+
+class Watching:
+    """`watch` in a thread, over one folder with a text about bees."""
+
+    def __init__(self, root: Path, *, every: float) -> None:
+        self.notes, self.where = root / "notes", root / "library"
+        self.notes.mkdir()
+        (self.notes / "bees.txt").write_text("The hive is fed with sugar syrup.\n")
+        Collection.open(self.where, model="hashing").close()
+        self.reports: Queue[IndexReport] = Queue()
+        self.end = threading.Event()
+        self.thread = threading.Thread(target=self._run, args=(every,), daemon=True)
+
+    def _run(self, every: float) -> None:
+        paths, stop = [str(self.notes)], self.end.is_set
+        watch(str(self.where), paths, every=every, stop=stop, on_report=self.reports.put)
+
+    def report_where(self, true: Callable[[IndexReport], bool]) -> IndexReport:
+        while True:
+            report = self.reports.get(timeout=PATIENCE)
+            if true(report):
+                return report
+
+    def best(self, words: str) -> str:
+        with Collection.open(self.where, create=False) as library:
+            return Path(library.search(words, k=1)[0].path).name
+
+
+@pytest.fixture
+def watching(tmp_path: Path) -> Iterator[Watching]:
+    made = Watching(tmp_path, every=0.2)
+    yield made
+    made.end.set()
+    if made.thread.ident is not None:
+        made.thread.join(PATIENCE)
+
+
+def test_a_new_file_is_found_after_the_next_sweep(watching: Watching) -> None:
+    watching.thread.start()
+    watching.report_where(lambda report: report.indexed == 1)
+    (watching.notes / "storm.txt").write_text("The keeper of the lighthouse rowed out.\n")
+    watching.report_where(lambda report: report.indexed == 1)
+    assert watching.best("lighthouse keeper") == "storm.txt"
+
+
+def test_a_deleted_file_is_gone_after_the_next_sweep(watching: Watching) -> None:
+    (watching.notes / "storm.txt").write_text("The keeper of the lighthouse rowed out.\n")
+    (watching.notes / "harbour.txt").write_text("Ships wait for the tide.\n")
+    watching.thread.start()
+    watching.report_where(lambda report: report.indexed == 3)
+    (watching.notes / "storm.txt").unlink()
+    watching.report_where(lambda report: report.deleted == 1)
+    assert watching.best("lighthouse keeper") != "storm.txt"
+
+
+def test_stop_ends_a_long_pause_at_once(tmp_path: Path) -> None:
+    watching = Watching(tmp_path, every=3600)
+    watching.thread.start()
+    watching.reports.get(timeout=PATIENCE)
+    watching.end.set()
+    watching.thread.join(PATIENCE)
+    assert not watching.thread.is_alive()
+
+
+def test_a_locked_collection_is_waited_for(watching: Watching) -> None:
+    with writing(watching.where):
+        watching.thread.start()
+        with pytest.raises(Empty):
+            watching.reports.get(timeout=1)
+        assert watching.thread.is_alive()
+    watching.report_where(lambda report: report.indexed == 1)
+    assert watching.best("hive") == "bees.txt"
+
+
+def test_a_path_that_never_was_is_refused(tmp_path: Path) -> None:
+    Collection.open(tmp_path / "library", model="hashing").close()
+    given_up = time.monotonic() + PATIENCE
+    with pytest.raises(BadInput, match="does not exist"):
+        watch(
+            str(tmp_path / "library"),
+            [str(tmp_path / "nowhere")],
+            every=0.1,
+            stop=lambda: time.monotonic() > given_up,
+            on_report=lambda report: None,
+        )
