@@ -20,8 +20,11 @@ def open_engine(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _sqlite_settings)
         event.listen(engine, "begin", _begin)
+    with engine.connect() as connection:  # a reader does not wait for whoever is writing
+        if _version(connection) == HEAD:
+            return engine
     with engine.execution_options(writes=True).begin() as connection:
-        version = _version(connection)
+        version = _version(connection)  # another process may have migrated it since
         if version is not None and version not in KNOWN:
             raise CollectionTooNew(
                 f"the catalog has format {version}; this searchkit knows formats up to {HEAD}",

@@ -156,7 +156,8 @@ def failure(error: Exception) -> int:
     if isinstance(error, SearchkitError):
         message, hint, code = str(error), error.hint, error.exit_code
     elif isinstance(error, OSError) and error.strerror:
-        message, hint, code = f"{error.strerror}: {error.filename or 'no file named'}", "", FAILED
+        where = f": {os.fsdecode(error.filename)}" if error.filename else ""
+        message, hint, code = f"{error.strerror}{where}", "", FAILED
     else:
         message = f"unexpected {type(error).__name__}: {error}"
         hint, code = f"{DEBUG}=1 shows where it came from", FAILED

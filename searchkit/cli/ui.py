@@ -11,7 +11,9 @@ from searchkit.settings import load
 
 
 def ui(
-    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Who may connect.")] = "localhost",
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Where to serve: this machine only.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", metavar="N", min=1, max=65535)] = 8501,
     headless: Annotated[bool, typer.Option("--headless", help="Open no browser.")] = False,
     collection: CollectionName = None,

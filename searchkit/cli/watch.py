@@ -27,7 +27,10 @@ def watch(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
-    """Keep a collection up to date until Ctrl-C."""
+    """Keep a collection up to date until Ctrl-C.
+
+    Says something when something changed; --json prints a report after every look.
+    """
     settings = load(collection=collection)
     from searchkit.indexers.watch import watch as run
 
@@ -35,11 +38,12 @@ def watch(
         output.say_more()
 
     def on_report(report: IndexReport) -> None:
-        if not quiet:
+        news = report.indexed or report.reused or report.deleted or report.warnings
+        if verbose or (news and not quiet):
             output.summary(report)
         if as_json:
             output.records([report.to_json()])
 
     with stopping() as stop:
-        run(settings.collection, list(paths or ()), every, stop, on_report)
+        run(settings.collection, paths or (), every=every, stop=stop, on_report=on_report)
         return output.INTERRUPTED if stop() else 0

@@ -18,7 +18,9 @@ from searchkit.registry import DOCUMENT_SUFFIXES, parser_for
 from searchkit.types import FileEntry, Kind, Passage
 
 MAX_BYTES = 2 << 30
-OVERLAP = 32
+PASSAGE_TOKENS = 128
+"""Longer passages mix subjects: in 254 tokens the sentence that answers a question drowned."""
+OVERLAP = 24
 """Tokens that two neighbouring passages share: a sentence on the border is whole in one of them."""
 
 
@@ -63,9 +65,9 @@ class Loader:
 
     def __init__(self, encoder: Encoder, known: Container[str]) -> None:
         self._encoder, self._known = encoder, known
-        window = encoder.record.text_window - 2  # the two special tokens
+        tokens = min(PASSAGE_TOKENS, encoder.record.text_window - 2)  # less the two special tokens
         self._chunk = TokenWindow(
-            offsets=encoder.token_offsets, tokens=window, overlap=min(OVERLAP, window // 4)
+            offsets=encoder.token_offsets, tokens=tokens, overlap=min(OVERLAP, tokens // 4)
         )
 
     def __call__(self, entry: FileEntry) -> Loaded | Failed:
@@ -80,12 +82,13 @@ class Loader:
             if kind is Kind.PASSAGE:
                 return Loaded(entry, sha256, kind, passages=self._passages(entry, suffix))
             if suffix in HEIC_SUFFIXES and not HEIF:
-                raise Unreadable(f"{entry.path} is HEIC, which needs: pip install 'searchkit[heif]'")
+                raise Unreadable(f"{entry.path} is HEIC", hint="pip install 'searchkit[heif]'")
             picture = decode(data, name=entry.path, at_least=2 * self._encoder.record.pixels)
             pixels = self._encoder.prepare_image(picture.image)
             return Loaded(entry, sha256, kind, pixels, picture.width, picture.height)
         except Unreadable as error:
-            return Failed(entry, str(error), decoder_of(entry.path), sha256)
+            reason = f"{error} ({error.hint})" if error.hint else str(error)
+            return Failed(entry, reason, decoder_of(entry.path), sha256)
         except (
             Exception
         ) as error:  # the one broad boundary: whatever a file does to a library, the run goes on

@@ -99,7 +99,9 @@ def width(encoder: Encoder | _MiniLMText) -> int:
 
 def is_unit(vectors: Vectors, n: int, dim: int) -> bool:
     lengths = np.linalg.norm(vectors, axis=1)
-    return vectors.shape == (n, dim) and vectors.dtype == np.float32 and bool(np.allclose(lengths, 1, atol=1e-4))
+    return (
+        vectors.shape == (n, dim) and vectors.dtype == np.float32 and bool(np.allclose(lengths, 1, atol=1e-4))
+    )
 
 
 # text
@@ -134,9 +136,7 @@ def test_a_string_that_looks_like_an_address_or_a_path_is_only_text(
     (tmp_path / "note.txt").write_text("secret")
     vectors = text.encode_text([*ADDRESSES, "note.txt", str(tmp_path / "note.txt")])
     (tmp_path / "note.txt").unlink()
-    assert np.array_equal(
-        vectors, text.encode_text([*ADDRESSES, "note.txt", str(tmp_path / "note.txt")])
-    )
+    assert np.array_equal(vectors, text.encode_text([*ADDRESSES, "note.txt", str(tmp_path / "note.txt")]))
 
 
 def _no_socket(*_: object, **__: object) -> None:

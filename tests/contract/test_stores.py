@@ -374,7 +374,9 @@ def test_a_damaged_accelerator_is_none(
     assert damaged.rebuild() and damaged.search(unit(1, 0)[0], 1, kind=Kind.IMAGE)
 
 
-@pytest.mark.parametrize("pointer", [[], {"build": "x"}, {"version": 1}, {"build": "build-9", "version": "x"}])
+@pytest.mark.parametrize(
+    "pointer", [[], {"build": "x"}, {"version": 1}, {"build": "build-9", "version": "x"}]
+)
 def test_a_pointer_to_nothing_is_no_accelerator(store: LanceStore, tmp_path: Path, pointer: object) -> None:
     (tmp_path / "faiss").mkdir()
     (tmp_path / "faiss" / "current.json").write_text(json.dumps(pointer))

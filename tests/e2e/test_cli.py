@@ -376,7 +376,25 @@ def test_config_says_where_each_value_comes_from(shell: Shell) -> None:
     assert found["settings"]["collapse"] == {"value": "exact", "from": "default"}
 
 
-# runs that are cut off
+# runs that last, and runs that are cut off
+
+
+def test_watch_indexes_what_is_new_until_it_is_told_to_stop(shell: Shell) -> None:
+    folder = shell.folder / "files"
+    folder.mkdir()
+    (folder / "a.txt").write_text("bread")
+    assert shell.run("index", folder, "--model", "hashing").code == 0
+    with shell.start("watch", "--every", "0.1", "--json") as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert json.loads(process.stdout.readline())["unchanged"] == 1
+        (folder / "b.txt").write_text("butter")
+        while json.loads(process.stdout.readline())["unchanged"] < 2:
+            pass  # a line a look; the file may be seen while it is being written
+        process.send_signal(signal.SIGTERM)
+        err = process.communicate(timeout=100)[1].decode()
+    assert process.returncode == 130
+    assert "indexed 1, reused 0, unchanged 1" in err
+
 
 PICTURES = 200
 

@@ -190,7 +190,9 @@ def test_a_crash_between_store_and_catalog_is_mended_by_running_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(world.library.catalog, "record", lambda *_: (_ for _ in ()).throw(OSError("power cut")))
+        broken.setattr(
+            world.library.catalog, "record", lambda *_: (_ for _ in ()).throw(OSError("power cut"))
+        )
         with pytest.raises(OSError, match="power cut"):
             world.index()
     assert world.library.store.count() > 0 and world.paths() == []

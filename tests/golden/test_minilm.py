@@ -54,9 +54,7 @@ def reference(tower: MiniLM) -> Vectors:
     return out
 
 
-def test_plain_torch_equals_transformers_with_padding_in_the_batch(
-    tower: MiniLM, reference: Vectors
-) -> None:
+def test_plain_torch_equals_transformers_with_padding_in_the_batch(tower: MiniLM, reference: Vectors) -> None:
     network = Bert(BertConfig())
     network.load_state_dict(from_hugging_face(load_file(model_folder() / "model.safetensors")))
     ids, mask = batch(tower)

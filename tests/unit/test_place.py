@@ -77,7 +77,7 @@ def test_a_name_that_cannot_be_one_is_refused(name: str) -> None:
 # the manifest
 
 
-@pytest.mark.parametrize("encoder", ["pocket", "/home/me/a \"b\"\\c", "/models/犬 👍", "tab\tline\n"])
+@pytest.mark.parametrize("encoder", ["pocket", '/home/me/a "b"\\c', "/models/犬 👍", "tab\tline\n"])
 @pytest.mark.parametrize("catalog", ["", "postgresql://me@host/db"])
 def test_a_manifest_comes_back_as_it_was_written(tmp_path: Path, encoder: str, catalog: str) -> None:
     manifest = Manifest(FORMAT, encoder, "space-key", catalog)

@@ -67,11 +67,22 @@ def recipe(monkeypatch: pytest.MonkeyPatch) -> Recipe:
         tower=Tower(pixels=16, patch=8, width=16, depth=1, heads=2, mlp_ratio=2.0),
         teacher=MeanColour.spec,
         optimisation=Optimisation(
-            steps=30, batch=16, rate=3e-3, warmup=4, weight_decay=0.01, temperature=0.1, bank=8,
-            feature_weight=1.0, space_weight=1.0, average=0.9,
+            steps=30,
+            batch=16,
+            rate=3e-3,
+            warmup=4,
+            weight_decay=0.01,
+            temperature=0.1,
+            bank=8,
+            feature_weight=1.0,
+            space_weight=1.0,
+            average=0.9,
         ),
-        data=(Dataset("captioned.parquet", "captions", 0.5, views=2), Dataset("labelled.parquet", "label", 0.5)),
-    )  # fmt: skip
+        data=(
+            Dataset("captioned.parquet", "captions", 0.5, views=2),
+            Dataset("labelled.parquet", "label", 0.5),
+        ),
+    )
 
 
 def encode(texts: Sequence[str]) -> np.ndarray:

@@ -11,9 +11,24 @@ import pytest
 
 from searchkit.types import Document, Evaluation, Hit, IndexReport, Item, Kind, PageSpan, Space
 
-HIT_FIELDS = (
-    "schema rank score confidence kind path source page start end text sha256 space mtime width height".split()
-)
+HIT_FIELDS = [
+    "schema",
+    "rank",
+    "score",
+    "confidence",
+    "kind",
+    "path",
+    "source",
+    "page",
+    "start",
+    "end",
+    "text",
+    "sha256",
+    "space",
+    "mtime",
+    "width",
+    "height",
+]
 PICTURE = Item("a-0", Kind.IMAGE, "/photos/dog.png", "/photos", "f" * 64, 0, 1.7e9, width=640, height=480)
 PASSAGE = Item("b-3", Kind.PASSAGE, "/papers/x.pdf", "/papers", "e" * 64, 3, 0.0, 2, 10, 14, "text")
 SPACE = Space("pocket", "0123456789abcdef" * 4, 2, 384)
@@ -110,7 +125,9 @@ def test_an_evaluation_in_json_has_the_fields_of_the_contract() -> None:
     assert list(record) == ["schema", "task", "encoder", "dim", "queries", "metrics"]
 
 
-@pytest.mark.parametrize("change", [{"encoder": "b"}, {"weights": "f" * 64}, {"preprocessing": 3}, {"dim": 9}])
+@pytest.mark.parametrize(
+    "change", [{"encoder": "b"}, {"weights": "f" * 64}, {"preprocessing": 3}, {"dim": 9}]
+)
 def test_spaces_that_differ_in_anything_have_different_keys(change: dict[str, object]) -> None:
     assert replace(SPACE, **change).key != SPACE.key  # type: ignore[arg-type]
 

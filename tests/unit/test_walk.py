@@ -158,7 +158,7 @@ def test_a_broken_link_is_a_problem_where_it_may_have_led_to_something_wanted(tm
         (tmp_path / name).symlink_to(tmp_path / "gone" / name)
     assert look(tmp_path, exclude=["skip"]) == (
         [],
-        {name: "broken link: No such file or directory" for name in ("photo.png", "disk")},
+        dict.fromkeys(("photo.png", "disk"), "broken link: No such file or directory"),
     )
 
 
@@ -167,50 +167,42 @@ def test_a_broken_link_is_a_problem_where_it_may_have_led_to_something_wanted(tm
 UNPRIVILEGED = """
 import os, sys
 from searchkit.ingest.walk import Selection, walk
+os.chdir(sys.argv[1])  # relative from here: another user may not reach the folders above
 if os.geteuid() == 0:
     os.seteuid(65534)
-for one in walk(sys.argv[1], Selection(lambda suffix: suffix == ".png")):
-    print(type(one).__name__, os.path.relpath(one.path, sys.argv[1]), getattr(one, "reason", ""), sep="|")
+for one in walk(sys.argv[2], Selection(lambda suffix: suffix == ".png")):
+    print(type(one).__name__, os.path.normpath(one.path), getattr(one, "reason", ""), sep="|")
 """
 
 
-@pytest.fixture
-def shared(tmp_path: Path) -> Path:
-    """A folder that any user can reach."""
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.getuid() and len(folder.parts) > 2:
-            folder.chmod(0o755)
-    return tmp_path
-
-
-def as_nobody(root: Path) -> list[str]:
-    """The walk of another user, for whom modes count: line by line, kind|path|reason."""
+def as_nobody(folder: Path, root: str = ".") -> list[str]:
+    """The walk of a user for whom modes count, since for the superuser they don't: kind|path|reason."""
+    folder.chmod(0o755)
     done = subprocess.run(
-        [sys.executable, "-c", UNPRIVILEGED, str(root)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", UNPRIVILEGED, str(folder), root], capture_output=True, text=True, check=True
     )
     return done.stdout.splitlines()
 
 
-def test_an_unreadable_folder_is_a_problem_and_the_rest_is_found(shared: Path) -> None:
-    make(shared, "a.png", "locked/b.png", "z.png")
-    (shared / "locked").chmod(0)
+def test_an_unreadable_folder_is_a_problem_and_the_rest_is_found(tmp_path: Path) -> None:
+    locked = make(tmp_path, "a.png", "locked/b.png", "z.png") / "locked"
+    locked.chmod(0)
     try:
-        assert as_nobody(shared) == ["FileEntry|a.png|", "FileEntry|z.png|", "Problem|locked|Permission denied"]
-        assert as_nobody(shared / "locked") == ["Problem|.|Permission denied"]
+        found = ["FileEntry|a.png|", "FileEntry|z.png|", "Problem|locked|Permission denied"]
+        assert as_nobody(tmp_path) == found
+        assert as_nobody(tmp_path, "locked") == ["Problem|locked|Permission denied"]
     finally:
-        (shared / "locked").chmod(0o755)
+        locked.chmod(0o755)
 
 
-def test_files_that_can_be_listed_but_not_looked_at_are_problems_and_not_gone(shared: Path) -> None:
-    make(shared, "half/a.png", "half/b.exe", "half/sub/c.png")
-    (shared / "half").chmod(0o644)  # names, but nothing behind them
+def test_files_that_can_be_listed_but_not_looked_at_are_problems_and_not_gone(tmp_path: Path) -> None:
+    half = make(tmp_path, "half/a.png", "half/b.exe", "half/sub/c.png") / "half"
+    half.chmod(0o644)  # names, but nothing behind them
     try:
-        assert as_nobody(shared) == [
-            "Problem|half/a.png|Permission denied",
-            "Problem|half/sub|Permission denied",
-        ]
+        found = [f"Problem|half/{name}|Permission denied" for name in ("a.png", "sub")]
+        assert as_nobody(tmp_path) == found
     finally:
-        (shared / "half").chmod(0o755)
+        half.chmod(0o755)
 
 
 def test_things_that_are_not_files_are_left_alone(tmp_path: Path) -> None:

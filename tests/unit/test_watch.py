@@ -37,10 +37,12 @@ class Watching:
         watch(str(self.where), paths, every=every, stop=stop, on_report=self.reports.put)
 
     def report_where(self, true: Callable[[IndexReport], bool]) -> IndexReport:
-        while True:
-            report = self.reports.get(timeout=PATIENCE)
-            if true(report):
-                return report
+        end, seen = time.monotonic() + PATIENCE, []
+        while time.monotonic() < end:
+            seen.append(self.reports.get(timeout=PATIENCE))
+            if true(seen[-1]):
+                return seen[-1]
+        raise AssertionError(f"no such report, only {seen[:9]}")
 
     def best(self, words: str) -> str:
         with Collection.open(self.where, create=False) as library:
