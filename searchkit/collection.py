@@ -142,7 +142,8 @@ class Collection:
                 ingest.sync(source, selection, scope=scope)
                 if ingest.report.interrupted:
                     break
-            if self.store.version != before or not self.catalog.references(self.manifest.space):
+            unmeasured = not self.catalog.references(self.manifest.space) and self.store.count() > 0
+            if self.store.version != before or unmeasured:
                 self._refresh()
         report = ingest.report
         report.failed = len(self.catalog.failures())

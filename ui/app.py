@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 import streamlit as st
-from searchkit.ui import components
 
 from searchkit.errors import CollectionMissing, NothingIndexed, SearchkitError
 from searchkit.types import Hit
+from searchkit.ui import components
 
 RESULTS = 24
 KINDS = {"all": None, "pictures": "image", "passages": "passage"}

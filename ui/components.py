@@ -65,12 +65,12 @@ def problem(error: SearchkitError) -> None:
 def summary(status: Status, failures: Sequence[Failure]) -> None:
     """What the collection holds, where it comes from, and what could not be read."""
     st.subheader("Collection")
-    st.text(f"{status.images} pictures\n{status.documents} documents, {status.passages} passages")
+    st.text(f"Pictures: {status.images}\nDocuments: {status.documents}\nPassages: {status.passages}")
     st.subheader("Sources")
     for source in status.sources:
-        st.text(f"{_printable(source.path)}\n{source.state}, {source.files} files")
+        st.text(f"{_printable(source.path)}\n{source.state}, files: {source.files}")
     if failures:
-        with st.expander(f"{len(failures)} files could not be read"):
+        with st.expander(f"Could not be read: {len(failures)}"):
             for failure in failures[:FAILURES]:
                 st.text(f"{_printable(failure.path)}\n{_printable(failure.reason)}")
             if len(failures) > FAILURES:
@@ -109,7 +109,7 @@ def results(hits: Sequence[Hit]) -> None:
     _passages([hit for hit in found if hit.kind is Kind.PASSAGE])
     if weak:
         # on_change: without it the thumbnails would be made before anybody opens it
-        with st.expander(f"{len(weak)} weak results", key="weak", on_change="rerun") as more:
+        with st.expander(f"Weak results: {len(weak)}", key="weak", on_change="rerun") as more:
             if more.open:
                 _gallery([hit for hit in weak if hit.kind is Kind.IMAGE])
                 _passages([hit for hit in weak if hit.kind is Kind.PASSAGE])

@@ -51,6 +51,7 @@ def _command(host: str, port: int, headless: bool) -> list[str]:
         "server.fileWatcherType": "none",
         "server.showEmailPrompt": "false",
         "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "minimal",
     }
     # -P: a folder in the current directory that is named like a package must not be imported
     python = [sys.executable, "-P", "-m", "streamlit", "run", str(PAGE)]

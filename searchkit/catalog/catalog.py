@@ -235,6 +235,7 @@ class Catalog:
         self, source: Source, entry: FileEntry, *, reason: str, decoder: str, sha256: str | None
     ) -> None:
         """Note a failure. What the space holds of the file, if anything, stays as it is."""
+        reason = os.fsencode(reason).decode("utf-8", "replace")  # it may name a path that is not UTF-8
         with self._writer.begin() as tx:
             tx.execute(delete(FailureRow).where(FailureRow.path == entry.path))
             tx.execute(

@@ -88,7 +88,8 @@ class Ingest:
     def _scan(
         self, source: Source, selection: Selection, scope: str | None, known: dict[str, Asset]
     ) -> _Scan | None:
-        """Walk; None when the source is offline: unreadable, or empty where something was known."""
+        """Walk; None when it was stopped, or the source is offline: unreadable, or empty where something
+        was known."""
         scan = _Scan()
         root = scope or source.path
         ledger = self.catalog.failed_as(under=root)
@@ -102,6 +103,9 @@ class Ingest:
             if self._is_due(found, known.get(found.path), ledger.get(found.path)):
                 scan.pending.append(found)
             self._tell("scan", len(scan.seen), 0, found.path)
+            if self.options.stop():
+                self.report.interrupted = True
+                return None
         unreadable = any(problem.path == root for problem in problems)
         emptied = bool(known) and scope is None and not scan.seen
         if (unreadable and scope is None) or emptied:

@@ -55,12 +55,14 @@ def neutral_vectors(encoder: Encoder, cache: Path | None) -> Vectors:
         return encoder.encode_text(queries)
     digest = hashlib.sha256("\n".join(queries).encode()).hexdigest()[:12]
     file = cache / f"{encoder.space.key}-{digest}.npy"
-    if not file.is_file():
+    try:
+        kept: Vectors = np.load(file)
+    except (OSError, EOFError, ValueError):  # not there yet, or damaged
+        kept = encoder.encode_text(queries)
         cache.mkdir(parents=True, exist_ok=True)
         scratch = file.with_suffix(".tmp.npy")
-        np.save(scratch, encoder.encode_text(queries))
+        np.save(scratch, kept)
         scratch.replace(file)
-    kept: Vectors = np.load(file)
     return kept
 
 

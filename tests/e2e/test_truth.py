@@ -176,7 +176,7 @@ def test_a_failed_file_that_is_removed_leaves_the_ledger(world: World) -> None:
 
 
 def test_stopping_half_way_keeps_every_finished_batch(world: World) -> None:
-    asked = iter([False] * 7)
+    asked = iter([False] * (14 + 7))  # once a file in the walk, then once a file loaded
     report = world.index(batch_size=4, stop=lambda: next(asked, True))
     assert report.interrupted and 4 <= report.indexed < 14
     assert len(world.paths()) == report.indexed
@@ -270,10 +270,11 @@ def test_strange_files_are_reported_and_the_run_goes_on(world: World) -> None:
     jpeg = world.photos / "cut.jpg"
     picture(50).resize((640, 480)).save(jpeg)
     jpeg.write_bytes(jpeg.read_bytes()[:2000])
+    Path(os.fsdecode(os.fsencode(world.photos) + b"/bad\xe9.png")).write_bytes(b"no picture")
     picture(60).save(world.photos / "two\nlines.png")
     picture(61).save(os.fsencode(world.photos) + b"/caf\xe9.png", format="PNG")
     report = world.index()
-    assert (report.indexed, report.failed) == (16, 3)
+    assert (report.indexed, report.failed) == (16, 4)
     reasons = {Path(f.path).name: f.reason for f in world.library.failures()}
     assert "loop" in reasons["loop"] and "empty" in reasons["zero.jpg"] and "damaged" in reasons["cut.jpg"]
     assert world.finds(60) == ["two\nlines.png"]

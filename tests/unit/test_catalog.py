@@ -1,4 +1,4 @@
-"""The catalog: what it is told, it tells; what is forgotten leaves tombstones; its tables are those of the code."""
+"""The catalog tells what it was told; what is forgotten leaves tombstones; migrations make the tables."""
 
 from __future__ import annotations
 

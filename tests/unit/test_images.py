@@ -250,7 +250,7 @@ def test_nothing_is_refused() -> None:
 
 @pytest.mark.parametrize("junk", [b"hello", b"\0" * 1000, bytes(range(256)) * 9, b"<html>", b"%PDF-1.7\n"])
 def test_junk_is_refused_with_the_formats_that_are_known(junk: bytes) -> None:
-    with pytest.raises(Unreadable, match="not a picture in a known format.*JPEG"):
+    with pytest.raises(Unreadable, match=r"not a picture in a known format.*JPEG"):
         decode(junk, name="x")
 
 

@@ -56,7 +56,7 @@ def test_no_name_is_the_default_even_beside_a_folder_called_so(
 def test_a_path_is_taken_as_it_is(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here").mkdir()
-    expected = {
+    expected: dict[str | Path, str] = {
         "./new": "new",
         "a/b": "a/b",
         str(tmp_path / "x"): "x",
@@ -133,9 +133,9 @@ def test_a_manifest_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
 def test_a_second_writer_is_told_which_process_holds_the_lock(
     tmp_path: Path, holder: subprocess.Popen[str]
 ) -> None:
-    with pytest.raises(CollectionLocked, match=f"process {holder.pid} on {socket.gethostname()}"):
-        with writing(tmp_path):
-            raise AssertionError("two writers")
+    who = f"process {holder.pid} on {socket.gethostname()}"
+    with pytest.raises(CollectionLocked, match=who), writing(tmp_path):
+        raise AssertionError("two writers")
 
 
 def test_the_lock_of_a_killed_process_is_free(tmp_path: Path, holder: subprocess.Popen[str]) -> None:

@@ -82,12 +82,11 @@ def test_patterns_are_those_of_gitignore(
     assert look(tmp_path, include=include, exclude=exclude) == (expected, {})
 
 
-@pytest.mark.parametrize("option", ["include", "exclude"])
-def test_a_pattern_that_cannot_be_read_is_refused_by_the_name_of_its_option(
-    tmp_path: Path, option: str
-) -> None:
-    with pytest.raises(BadInput, match=f"--{option}"):
-        list(walk(str(tmp_path), Selection(wanted, **{option: ["!"]})))
+def test_a_pattern_that_cannot_be_read_is_refused_by_the_name_of_its_option(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="--include"):
+        look(tmp_path, include=["!"])
+    with pytest.raises(BadInput, match="--exclude"):
+        look(tmp_path, exclude=["!"])
 
 
 def test_names_with_newlines_and_other_bytes_are_found_and_matched(tmp_path: Path) -> None:
@@ -114,6 +113,14 @@ def test_a_part_is_walked_with_patterns_relative_to_the_source(tmp_path: Path) -
     assert look(tmp_path, start=sub) == (["sub/b.png", "sub/raw/c.png"], {})
     assert look(tmp_path, start=sub, exclude=["/sub/raw"]) == (["sub/b.png"], {})
     assert look(tmp_path, start=sub / "b.png") == (["sub/b.png"], {})
+
+
+def test_a_folder_that_is_a_source_of_its_own_is_left_to_it(tmp_path: Path) -> None:
+    make(tmp_path, "a.png", "own/b.png", "own2/c.png")
+    selection = Selection(wanted, apart=frozenset({str(tmp_path / "own")}))
+    found = [one.path for one in walk(str(tmp_path), selection)]
+    assert found == [str(tmp_path / "a.png"), str(tmp_path / "own2/c.png")]
+    assert [one.path for one in walk(str(tmp_path / "own"), selection)] == [str(tmp_path / "own/b.png")]
 
 
 def test_an_empty_folder_holds_nothing(tmp_path: Path) -> None:
@@ -218,12 +225,12 @@ def test_folders_nested_deeper_than_calls_may_be_are_walked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for _ in range(1200):
+    for _ in range(1000):
         os.mkdir("d")
         os.chdir("d")
     Path("deep.png").touch()
     files, problems = look(tmp_path)
-    assert files == ["d/" * 1200 + "deep.png"] and problems == {}
+    assert files == ["d/" * 1000 + "deep.png"] and problems == {}
     os.chdir(tmp_path)
     subprocess.run(["rm", "-r", str(tmp_path / "d")], check=True)  # shutil's removal recurses
 
