@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from searchkit.catalog.catalog import Asset, Catalog, Content, Source
+from searchkit.catalog.connect import sqlite_url
 from searchkit.errors import BadInput, CollectionMissing, NothingIndexed, SpaceMismatch
 from searchkit.ingest.images import decode_file
 from searchkit.ingest.load import indexable
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from searchkit.protocols import Encoder
     from searchkit.stores.faiss import Accelerator
     from searchkit.stores.lance import LanceStore
+
+CATALOG = "catalog.sqlite"
 
 
 class Collection:
@@ -79,7 +82,7 @@ class Collection:
 
     @cached_property
     def catalog(self) -> Catalog:
-        return Catalog(self.manifest.catalog or f"sqlite:///{self.root / 'catalog.sqlite'}")
+        return Catalog(self.manifest.catalog or sqlite_url(self.root / CATALOG))
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -142,6 +145,7 @@ class Collection:
                 ingest.sync(source, selection, scope=scope)
                 if ingest.report.interrupted:
                     break
+            ingest.sweep_tombstones()
             unmeasured = not self.catalog.references(self.manifest.space) and self.store.count() > 0
             if self.store.version != before or unmeasured:
                 self._refresh()
@@ -318,7 +322,7 @@ def _create(root: Path, model: str | None, encoder: Encoder | None) -> tuple[Man
             )
         with writing(root):
             manifest = Manifest(FORMAT, encoder.record.name, encoder.space.key, "")
-            catalog = Catalog(f"sqlite:///{root / 'catalog.sqlite'}")
+            catalog = Catalog(sqlite_url(root / CATALOG))
             catalog.add_space(encoder.space)
             catalog.close()
             write_manifest(root, manifest)

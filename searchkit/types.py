@@ -42,8 +42,8 @@ class Space:
     @property
     def key(self) -> str:
         """A name that is safe as a directory name and unique to the space."""
-        safe = "".join(c if c.isalnum() or c in "-." else "_" for c in self.encoder)
-        return f"{safe}-{self.weights[:12]}-p{self.preprocessing}-d{self.dim}"
+        safe = "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "_" for c in self.encoder)
+        return f"{safe[-60:]}-{self.weights[:12]}-p{self.preprocessing}-d{self.dim}"
 
 
 @dataclass(frozen=True, slots=True)

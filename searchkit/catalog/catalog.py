@@ -166,6 +166,12 @@ class Catalog:
                     )
                 )
                 tx.execute(delete(FailureRow).where(FailureRow.path == asset.path))
+                revived = and_(
+                    TombstoneRow.space == space,
+                    TombstoneRow.path == asset.path,
+                    TombstoneRow.sha256 == asset.sha256,
+                )
+                tx.execute(delete(TombstoneRow).where(revived))
 
     def touch(self, entries: Sequence[FileEntry]) -> None:
         """The files were written again with the same content: only size and time change."""

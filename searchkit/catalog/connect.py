@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
 
 from searchkit.errors import CollectionTooNew
 
@@ -33,6 +33,11 @@ def open_engine(url: str) -> Engine:
         if version != HEAD:
             migrate(connection)
     return engine
+
+
+def sqlite_url(file: Path) -> str:
+    """The URL of a SQLite file, whatever characters its path has."""
+    return URL.create("sqlite", database=str(file)).render_as_string()
 
 
 def migrate(connection: Connection) -> None:

@@ -74,10 +74,13 @@ class Ingest:
             return
         self._encode(source, scan, known)
         if not self.report.interrupted:
-            self._delete(source, scan, known)
+            self._delete(source, scan, known, selected=bool(selection.include or selection.exclude))
 
     def sweep_tombstones(self) -> None:
-        """Take out of the store what the catalog has already forgotten."""
+        """Take out of the store what the catalog has already forgotten.
+
+        Before a run and after it, not within: a file that moved is copied from where it was.
+        """
         buried = self.catalog.tombstones(self.space)
         if buried:
             self.store.delete([i for _, content in buried for i in ids_of(content)])
@@ -223,7 +226,6 @@ class Ingest:
         self.catalog.record(source, self.space, assets)
         for asset in assets:
             self._known.setdefault(asset.sha256, Content(asset.path, asset.sha256, asset.items))
-        self.sweep_tombstones()
 
     def _vectors(self, fresh: Sequence[Loaded]) -> dict[str, Vectors]:
         images = [one for one in fresh if one.pixels is not None]
@@ -256,13 +258,15 @@ class Ingest:
 
     # delete
 
-    def _delete(self, source: Source, scan: _Scan, known: dict[str, Asset]) -> None:
+    def _delete(self, source: Source, scan: _Scan, known: dict[str, Asset], *, selected: bool) -> None:
         """Drop what the walk could have seen and did not."""
         blind = [path.rstrip(os.sep) + os.sep for path in scan.blind]
         gone = [
             asset
             for path, asset in known.items()
-            if path not in scan.seen and not path.startswith(tuple(blind))
+            if path not in scan.seen
+            and not path.startswith(tuple(blind))
+            and not (selected and os.path.lexists(path))  # left out by a pattern is not gone
         ]
         there = {asset.sha256 for asset in self.catalog.assets(under=source.path) if asset.path in scan.seen}
         lost = [asset for asset in gone if asset.sha256 not in there]  # the others have moved
@@ -275,7 +279,6 @@ class Ingest:
         self.report.deleted += self.catalog.forget([asset.path for asset in gone])
         stale = [p for p in self.catalog.failed_as(under=source.path) if not os.path.lexists(p)]
         self.catalog.clear_failures(stale)
-        self.sweep_tombstones()
 
     def _tell(self, stage: str, done: int, total: int, path: str | None) -> None:
         if self.options.on_progress is not None:

@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from searchkit.encoders.minilm import WINDOW, MiniLM
-from searchkit.encoders.pocket import bundled_folder
 from searchkit.errors import BadInput, ModelMissing
 from searchkit.registry import encoder_names, load_encoder
 from searchkit.types import Vectors
@@ -70,27 +69,16 @@ def minilm() -> _MiniLMText:
     return _MiniLMText()
 
 
-@pytest.fixture
-def pocket_is_here() -> None:
-    """To be deleted when the weights are committed."""
-    if not (bundled_folder() / "model.safetensors").is_file():
-        pytest.skip("the image tower of pocket is not in this tree yet: weights/pocket/model.safetensors")
-
-
 @pytest.fixture(params=["hashing", "minilm", "pocket"])
 def text(request: pytest.FixtureRequest) -> Encoder | _MiniLMText:
     """Everything that encodes text."""
     if request.param == "minilm":
         return minilm()
-    if request.param == "pocket":
-        request.getfixturevalue("pocket_is_here")
     return encoder_named(request.param)
 
 
 @pytest.fixture(params=["hashing", "pocket"])
 def encoder(request: pytest.FixtureRequest) -> Encoder:
-    if request.param == "pocket":
-        request.getfixturevalue("pocket_is_here")
     return encoder_named(request.param)
 
 

@@ -248,6 +248,58 @@ def test_a_file_written_again_with_the_same_content_is_unchanged(world: World) -
     assert (report.unchanged, report.indexed, report.reused, world.fresh) == (14, 0, 0, 0)
 
 
+def test_a_file_renamed_where_another_takes_its_name_is_copied_not_lost(world: World) -> None:
+    world.index()
+    (world.photos / "p00.png").rename(world.photos / "z.png")
+    picture(70).save(world.photos / "p00.png")
+    report = world.index(batch_size=1)
+    assert (report.indexed, report.reused, report.failed) == (1, 1, 0)
+    assert world.finds(0) == ["z.png"] and world.finds(70) == ["p00.png"]
+    assert examine(world.library) == []
+
+
+def test_a_file_moved_to_another_source_is_not_encoded_again(world: World, tmp_path: Path) -> None:
+    other = tmp_path / "a place before photos"
+    other.mkdir()
+    picture(71).save(other / "x.png")
+    world.library.add(other)
+    world.index()
+    (world.photos / "p06.png").rename(other / "p06.png")
+    (other / "x.png").rename(world.photos / "x.png")
+    report = world.library.add()
+    assert (report.indexed, report.reused, report.failed) == (0, 2, 0)
+    assert world.finds(6) == ["p06.png"] and world.finds(71) == ["x.png"]
+    assert examine(world.library) == []
+
+
+def test_a_file_that_changes_and_changes_back_is_found(world: World) -> None:
+    before = (world.photos / "p02.png").read_bytes()
+    world.index()
+    for content in (picture(72), None, picture(72), None):
+        if content is None:
+            (world.photos / "p02.png").write_bytes(before)
+        else:
+            content.save(world.photos / "p02.png")
+        world.index()
+        assert world.finds(2 if content is None else 72) == ["p02.png"]
+        assert examine(world.library) == []
+
+
+def test_a_file_that_a_pattern_leaves_out_is_not_taken_for_gone(world: World) -> None:
+    world.index()
+    report = world.index(exclude=["*.md"])
+    assert (report.deleted, report.seen) == (0, 13)
+    assert "storm.md" in world.paths()
+
+
+def test_a_collection_may_lie_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("the hive is fed with syrup")
+    with Collection.open(tmp_path / "what? 100%20 #1 é", encoder=Hashing()) as library:
+        assert library.add(tmp_path / "notes").indexed == 1
+        assert len(library.search("hive", k=1)) == 1
+
+
 def test_copies_are_encoded_once_and_shown_once_unless_asked(world: World) -> None:
     for number in range(3):
         shutil.copy(world.photos / "p04.png", world.photos / f"copy{number}.png")

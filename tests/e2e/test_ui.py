@@ -20,11 +20,11 @@ from PIL import Image
 
 pytest.importorskip("streamlit", reason="the page is an extra")
 
-from searchkit.ui import components, launch
 from streamlit.testing.v1 import AppTest
 
 from searchkit.collection import Collection
 from searchkit.errors import BadInput
+from searchkit.ui import components, launch
 
 BOLD, TAG, DAMAGED = "**bold**.png", "<b>tag.txt", "[broken](x).jpg"
 SCRIPT = "<script>alert(1)</script> The keeper of the lighthouse rowed out through the *storm*.\n"

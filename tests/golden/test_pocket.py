@@ -39,7 +39,7 @@ def test_the_weights_fit_the_package_and_are_those_that_the_card_describes() -> 
 
 
 def test_captions_find_their_drawings(pocket: Encoder, album: tuple[list[list[str]], np.ndarray]) -> None:
-    """Five drawings of each of 36 subjects; at random the right one is among the first ten in 6 % of cases."""
+    """Five drawings of each of 36 subjects; at random the right one is in the first ten in 6 % of cases."""
     captions, images = album
     texts = pocket.encode_text([three[1] for three in captions])
     scores = texts @ images.T

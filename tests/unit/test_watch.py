@@ -9,10 +9,10 @@ from pathlib import Path
 from queue import Empty, Queue
 
 import pytest
-from searchkit.indexers.watch import watch
 
 from searchkit.collection import Collection
 from searchkit.errors import BadInput
+from searchkit.indexers.watch import watch
 from searchkit.place import writing
 from searchkit.types import IndexReport
 

@@ -1,0 +1,59 @@
+"""What the docs say is what the code does and what was measured."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from searchkit import errors
+from searchkit.cli.main import COMMANDS
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_readme_lists_every_command_and_no_other() -> None:
+    section = README.split("## Commands")[1].split("each has an")[0]
+    assert set(re.findall(r"`(\w+)`", section)) == {command.__name__ for command, _ in COMMANDS}
+
+
+def test_the_readme_explains_every_exit_code_of_an_error() -> None:
+    codes = {
+        kind.exit_code
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.SearchkitError)
+    }
+    assert codes <= {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
+
+
+@pytest.mark.parametrize(
+    ("part", "path", "form"),
+    [
+        ("scifact", "metrics ndcg@10", "{:.3f}"),
+        ("scifact", "metrics recall@100", "{:.3f}"),
+        ("flickr8k", "metrics text_to_image recall@1", "{:.3f}"),
+        ("flickr8k", "metrics text_to_image recall@5", "{:.3f}"),
+        ("flickr8k", "metrics text_to_image recall@10", "{:.3f}"),
+        ("flickr8k", "metrics image_to_text recall@1", "{:.3f}"),
+        ("flickr8k", "metrics image_to_text recall@5", "{:.3f}"),
+        ("flickr8k", "metrics image_to_text recall@10", "{:.3f}"),
+        ("collection", "first run|seconds", "{:.0f} s"),
+        ("collection", "second run|seconds", "{:.1f} s"),
+        ("collection", "after moving 1000 files|seconds", "{:.0f} s"),
+        ("startup", "help seconds, median", "{:.2f} s"),
+    ],
+)
+def test_the_readme_quotes_the_measured_figures(part: str, path: str, form: str) -> None:
+    value = json.loads((ROOT / "benchmarks" / "results" / "main_job.json").read_text())[part]
+    for key in path.split("|") if part == "collection" else [path] if part == "startup" else path.split():
+        value = value[key]
+    assert form.format(value) in README
+
+
+def test_links_in_the_docs_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
