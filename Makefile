@@ -9,8 +9,8 @@ STAMP := $(VENV)/.ready
 demo: setup
 	$(BIN)/python examples/demo.py
 
-test: setup
-	$(BIN)/pytest
+test: setup            # two at a time, each on one core
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 check: setup lint types test
 
@@ -22,7 +22,8 @@ lint: setup
 types: setup
 	$(BIN)/mypy searchkit indexers ui
 
-slow: setup            # needs minutes: the wheel in a clean environment, a browser, real retrieval
+slow: setup            # a real browser: needs Chromium at /usr/bin/chromium
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check playwright
 	$(BIN)/pytest -m "slow or browser"
 
 bench: setup

@@ -139,7 +139,8 @@ class LanceStore:
         except (ValueError, RuntimeError) as error:
             if where is None:
                 raise
-            reason = str(error).strip().splitlines()[0].split(", /")[0][:200]  # without the line of Rust
+            # without Lance's own list of columns, and without the line of Rust
+            reason = str(error).strip().splitlines()[0].split(". Valid fields")[0].split(", /")[0][:200]
             raise BadInput(
                 f"the filter {where!r} cannot be used: {reason}",
                 hint=f"columns: {', '.join(c for c in COLUMNS if c not in ('id', 'path_bytes'))}",
