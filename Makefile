@@ -26,8 +26,8 @@ slow: setup            # a real browser: needs Chromium at /usr/bin/chromium
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check playwright
 	$(BIN)/pytest -m "slow or browser"
 
-bench: setup
-	$(BIN)/python benchmarks/main_job.py
+bench: setup           # make bench DATA=folder-of-real-data
+	$(BIN)/python benchmarks/main_job.py --data $(DATA)
 
 setup: $(STAMP)
 

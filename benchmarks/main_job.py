@@ -35,12 +35,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, default=os.environ.get("SEARCHKIT_BENCH_DATA"))
+    parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/main_job.json"))
     parser.add_argument("--only", choices=list(PARTS), action="append")
     options = parser.parse_args()
-    if options.data is None or not options.data.is_dir():
-        sys.exit("main_job: the real data is not here; name its folder with --data or SEARCHKIT_BENCH_DATA")
+    if not options.data.is_dir():
+        sys.exit(f"main_job: {options.data} is not here; --data names the folder of the real data")
     results = json.loads(options.out.read_text()) if options.out.is_file() else {}
     for name in options.only or PARTS:
         results[name] = {"machine": machine(), **PARTS[name](options.data)}

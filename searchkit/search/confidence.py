@@ -8,6 +8,10 @@ kind of item, neutral queries are put to this collection, and of each the best s
 
 0.5 means: as good as the best that an unrelated query finds here. The normal curve stands in for the
 percentile so that scores beyond every neutral query still differ.
+
+When a picture asks, pictures of the collection take the neutral queries' place. Their best scores with
+passages count; with pictures their best is often a true likeness, so there it is the score that only one
+other picture in twenty exceeds.
 """
 
 from __future__ import annotations
@@ -26,6 +30,8 @@ from searchkit.types import Kind, Vectors
 
 SAMPLE = 200
 MIN_DEVIATION = 1e-3
+UNLIKE = 0.95
+"""The part of a collection's pictures that a picture is taken to be unlike."""
 
 
 def neutral_queries() -> list[str]:
@@ -73,21 +79,23 @@ def measure(
 
     Asking with pictures needs two of them, since a picture is not compared with itself.
     """
-    images, image_rows = _sample(store, Kind.IMAGE, dim=encoder.space.dim)
+    images = _sample(store, Kind.IMAGE, dim=encoder.space.dim)
     texts = neutral_vectors(encoder, cache)
     found = {}
     for kind in Kind:
-        best = _best(texts, store, kind, own_rows=None)
+        best = _best(texts, store, kind)
         if best is not None:
             found["text", kind.value] = _fit(best)
-        best = _best(images, store, kind, own_rows=image_rows if kind is Kind.IMAGE else None)
-        if best is not None and len(best) > 1:
-            found["image", kind.value] = _fit(best)
+    if len(images) > 1:
+        found["image", Kind.IMAGE.value] = _fit(_likeness(images))
+        best = _best(images, store, Kind.PASSAGE)
+        if best is not None:
+            found["image", Kind.PASSAGE.value] = _fit(best)
     return found
 
 
-def _sample(store: VectorStore, kind: Kind, *, dim: int) -> tuple[Vectors, np.ndarray]:
-    """Up to SAMPLE vectors of a kind, evenly spread over the store, and their rows in the order of `scan`."""
+def _sample(store: VectorStore, kind: Kind, *, dim: int) -> Vectors:
+    """Up to SAMPLE vectors of a kind, evenly spread over the store."""
     total = store.count(kind=kind)
     rows = np.unique(np.linspace(0, max(0, total - 1), min(SAMPLE, total)).astype(int))
     picked, before = [], 0
@@ -95,24 +103,24 @@ def _sample(store: VectorStore, kind: Kind, *, dim: int) -> tuple[Vectors, np.nd
         here = rows[(rows >= before) & (rows < before + len(ids))] - before
         picked.append(vectors[here])
         before += len(ids)
-    return (np.concatenate(picked) if picked else np.zeros((0, dim), np.float32)), rows
+    return np.concatenate(picked) if picked else np.zeros((0, dim), np.float32)
 
 
-def _best(
-    queries: Vectors, store: VectorStore, kind: Kind, *, own_rows: np.ndarray | None
-) -> np.ndarray | None:
-    """(q,) best score of each query over a kind; `own_rows` are the queries' own rows, left out."""
+def _best(queries: Vectors, store: VectorStore, kind: Kind) -> np.ndarray | None:
+    """(q,) best score of each query over a kind; None where the store has none of it."""
     best: np.ndarray | None = None
-    before = 0
-    for ids, vectors in store.scan(kind=kind):
-        scores = queries @ vectors.T  # (q, n)
-        if own_rows is not None:
-            mine = (own_rows >= before) & (own_rows < before + len(ids))
-            scores[np.flatnonzero(mine), own_rows[mine] - before] = -1.0
-        here = scores.max(axis=1, initial=-1.0)
+    for _, vectors in store.scan(kind=kind):
+        here = (queries @ vectors.T).max(axis=1, initial=-1.0)  # (q, n) -> (q,)
         best = here if best is None else np.maximum(best, here)
-        before += len(ids)
     return best
+
+
+def _likeness(images: Vectors) -> np.ndarray:
+    """(n,) for each picture the score that UNLIKE of the others stay below."""
+    scores = images @ images.T
+    others = scores[~np.eye(len(images), dtype=bool)].reshape(len(images), -1)  # (n, n - 1)
+    below: np.ndarray = np.quantile(others, UNLIKE, axis=1)
+    return below
 
 
 def _fit(best: Iterable[float]) -> Reference:

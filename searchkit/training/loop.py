@@ -285,6 +285,7 @@ def export(tower: nn.Module, recipe: Recipe, out: Path) -> Path:
         for name, value in tower.state_dict().items()
     }
     save_file(weights, out / "model.safetensors")
+    (out / "model.safetensors").chmod(0o644)  # written for its owner alone; a model is for everyone here
     (out / "config.json").write_text(
         json.dumps({"family": "pocket", "name": recipe.name, "tower": asdict(tower.config)}, indent=2) + "\n"
     )
