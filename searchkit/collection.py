@@ -138,8 +138,7 @@ class Collection:
         with writing(self.root):
             targets = self._targets(paths)
             selection = replace(selection, apart=frozenset(s.path for s in self.catalog.sources()))
-            ingest = Ingest(self.catalog, self.store, self.encoder, options)
-            before = self.store.version
+            ingest = self._ingest(options)
             ingest.sweep_tombstones()
             for source, scope in targets:
                 ingest.sync(source, selection, scope=scope)
@@ -147,7 +146,7 @@ class Collection:
                     break
             ingest.sweep_tombstones()
             unmeasured = not self.catalog.references(self.manifest.space) and self.store.count() > 0
-            if self.store.version != before or unmeasured:
+            if ingest.changed or unmeasured:
                 self._refresh()
         report = ingest.report
         report.failed = len(self.catalog.failures())
@@ -172,7 +171,7 @@ class Collection:
                 gone += self.catalog.forget([*known, *failed])
                 for source in dropped:
                     self.catalog.drop_source(source)
-            self._ingest().sweep_tombstones()
+            self._ingest(Options()).sweep_tombstones()
             self._refresh()
         return gone
 
@@ -193,8 +192,8 @@ class Collection:
             targets += [(around, None if around.path == path else path), *((s, None) for s in inside)]
         return list(dict.fromkeys(targets))
 
-    def _ingest(self) -> Ingest:
-        return Ingest(self.catalog, self.store, self.encoder, Options())
+    def _ingest(self, options: Options) -> Ingest:
+        return Ingest(self.catalog, self.manifest.space, lambda: self.store, lambda: self.encoder, options)
 
     def _refresh(self) -> None:
         """After a change: compact, measure what neutral queries find, rebuild the accelerator."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from searchkit.catalog.catalog import Content
-from searchkit.ingest.pipeline import Ingest, Options, ids_of
+from searchkit.ingest.pipeline import ids_of, sweep_tombstones
 from searchkit.place import writing
 from searchkit.types import JSON_SCHEMA, Kind
 
@@ -123,7 +123,7 @@ def _tombstones(collection: Collection, fix: bool) -> Iterator[Finding]:
     if not buried:
         return
     if fix:
-        Ingest(collection.catalog, collection.store, collection.encoder, Options()).sweep_tombstones()
+        sweep_tombstones(collection.catalog, collection.manifest.space, lambda: collection.store)
     yield Finding(
         "broken",
         f"{len(buried)} deleted files still have items in the store (a run was cut off)",

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from searchkit.ingest.walk import Problem, Selection, walk
 from searchkit.protocols import Encoder, VectorStore
 from searchkit.types import FileEntry, IndexReport, Item, Kind, Progress, Vectors
 
+COPY_COST = 1 / 16
+"""What an item that is copied counts in a batch, where one to be encoded counts 1."""
 MASS_DELETION = 0.5
 """More than this part of a source vanishing at once is taken for an accident until `prune` says otherwise."""
 
@@ -32,6 +35,18 @@ def item_id(path: str, sha256: str, ordinal: int) -> str:
 
 def ids_of(content: Content) -> list[str]:
     return [item_id(content.path, content.sha256, n) for n in range(content.items)]
+
+
+def sweep_tombstones(catalog: Catalog, space: str, store: Callable[[], VectorStore]) -> bool:
+    """Take out of the store what the catalog has already forgotten; says whether there was anything.
+
+    Before a run and after it, not within: a file that moved is copied from where it was.
+    """
+    buried = catalog.tombstones(space)
+    if buried:
+        store().delete([i for _, content in buried for i in ids_of(content)])
+        catalog.clear_tombstones([number for number, _ in buried])
+    return bool(buried)
 
 
 @dataclass(slots=True)
@@ -57,13 +72,37 @@ class _Scan:
 
 
 class Ingest:
-    """Brings sources into one space. `report` adds up over the sources of a run."""
+    """Brings sources into one space. `report` adds up over the sources of a run.
 
-    def __init__(self, catalog: Catalog, store: VectorStore, encoder: Encoder, options: Options) -> None:
-        self.catalog, self.store, self.encoder, self.options = catalog, store, encoder, options
-        self.space = encoder.space.key
+    The store and the encoder are opened when there is something for them to do: a run that finds nothing
+    new imports neither lancedb nor torch.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        space: str,
+        store: Callable[[], VectorStore],
+        encoder: Callable[[], Encoder],
+        options: Options,
+    ) -> None:
+        self.catalog, self.space, self.options = catalog, space, options
+        self._open_store, self._open_encoder = store, encoder
         self.report = IndexReport()
-        self._known = catalog.contents(self.space)
+        self.changed = False
+        """Whether the store was written to."""
+
+    @cached_property
+    def store(self) -> VectorStore:
+        return self._open_store()
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        return self._open_encoder()
+
+    @cached_property
+    def _known(self) -> dict[str, Content]:
+        return self.catalog.contents(self.space)
 
     def sync(self, source: Source, selection: Selection, *, scope: str | None = None) -> None:
         """Make the space true to a source, or to the part of it at or below `scope`."""
@@ -77,14 +116,7 @@ class Ingest:
             self._delete(source, scan, known, selected=bool(selection.include or selection.exclude))
 
     def sweep_tombstones(self) -> None:
-        """Take out of the store what the catalog has already forgotten.
-
-        Before a run and after it, not within: a file that moved is copied from where it was.
-        """
-        buried = self.catalog.tombstones(self.space)
-        if buried:
-            self.store.delete([i for _, content in buried for i in ids_of(content)])
-            self.catalog.clear_tombstones([number for number, _ in buried])
+        self.changed |= sweep_tombstones(self.catalog, self.space, lambda: self.store)
 
     # scan
 
@@ -158,7 +190,7 @@ class Ingest:
                 self.report.unchanged += 1
             else:
                 waiting.append(loaded)
-            if sum(max(1, one.items) for one in waiting) >= self.options.batch_size:
+            if sum(map(self._cost, waiting)) >= self.options.batch_size:
                 self._write(source, waiting)
                 waiting = []
             self._tell("encode", done, total, loaded.entry.path)
@@ -169,6 +201,8 @@ class Ingest:
 
     def _load(self, pending: Sequence[FileEntry]) -> Iterator[Loaded | Failed]:
         """Files in order, read and decoded by threads a bounded way ahead of the encoder."""
+        if not pending:
+            return
         loader = Loader(self.encoder, self._known)
         ahead = 2 * self.options.batch_size
         with ThreadPoolExecutor(self.options.threads) as pool:
@@ -184,48 +218,53 @@ class Ingest:
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
+    def _cost(self, one: Loaded) -> float:
+        """What a file counts in a batch: its items, those to be copied less than those to be encoded."""
+        return one.items or self._known[one.sha256].items * COPY_COST
+
     def _write(self, source: Source, batch: Sequence[Loaded]) -> None:
         """Encode what is new, copy what is known, write both; then, and only then, tell the catalog."""
         if not batch:
             return
-        fresh: dict[str, Loaded] = {}
-        for one in batch:
-            if one.items and one.sha256 not in self._known:
-                fresh.setdefault(one.sha256, one)
+        fresh = {one.sha256: one for one in reversed(batch) if one.sha256 not in self._known}
         vectors = self._vectors(list(fresh.values()))
+        old = self._stored({one.sha256 for one in batch} - fresh.keys())
         items: list[Item] = []
         rows: list[np.ndarray] = []
         assets: list[Asset] = []
         for one in batch:
-            content = self._known.get(one.sha256)
-            if content is not None:
-                mine, theirs = self._copies(source, one, content)
-                self.report.reused += 1
+            if one.sha256 in old:
+                known, theirs = old[one.sha256]
+                mine = [_moved(item, source, one.entry) for item in known]
             else:
                 mine, theirs = _items(source, fresh[one.sha256], one.entry), vectors[one.sha256]
-                first = fresh[one.sha256] is one
-                self.report.indexed += first
-                self.report.reused += not first
-                self.report.images += first and one.kind is Kind.IMAGE
-                self.report.passages += len(mine) * (first and one.kind is Kind.PASSAGE)
+            self._count(one, len(mine), encoded=fresh.get(one.sha256) is one)
             items += mine
             rows.append(theirs)
-            entry = one.entry
-            assets.append(
-                Asset(
-                    entry.path,
-                    source.path,
-                    entry.size,
-                    entry.mtime_ns,
-                    one.sha256,
-                    one.kind.value,
-                    items=len(mine),
-                )
-            )
+            assets.append(_asset(source, one, len(mine)))
         self.store.write(items, np.concatenate(rows))
+        self.changed = True
         self.catalog.record(source, self.space, assets)
         for asset in assets:
             self._known.setdefault(asset.sha256, Content(asset.path, asset.sha256, asset.items))
+
+    def _count(self, one: Loaded, items: int, *, encoded: bool) -> None:
+        self.report.indexed += encoded
+        self.report.reused += not encoded
+        self.report.images += encoded and one.kind is Kind.IMAGE
+        self.report.passages += items * (encoded and one.kind is Kind.PASSAGE)
+
+    def _stored(self, hashes: set[str]) -> dict[str, tuple[list[Item], Vectors]]:
+        """Items and vectors of known contents, by hash, read from the store in one go."""
+        ids = {sha256: ids_of(self._known[sha256]) for sha256 in sorted(hashes)}
+        every = [i for some in ids.values() for i in some]
+        items = {item.id: item for item in self.store.get(every)} if every else {}
+        vectors = self.store.vectors(every)
+        ends = np.cumsum([len(some) for some in ids.values()])
+        return {
+            sha256: ([items[i] for i in some], vectors[end - len(some) : end])
+            for (sha256, some), end in zip(ids.items(), ends, strict=True)
+        }
 
     def _vectors(self, fresh: Sequence[Loaded]) -> dict[str, Vectors]:
         images = [one for one in fresh if one.pixels is not None]
@@ -240,21 +279,6 @@ class Ingest:
             for one, end in zip(documents, ends, strict=True):
                 found[one.sha256] = encoded[end - len(one.passages) : end]
         return found
-
-    def _copies(self, source: Source, one: Loaded, content: Content) -> tuple[list[Item], Vectors]:
-        """The items of a known content, under another path: no decoding, no encoding."""
-        ids = ids_of(content)
-        mine = [
-            replace(
-                item,
-                id=item_id(one.entry.path, one.sha256, item.ordinal),
-                path=one.entry.path,
-                source=source.path,
-                mtime=one.entry.mtime_ns / 1e9,
-            )
-            for item in self.store.get(ids)
-        ]
-        return mine, self.store.vectors(ids)
 
     # delete
 
@@ -283,6 +307,22 @@ class Ingest:
     def _tell(self, stage: str, done: int, total: int, path: str | None) -> None:
         if self.options.on_progress is not None:
             self.options.on_progress(Progress(stage, done, total, path))
+
+
+def _moved(item: Item, source: Source, entry: FileEntry) -> Item:
+    """An item of the same content at another place."""
+    return replace(
+        item,
+        id=item_id(entry.path, item.sha256, item.ordinal),
+        path=entry.path,
+        source=source.path,
+        mtime=entry.mtime_ns / 1e9,
+    )
+
+
+def _asset(source: Source, one: Loaded, items: int) -> Asset:
+    entry = one.entry
+    return Asset(entry.path, source.path, entry.size, entry.mtime_ns, one.sha256, one.kind.value, items=items)
 
 
 def _items(source: Source, one: Loaded, entry: FileEntry) -> list[Item]:
