@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from searchkit.cli import output
 from searchkit.cli.options import CollectionName, Json, Model, Quiet, Verbose
 from searchkit.cli.progress import bar, stopping
+from searchkit.errors import BadInput, CollectionMissing
 from searchkit.settings import load
 
 SOME_FAILED = 3
@@ -52,7 +54,15 @@ def index(
 
     if verbose:
         output.say_more()
-    with Collection.open(settings.collection, model=settings.model, create=bool(paths)) as library:
+    there = any(os.path.lexists(os.path.expanduser(path)) for path in paths or ())
+    try:
+        library = Collection.open(settings.collection, model=settings.model, create=there)
+    except CollectionMissing:
+        if not paths:
+            raise
+        # a slip of the pen must not leave an empty collection behind
+        raise BadInput(f"{paths[0]} does not exist", hint="check the spelling") from None
+    with library:
         with stopping() as stop, bar(quiet=quiet) as show:
             report = library.add(
                 *(paths or ()),

@@ -345,6 +345,12 @@ def test_another_model_than_the_collections_exits_4(indexed: tuple[Shell, Ended]
     assert "hashing" in done.err and "hint: " in done.err
 
 
+def test_a_misspelt_folder_leaves_no_collection_behind(shell: Shell) -> None:
+    done = shell.run("index", "fotos")
+    assert (done.code, done.err) == (2, "searchkit: fotos does not exist\nhint: check the spelling\n")
+    assert not (shell.folder / "library").exists()
+
+
 def test_an_unknown_model_exits_5_and_names_those_there_are(shell: Shell) -> None:
     done = shell.run("index", ".", "--model", "nosuch")
     assert done.code == 5
