@@ -61,13 +61,13 @@ def collection(data: Path) -> dict[str, Any]:
     """1,000 photos as JPEG files and the test meetings as text: index, again, move, and search all ways."""
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
-        photos, meetings = write_photos(data, root / "photos"), write_meetings(data, root / "meetings")
+        pictures, meetings = write_photos(data, root / "photos"), write_meetings(data, root / "meetings")
         library = ("-c", str(root / "library"))
-        first = run("index", str(photos), str(meetings), *library, "--json")
-        second = run("index", str(photos), str(meetings), *library, "--json")
-        moved = photos / "2026"
+        first = run("index", str(pictures), str(meetings), *library, "--json")
+        second = run("index", str(pictures), str(meetings), *library, "--json")
+        moved = pictures / "2026"
         moved.mkdir()
-        for file in list(photos.glob("*.jpg")):
+        for file in list(pictures.glob("*.jpg")):
             shutil.move(file, moved / file.name)
         after_move = run("index", *library, "--json")
         assert second["indexed"] == second["reused"] == after_move["indexed"] == 0
@@ -96,6 +96,13 @@ def collection(data: Path) -> dict[str, Any]:
         }
 
 
+def photos(data: Path) -> dict[str, Any]:
+    """The 1,000 photos alone, without documents."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = write_photos(data, Path(scratch) / "photos")
+        return run("index", str(folder), "-c", str(Path(scratch) / "library"), "--json")
+
+
 def startup(_: Path) -> dict[str, Any]:
     """Seconds of `searchkit --help`, the median of nine whole processes."""
     times = []
@@ -110,6 +117,7 @@ PARTS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "scifact": scifact,
     "flickr8k": flickr8k,
     "collection": collection,
+    "photos": photos,
     "startup": startup,
 }
 

@@ -43,6 +43,7 @@ def test_the_readme_explains_every_exit_code_of_an_error() -> None:
         ("collection", "first run|seconds", "{:.0f} s"),
         ("collection", "second run|seconds", "{:.1f} s"),
         ("collection", "after moving 1000 files|seconds", "{:.0f} s"),
+        ("photos", "seconds", "{:.0f} s"),
         ("startup", "help seconds, median", "{:.2f} s"),
     ],
 )
