@@ -13,6 +13,7 @@ from searchkit import Collection, Hit
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 ALBUM, PAPERS = DATA / "album", DATA / "papers"
+INDENT = 14 * " "
 
 
 def main() -> None:
@@ -30,15 +31,15 @@ def main() -> None:
             "a birthday cake",
         ):
             show(f'text → image      "{question}"', library.search(question, kind="image", k=3))
-        for question in ("What do bees get to eat in autumn?", "How often must the machine be descaled?"):
-            show(f'text → passage    "{question}"', library.search(question, kind="passage", k=2))
+        for question in ("How is syrup for the bees mixed?", "How warm should bread dough be?"):
+            show(f'text → passage    "{question}"', library.search(question, kind="passage", k=1))
         picture = ALBUM / "scene-002.jpg"
         show(f"image → image     {picture.name}", library.similar(picture, kind="image", k=3))
-        show(f"image → passage   {picture.name}", library.similar(picture, kind="passage", k=2))
-        show('text → anything   "a lighthouse in a storm"', library.search("a lighthouse in a storm", k=4))
+        show(f"image → passage   {picture.name}", library.similar(picture, kind="passage", k=1))
+        show('text → anything   "a lighthouse in a storm"', library.search("a lighthouse in a storm", k=3))
     print(f"""Ask it yourself:
   .venv/bin/searchkit search -c {where} "a castle at sunset"
-  .venv/bin/searchkit search -c {where} --image data/album/scene-004.gif
+  .venv/bin/searchkit search -c {where} --image {picture}
   .venv/bin/searchkit ui -c {where}                     the same in a browser
 And with your own folders:
   .venv/bin/searchkit index ~/Pictures ~/Documents
@@ -46,13 +47,17 @@ And with your own folders:
 
 
 def show(title: str, hits: list[Hit]) -> None:
-    """One line a hit: confidence, score, file (and page), and the beginning of a passage."""
+    """One line a hit: confidence, score, file (and page), and a passage."""
     print(title)
     for hit in hits:
         place = Path(hit.path).name + (f", page {hit.page}" if hit.page else "")
         print(f"  {hit.confidence:.2f}  {hit.score:.2f}  {place}")
         if hit.text:
-            print(textwrap.indent(textwrap.shorten(hit.text, 150), 14 * " "))
+            print(
+                textwrap.fill(
+                    " ".join(hit.text.split()), 104, initial_indent=INDENT, subsequent_indent=INDENT
+                )
+            )
     print()
 
 
