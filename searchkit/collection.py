@@ -235,7 +235,7 @@ class Collection:
             raise BadInput("the query is empty", hint="write what the picture or the passage is about")
         query = Query(
             text=text,
-            image=str(image) if image else None,
+            image=str(image) if image is not None else None,
             vector=vector,
             kind=_kind(kind),
             k=k,
@@ -246,27 +246,35 @@ class Collection:
         if self.store.count() == 0:
             raise NothingIndexed(f"{self.root} holds nothing yet", hint="searchkit index FOLDER")
         asked_with = "image" if text is None else "text"
+        return self._find(query, self._query_vector(query), asked_with, filter)
 
+    def _find(
+        self, query: Query, vector: np.ndarray, asked_with: str, filter: str | None = None
+    ) -> list[Hit]:
         def search(vector: np.ndarray, k: int, kind: Kind) -> list[Candidate]:
             if filter is None and self.accelerator.version is not None:
                 return self.accelerator.search(vector, k, kind=kind)
             return self.store.search(vector, k, kind=kind, where=filter)
 
         references = self.catalog.references(self.manifest.space)
-        return find(query, self._query_vector(query), asked_with, search, references, self.manifest.space)
+        return find(query, vector, asked_with, search, references, self.manifest.space)
 
     def similar(self, path: str | Path, *, k: int = 10, kind: str | None = None) -> list[Hit]:
         """What is like this file, the file itself left out. An indexed file costs no encoding; a document
         that is not indexed raises `BadInput`."""
         wanted = _absolute(path)
-        known = next((a for a in self.catalog.assets(self.manifest.space, under=wanted)), None)
+        known = next((a for a in self.assets(under=wanted) if a.path == wanted), None)
         if known is None or not known.encoded:
-            if not os.path.splitext(wanted)[1].lower() or not indexable(os.path.splitext(wanted)[1].lower()):
-                raise BadInput(f"{wanted} is not a picture or an indexed file")
+            if not indexable(os.path.splitext(wanted)[1].lower()):
+                raise BadInput(
+                    f"{wanted} is not a picture or an indexed file", hint="see what is: searchkit ls"
+                )
             return [h for h in self.search(image=wanted, k=k, kind=kind) if h.path != wanted]
         vectors = self.store.vectors(ids_of(Content(known.path, known.encoded, known.items)))
         mean = vectors.mean(axis=0)
-        hits = self.search(vector=(mean / np.linalg.norm(mean)).tolist(), k=k + known.items, kind=kind)
+        asked_with = "image" if known.kind == Kind.IMAGE.value else "text"
+        query = Query(vector=mean.tolist(), kind=_kind(kind), k=k + known.items)
+        hits = self._find(query, self._query_vector(query), asked_with)
         return [h for h in hits if h.path != wanted][:k]
 
     def assets(self, *, under: str | Path | None = None) -> Iterator[Asset]:

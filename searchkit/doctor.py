@@ -128,7 +128,7 @@ def _tombstones(collection: Collection, fix: bool) -> Iterator[Finding]:
         "broken",
         f"{len(buried)} deleted files still have items in the store (a run was cut off)",
         None,
-        "searchkit index or searchkit doctor --fix",
+        "searchkit doctor --fix",
         fix,
     )
 

@@ -68,7 +68,7 @@ class _Scan:
     pending: list[FileEntry] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     blind: list[str] = field(default_factory=list)
-    """Folders that could not be entered: what lies below is neither seen nor gone."""
+    """Paths that could not be looked at: they, and what lies below, are neither seen nor gone."""
 
 
 class Ingest:
@@ -284,14 +284,23 @@ class Ingest:
 
     def _delete(self, source: Source, scan: _Scan, known: dict[str, Asset], *, selected: bool) -> None:
         """Drop what the walk could have seen and did not."""
-        blind = [path.rstrip(os.sep) + os.sep for path in scan.blind]
+        hidden = set(scan.blind)
+        below = tuple(path.rstrip(os.sep) + os.sep for path in scan.blind)
         gone = [
             asset
             for path, asset in known.items()
             if path not in scan.seen
-            and not path.startswith(tuple(blind))
+            and path not in hidden
+            and not path.startswith(below)
             and not (selected and os.path.lexists(path))  # left out by a pattern is not gone
         ]
+        if gone:
+            self._forget(source, scan, known, gone)
+        stale = [p for p in self.catalog.failed_as(under=source.path) if not os.path.lexists(p)]
+        self.catalog.clear_failures(stale)
+
+    def _forget(self, source: Source, scan: _Scan, known: dict[str, Asset], gone: list[Asset]) -> None:
+        """Forget these, unless so many are lost that it looks like an accident."""
         there = {asset.sha256 for asset in self.catalog.assets(under=source.path) if asset.path in scan.seen}
         lost = [asset for asset in gone if asset.sha256 not in there]  # the others have moved
         if len(lost) > MASS_DELETION * len(known) and not self.options.prune:
@@ -301,8 +310,6 @@ class Ingest:
             )
             gone = [asset for asset in gone if asset.sha256 in there]
         self.report.deleted += self.catalog.forget([asset.path for asset in gone])
-        stale = [p for p in self.catalog.failed_as(under=source.path) if not os.path.lexists(p)]
-        self.catalog.clear_failures(stale)
 
     def _tell(self, stage: str, done: int, total: int, path: str | None) -> None:
         if self.options.on_progress is not None:

@@ -354,6 +354,20 @@ def test_an_unreadable_folder_deletes_nothing(world: World, monkeypatch: pytest.
     assert world.index().failed == 0
 
 
+def test_a_file_that_can_be_listed_but_not_reached_keeps_its_vector(world: World, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    (world.photos / "p09.png").rename(disk / "p09.png")
+    (world.photos / "p09.png").symlink_to(disk / "p09.png")
+    world.index()
+    disk.rename(tmp_path / "unplugged")
+    report = world.index()
+    assert (report.deleted, report.failed) == (0, 1)
+    assert world.finds(9) == ["p09.png"]
+    (tmp_path / "unplugged").rename(disk)
+    assert world.index().failed == 0
+
+
 def test_a_part_of_a_source_can_be_brought_up_to_date_alone(world: World) -> None:
     (world.photos / "new").mkdir()
     world.index()
@@ -410,6 +424,20 @@ def test_similar_uses_the_stored_vector_and_leaves_the_file_out(world: World) ->
     hits = world.library.similar(world.photos / "p03.png", k=3)
     assert world.encoder.encoded == before
     assert len(hits) == 3 and all(not hit.path.endswith("p03.png") for hit in hits)
+
+
+def test_a_document_is_judged_as_a_text_and_a_folder_is_no_file(world: World) -> None:
+    world.index()
+    as_text = world.library.search("in autumn the hive is fed with sugar syrup two to one", kind="image", k=5)
+    as_document = world.library.similar(world.photos / "bees.txt", kind="image", k=5)
+    by_path = {hit.path: hit for hit in as_text}
+    shared = [(hit, by_path[hit.path]) for hit in as_document if hit.path in by_path]
+    assert shared
+    for one, other in shared:
+        assert one.score == pytest.approx(other.score, abs=1e-5)
+        assert one.confidence == pytest.approx(other.confidence, abs=1e-5)
+    with pytest.raises(BadInput, match="not a picture or an indexed file"):
+        world.library.similar(world.photos)
 
 
 def test_a_query_that_is_a_path_or_an_address_is_only_text(
