@@ -34,12 +34,19 @@ class Encoder(Protocol):
     record: EncoderRecord
     space: Space
 
+    @property
+    def temperature(self) -> float:
+        """What a cosine is divided by before a softmax over texts: learned by the model, above 0."""
+        ...
+
     def encode_text(self, texts: Sequence[str]) -> Vectors:
-        """Text beyond `record.text_window` tokens is cut; chunk with `token_offsets` first."""
+        """Text beyond `record.text_window` tokens is cut; chunk with `token_offsets` first. Questions and
+        passages go through `record.as_query` and `record.as_passage` before."""
         ...
 
     def encode_images(self, pixels: Sequence[np.ndarray]) -> Vectors:
-        """`pixels` are results of `prepare_image`."""
+        """`pixels` are results of `prepare_image`. Raises `BadInput` where `record.pixels` is 0: such an
+        encoder has no image tower."""
         ...
 
     def prepare_image(self, image: Image) -> np.ndarray:

@@ -4,36 +4,162 @@ for. The same tables give `searchkit models`, the dispatch and the error texts."
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searchkit.errors import ModelMissing
-from searchkit.types import EncoderRecord
+from searchkit.encoders.checkpoint import BASIC, Checkpoint, fetch, is_repository
+from searchkit.encoders.records import RECORDS
+from searchkit.errors import BadInput, ModelMissing
+from searchkit.types import EncoderRecord, Runtime
 
 if TYPE_CHECKING:
     from searchkit.protocols import Encoder, Parser
 
 DEFAULT_ENCODER = "pocket"
+AUTO = Runtime()
 ENTRY_POINT = "searchkit.encoders"
 """Other packages add encoders under this group: name = "module:function", called without arguments."""
 
 
-def _pocket() -> Encoder:
-    from searchkit.encoders.pocket import Pocket, bundled_folder
+@dataclass(frozen=True, slots=True)
+class Family:
+    """How the checkpoints of one kind are known, what they need, and who reads them."""
 
-    return Pocket(bundled_folder(), DEFAULT_ENCODER)
-
-
-def _hashing() -> Encoder:
-    from searchkit.encoders.hashing import Hashing
-
-    return Hashing()
+    module: str
+    """Holds `load(checkpoint, record, where) -> Encoder`; `record` is None for a name not in the table."""
+    is_one: Callable[[Checkpoint], bool]
+    files: tuple[str, ...] = BASIC
 
 
-ENCODERS: dict[str, Callable[[], Encoder]] = {"pocket": _pocket, "hashing": _hashing}
+def _model_type(*names: str) -> Callable[[Checkpoint], bool]:
+    return lambda found: found.has("config.json") and found.json().get("model_type") in names
+
+
+FAMILIES: dict[str, Family] = {
+    "open_clip": Family(
+        "searchkit.encoders.openclip",
+        lambda found: found.has("open_clip_config.json"),
+        ("open_clip_config.json", "open_clip_model.safetensors", "tokenizer.json"),
+    ),
+    "sentence-transformers": Family(
+        "searchkit.encoders.sentence",
+        lambda found: found.has("modules.json"),
+        ("modules.json", "config.json", "model.safetensors", "tokenizer.json"),
+    ),
+    "jina-clip": Family("searchkit.encoders.jina", lambda found: _jina(found) and not _multilingual(found)),
+    "jina-clip-v2": Family("searchkit.encoders.jina_v2", lambda found: _jina(found) and _multilingual(found)),
+    "clip": Family("searchkit.encoders.clip", _model_type("clip")),
+    "siglip": Family("searchkit.encoders.siglip", _model_type("siglip", "siglip2")),
+}
+"""In the order in which a folder is looked at: the first whose `is_one` says so reads it."""
+
+
+def _jina(found: Checkpoint) -> bool:
+    return _model_type("jina_clip")(found)
+
+
+def _multilingual(found: Checkpoint) -> bool:
+    """Version 2: its text tower is an XLM-RoBERTa, of whose layers LoRA adapts the weights."""
+    return "xlm" in str(found.json().get("text_config", {}).get("hf_model_name_or_path", "")).lower() or any(
+        name.endswith("lora_A") for name in found.shapes()
+    )
+
+
+def encoder_names() -> list[str]:
+    return [DEFAULT_ENCODER, *RECORDS, *sorted(point.name for point in entry_points(group=ENTRY_POINT))]
+
+
+def load_encoder(name: str, runtime: Runtime = AUTO) -> Encoder:
+    """An encoder by name; from a folder that `searchkit train` wrote or that holds a checkpoint (a name
+    with a path separator, or a folder that exists); or a repository of the hub, "owner/model" or
+    "owner/model@revision", fetched when it is not here.
+
+    Raises `ModelMissing` naming the files that are not here, `BadInput` for a checkpoint that cannot be
+    used and for a licence that has not been accepted.
+    """
+    if name == "hashing":
+        from searchkit.encoders.hashing import Hashing
+
+        return Hashing()
+    for point in entry_points(group=ENTRY_POINT):
+        if point.name == name:
+            encoder: Encoder = point.load()()
+            return encoder
+    if name == DEFAULT_ENCODER:
+        return _own(None, runtime)
+    folder = _folder(name)
+    if folder is not None:
+        return _from_folder(folder, runtime)
+    record = RECORDS.get(name.partition("@")[0])
+    if record is None and not is_repository(name):
+        raise ModelMissing(
+            f"no encoder named {name!r}, and no folder of that name with a model",
+            hint=f"known encoders: {', '.join(encoder_names())}",
+        )
+    return _from_hub(name, record, runtime)
+
+
+def _own(folder: Path | None, runtime: Runtime) -> Encoder:
+    from searchkit.encoders.device import placement
+    from searchkit.encoders.pocket import bundled_folder, pocket
+
+    if folder is None:
+        return pocket(bundled_folder(), DEFAULT_ENCODER, placement(runtime))
+    return pocket(folder, str(folder), placement(runtime))
+
+
+def _folder(name: str) -> Path | None:
+    """The folder of that name, if there is one that describes a model."""
+    try:
+        folder = Path(name).expanduser()
+        described = any((folder / file).is_file() for file in ("config.json", "open_clip_config.json"))
+        return folder.resolve() if described else None
+    except (OSError, RuntimeError):  # a name too long, the home of a user that is not there
+        return None
+
+
+def _from_folder(folder: Path, runtime: Runtime) -> Encoder:
+    found = Checkpoint(str(folder), folder)
+    if found.has("config.json") and "tower" in found.json():
+        return _own(folder, runtime)
+    return _load(found, None, runtime)
+
+
+def _from_hub(name: str, record: EncoderRecord | None, runtime: Runtime) -> Encoder:
+    if record is not None and record.restricted and not runtime.accept_licence:
+        raise BadInput(
+            f"{record.name} is under {record.licence}, which allows less than Apache-2.0 or MIT "
+            "(as a rule: no commercial use)",
+            hint="read the licence on its page; to accept it: --accept-licence",
+        )
+    files = FAMILIES[record.family].files if record is not None else BASIC[:1]
+    return _load(fetch(name, files=files, offline=runtime.offline), record, runtime)
+
+
+def _load(found: Checkpoint, record: EncoderRecord | None, runtime: Runtime) -> Encoder:
+    from searchkit.encoders.device import placement
+
+    for family in FAMILIES.values():
+        if family.is_one(found):
+            found.need(*(file for file in family.files if not file.endswith(".safetensors")))
+            encoder: Encoder = import_module(family.module).load(found, record, placement(runtime))
+            return encoder
+    said = found.json().get("model_type") if found.has("config.json") else None
+    raise BadInput(
+        f"{found.name} is of a kind that is not known (model_type {said!r})",
+        hint=f"families that can be read: {', '.join(FAMILIES)}, and what 'searchkit train' writes",
+    )
+
+
+def encoder_records() -> list[EncoderRecord]:
+    """What `searchkit models` lists. Loads no weights."""
+    points = [load_encoder(point.name).record for point in entry_points(group=ENTRY_POINT)]
+    return [load_encoder(DEFAULT_ENCODER).record, *RECORDS.values(), *points]
+
 
 PARSERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("searchkit.parsers.text", "TextParser", (".txt", ".text", ".log", ".rst")),
@@ -41,44 +167,6 @@ PARSERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("searchkit.parsers.html", "HtmlParser", (".html", ".htm", ".xhtml")),
     ("searchkit.parsers.pdf", "PdfParser", (".pdf",)),
 )
-
-
-def encoder_names() -> list[str]:
-    return [*ENCODERS, *sorted(point.name for point in entry_points(group=ENTRY_POINT))]
-
-
-def load_encoder(name: str) -> Encoder:
-    """An encoder by name, or from a folder that `searchkit train` wrote (a name with a path separator,
-    or a folder that exists). Raises `ModelMissing`."""
-    if name in ENCODERS:
-        return ENCODERS[name]()
-    folder = _folder(name)
-    if folder is not None:
-        from searchkit.encoders.pocket import Pocket
-
-        return Pocket(folder, str(folder))
-    for point in entry_points(group=ENTRY_POINT):
-        if point.name == name:
-            encoder: Encoder = point.load()()
-            return encoder
-    raise ModelMissing(
-        f"no encoder named {name!r}, and no folder of that name with a config.json",
-        hint=f"known encoders: {', '.join(encoder_names())}",
-    )
-
-
-def _folder(name: str) -> Path | None:
-    """The folder of that name, if there is one with a config.json."""
-    try:
-        folder = Path(name).expanduser()
-        return folder.resolve() if (folder / "config.json").is_file() else None
-    except (OSError, RuntimeError):  # a name too long, the home of a user that is not there
-        return None
-
-
-def encoder_records() -> list[EncoderRecord]:
-    """What `searchkit models` lists. Reads sizes, loads no weights into memory."""
-    return [load_encoder(name).record for name in encoder_names() if name != "hashing"]
 
 
 @cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -42,7 +43,8 @@ class Space:
     @property
     def key(self) -> str:
         """A name that is safe as a directory name and unique to the space."""
-        safe = "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "_" for c in self.encoder)
+        name = re.sub(r"@([0-9a-f]{7})[0-9a-f]{33}$", r"-\1", self.encoder)  # a commit by its first seven
+        safe = "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "_" for c in name)
         return f"{safe[-60:]}-{self.weights[:12]}-p{self.preprocessing}-d{self.dim}"
 
 
@@ -62,6 +64,32 @@ class EncoderRecord:
     family: str
     source: str
     """Where the weights come from, in words."""
+    query_prompt: str = ""
+    """What the model wants in front of a question, and…"""
+    passage_prompt: str = ""
+    """…in front of a text that is to be found."""
+    restricted: bool = False
+    """The licence allows less than Apache or MIT: it must be accepted before the first use."""
+
+    def as_query(self, text: str) -> str:
+        return self.query_prompt + text
+
+    def as_passage(self, text: str) -> str:
+        return self.passage_prompt + text
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Where networks run, and what may be fetched."""
+
+    device: str = "auto"
+    """"auto" (cuda, else mps, else cpu), "cpu", "cuda" or "mps"."""
+    dtype: str = "auto"
+    """"auto" (bfloat16 where the hardware multiplies it), "float32", "bfloat16" or "float16"."""
+    offline: bool = False
+    """Nothing is fetched: what is not on this machine is missing."""
+    accept_licence: bool = False
+    """Restricted licences have been read and are accepted."""
 
 
 @dataclass(frozen=True, slots=True)

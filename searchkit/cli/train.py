@@ -30,7 +30,7 @@ def train(
 
     The folder it writes is an encoder: searchkit index --model FOLDER.
     """
-    from searchkit.encoders.minilm import MiniLM
+    from searchkit.encoders.minilm import minilm
     from searchkit.training.loop import train as run
     from searchkit.training.recipe import load_recipe
     from searchkit.types import JSON_SCHEMA
@@ -38,7 +38,7 @@ def train(
     if not quiet:
         output.say_more()
     work = work or out.with_name(f"{out.name}.work")
-    folder = run(load_recipe(recipe), data, work, out, MiniLM().encode, steps=steps)
+    folder = run(load_recipe(recipe), data, work, out, minilm().encode, steps=steps)
     if as_json:
         output.records([{"schema": JSON_SCHEMA, **output.path_fields(str(folder))}])
     else:

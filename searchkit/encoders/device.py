@@ -1,14 +1,53 @@
-"""Which numbers this processor is fast at, how freed memory is kept, and how rows leave torch."""
+"""On what a network runs, in which numbers, how freed memory is kept, and how rows leave torch."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
+from dataclasses import dataclass
 from functools import cache
 
 import torch
 
-from searchkit.types import Vectors
+from searchkit.errors import BadInput
+from searchkit.types import Runtime, Vectors
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a network's weights lie, and their numbers."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+
+@cache
+def placement(runtime: Runtime) -> Placement:
+    """Turns "auto" into what this machine has. Raises `BadInput` for a device that is not there and for
+    numbers that it cannot multiply."""
+    device = _device(runtime.device)
+    if runtime.dtype != "auto" and runtime.dtype not in DTYPES:
+        raise BadInput(f"dtype is {runtime.dtype!r}", hint=f"one of: auto, {', '.join(DTYPES)}")
+    if runtime.dtype != "auto":
+        return Placement(device, DTYPES[runtime.dtype])
+    if device.type == "cpu":
+        return Placement(device, cpu_dtype())
+    return Placement(device, torch.bfloat16 if device.type == "cuda" else torch.float16)
+
+
+def _device(wanted: str) -> torch.device:
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if wanted == "auto":
+        return torch.device(next(name for name in ("cuda", "mps", "cpu") if there[name]))
+    if wanted not in there:
+        raise BadInput(f"device is {wanted!r}", hint=f"one of: {', '.join(DEVICES)}")
+    if not there[wanted]:
+        found = ", ".join(name for name in there if there[name])
+        raise BadInput(f"this machine, or this build of torch, has no {wanted}", hint=f"there is: {found}")
+    return torch.device(wanted)
 
 
 @cache
@@ -42,5 +81,5 @@ def keep_freed_memory() -> None:
 def rows(vectors: torch.Tensor) -> Vectors:
     """(n, dim) tensor → (n, dim) float32 array with rows of unit length."""
     unit = torch.nn.functional.normalize(vectors.float(), dim=-1)
-    array: Vectors = unit.numpy()
+    array: Vectors = unit.cpu().numpy()
     return array

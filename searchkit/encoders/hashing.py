@@ -19,6 +19,8 @@ WORD = re.compile(r"\w+")
 class Hashing:
     """Text: the sum of its words' random directions. Picture: the colours of a 4×4 thumbnail, projected."""
 
+    temperature = 0.05
+
     def __init__(self) -> None:
         self.record = EncoderRecord(
             "hashing", DIM, "Apache-2.0", "any", 128, 4, 0.0, "hashing", "computed; for tests"

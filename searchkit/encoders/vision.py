@@ -4,38 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-import torch
-from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from searchkit.encoders.device import cpu_dtype, keep_freed_memory, rows
+from searchkit.encoders.device import Placement, placement
+from searchkit.encoders.image import ImageTower, Preprocess
+from searchkit.encoders.towers import TEMPERATURE
 from searchkit.errors import BadInput, ModelMissing
 from searchkit.models.vit import VisionTransformer, ViTConfig
-from searchkit.types import Vectors
+from searchkit.types import Runtime
 
-BATCH = 64
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def normalise_pixels(pixels: torch.Tensor) -> torch.Tensor:
-    """(b, p, p, 3) uint8 → (b, 3, p, p) float32, zero mean and unit variance per channel."""
-    mean, std = torch.tensor(MEAN) * 255, torch.tensor(STD) * 255
-    return ((pixels.float() - mean) / std).permute(0, 3, 1, 2).contiguous()
+def preprocess(config: ViTConfig) -> Preprocess:
+    """The whole picture, squashed to a square: nothing at the borders is lost, and the captioned pictures
+    that the tower learned from were squashed too."""
+    return Preprocess(config.pixels, MEAN, STD, "squash", reducing_gap=3.0)
 
 
-class ViTTower:
-    """Pixels to (n, dim) unit vectors; the weights are read at the first call.
+class ViTTower(ImageTower):
+    """A folder's tower; the weights are read at the first call.
 
     Raises `ModelMissing` for a folder without a tower, `BadInput` for one whose files are of another kind.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, where: Placement | None = None) -> None:
         self.folder = folder
         if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
             raise ModelMissing(
@@ -45,19 +42,20 @@ class ViTTower:
         try:
             described = json.loads((folder / "config.json").read_text("utf-8"))
             self.config, self.family = ViTConfig(**described["tower"]), str(described["family"])
+            self.temperature = float(described.get("temperature", TEMPERATURE))
         except (ValueError, KeyError, TypeError) as error:
             raise BadInput(
                 f"{folder / 'config.json'} does not describe an image tower ({error!r})",
                 hint="name a folder that 'searchkit train' wrote",
             ) from error
+        where = where or placement(Runtime())
+        super().__init__(preprocess(self.config), self._load, where, dim=self.config.dim)
 
     @cached_property
     def sha256(self) -> str:
         return hashlib.sha256((self.folder / "model.safetensors").read_bytes()).hexdigest()
 
-    @cached_property
-    def network(self) -> VisionTransformer:
-        keep_freed_memory()
+    def _load(self) -> VisionTransformer:
         network = VisionTransformer(self.config)
         weights = self.folder / "model.safetensors"
         try:
@@ -67,19 +65,4 @@ class ViTTower:
                 f"{weights} does not hold the tower that config.json describes",
                 hint="copy the folder again from where 'searchkit train' wrote it",
             ) from error
-        return network.eval().to(cpu_dtype())
-
-    def prepare(self, image: Image.Image) -> np.ndarray:
-        """(p, p, 3) uint8. The whole picture, squashed to a square: nothing at the borders is lost, and
-        the captioned pictures that the tower learned from were squashed too."""
-        side = self.config.pixels
-        return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC, reducing_gap=3.0))
-
-    @torch.inference_mode()
-    def encode(self, pixels: Sequence[np.ndarray]) -> Vectors:
-        out = np.empty((len(pixels), self.config.dim), np.float32)
-        for start in range(0, len(pixels), BATCH):
-            batch = torch.from_numpy(np.stack(pixels[start : start + BATCH]))
-            network = self.network
-            out[start : start + BATCH] = rows(network(normalise_pixels(batch).to(cpu_dtype())))
-        return out
+        return network

@@ -86,6 +86,13 @@ class Bert(nn.Module):
         return out
 
 
+class BertPooled(Bert):
+    """(b, n) ids and mask → (b, hidden_size): the mean of the token vectors that are not padding."""
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        return mean_pool(super().forward(ids, mask).float(), mask)
+
+
 RENAMED = {
     "attention.self.query": "query",
     "attention.self.key": "key",

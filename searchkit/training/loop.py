@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from searchkit.encoders.device import keep_freed_memory
-from searchkit.encoders.vision import normalise_pixels
+from searchkit.encoders.vision import preprocess
 from searchkit.models.vit import VisionTransformer, ViTConfig
 from searchkit.training.data import Pictures, load_pictures
 from searchkit.training.losses import cosine_distance, info_nce
@@ -128,7 +128,7 @@ def student_loss(
     step: int,
 ) -> tuple[Tensor, str]:
     """L = InfoNCE + λ_f·(1 − cos(W·trunk, teacher)) + λ_s·(1 − cos(embedding, head(teacher)))."""
-    trunk = student.tower.features(normalise_pixels(batch.pixels))
+    trunk = student.tower.features(preprocess(student.tower.config).normalise(batch.pixels))
     embedded = nn.functional.normalize(student.tower.head(trunk), dim=-1)
     wanted = standardise(batch.features)
     with torch.no_grad():

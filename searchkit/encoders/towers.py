@@ -1,0 +1,61 @@
+"""An encoder out of two towers: what every family but the weightless one is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import numpy as np
+from PIL.Image import Image
+
+from searchkit.encoders.image import ImageTower
+from searchkit.encoders.text import TextTower
+from searchkit.errors import BadInput
+from searchkit.types import EncoderRecord, Space, Vectors
+
+TEMPERATURE = 0.05
+"""For models that say nothing of their own: what sentence encoders are trained with."""
+
+
+class TwoTowers:
+    """An `Encoder`. Each tower is read when it is first needed: a text query never loads the image tower.
+
+    `images` is None for an encoder of text alone. `temperature` is asked for when labels are.
+    """
+
+    def __init__(
+        self,
+        record: EncoderRecord,
+        space: Space,
+        text: TextTower,
+        images: ImageTower | None,
+        temperature: Callable[[], float] = lambda: TEMPERATURE,
+    ) -> None:
+        self.record, self.space = record, space
+        self.text, self.images = text, images
+        self._temperature = temperature
+
+    @cached_property
+    def temperature(self) -> float:
+        return self._temperature()
+
+    def encode_text(self, texts: Sequence[str]) -> Vectors:
+        return self.text.encode(texts)
+
+    def encode_images(self, pixels: Sequence[np.ndarray]) -> Vectors:
+        return self._image_tower.encode(pixels)
+
+    def prepare_image(self, image: Image) -> np.ndarray:
+        return self._image_tower.prepare(image)
+
+    def token_offsets(self, text: str) -> Sequence[tuple[int, int]]:
+        return self.text.offsets(text)
+
+    @property
+    def _image_tower(self) -> ImageTower:
+        if self.images is None:
+            raise BadInput(
+                f"{self.record.name} encodes text only: it cannot take pictures",
+                hint="see which take both: searchkit models",
+            )
+        return self.images
