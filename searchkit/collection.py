@@ -7,6 +7,7 @@ for hit in library.search("two dogs on a beach", k=5): print(hit.confidence, hit
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,10 +27,22 @@ from searchkit.ingest.load import indexable
 from searchkit.ingest.pipeline import Ingest, Options, ids_of, scopes
 from searchkit.ingest.walk import Selection
 from searchkit.place import FORMAT, Manifest, read_manifest, resolve, write_manifest, writing
-from searchkit.registry import DEFAULT_ENCODER, load_encoder
+from searchkit.registry import AUTO, DEFAULT_ENCODER, DOCUMENT_SUFFIXES, load_encoder, same_model
 from searchkit.search.confidence import measure
 from searchkit.search.find import find
-from searchkit.types import Candidate, Failure, Hit, IndexReport, Kind, Progress, Query, Space, Vectors
+from searchkit.search.language import warning_for
+from searchkit.types import (
+    Candidate,
+    Failure,
+    Hit,
+    IndexReport,
+    Kind,
+    Progress,
+    Query,
+    Runtime,
+    Space,
+    Vectors,
+)
 
 if TYPE_CHECKING:
     from searchkit.doctor import Status
@@ -39,13 +52,19 @@ if TYPE_CHECKING:
 
 CATALOG = "catalog.sqlite"
 
+logger = logging.getLogger(__name__)
+
 
 class Collection:
     """Catalog and store in one directory. Any number of processes may search; one at a time may write."""
 
-    def __init__(self, root: Path, manifest: Manifest, encoder: Encoder | None = None) -> None:
+    def __init__(
+        self, root: Path, manifest: Manifest, encoder: Encoder | None = None, runtime: Runtime = AUTO
+    ) -> None:
         self.root, self.manifest = root, manifest
         self._given = encoder
+        self._runtime = replace(runtime, accept_licence=True)  # it was accepted when this was made
+        self._warned = False
 
     @classmethod
     def open(
@@ -55,12 +74,13 @@ class Collection:
         model: str | None = None,
         encoder: Encoder | None = None,
         create: bool = True,
+        runtime: Runtime = AUTO,
     ) -> Collection:
         """The collection of that name or at that path; made when it is not there, unless `create` is False.
 
         `model` names the encoder of a new collection ("pocket" by default); for one that exists it must
-        be the encoder it was made with. `encoder` hands one in instead. Raises `CollectionMissing`,
-        `SpaceMismatch`, `ModelMissing`, `CollectionTooNew`.
+        be the encoder it was made with. `encoder` hands one in instead; `runtime` says on what it runs.
+        Raises `CollectionMissing`, `SpaceMismatch`, `ModelMissing`, `CollectionTooNew`.
         """
         root = resolve(where)
         try:
@@ -68,15 +88,15 @@ class Collection:
         except CollectionMissing:
             if not create:
                 raise
-            manifest, encoder = _create(root, model, encoder)
-        if encoder is None and model is not None and model != manifest.encoder:
-            encoder = load_encoder(model)
+            manifest, encoder = _create(root, encoder or load_encoder(model or DEFAULT_ENCODER, runtime))
+        if encoder is None and model is not None and not same_model(model, manifest.encoder):
+            encoder = load_encoder(model, replace(runtime, accept_licence=True))
         if encoder is not None and encoder.space.key != manifest.space:
             raise SpaceMismatch(
                 f"{root} holds vectors of {manifest.space}; {encoder.record.name} makes {encoder.space.key}",
                 hint="use another collection (-c NAME) for another model",
             )
-        return cls(root, manifest, encoder)
+        return cls(root, manifest, encoder, runtime)
 
     # what it is made of, each opened when first needed
 
@@ -87,7 +107,7 @@ class Collection:
     @cached_property
     def encoder(self) -> Encoder:
         """The encoder of the active space. Raises `SpaceMismatch` when its weights are not those any more."""
-        encoder = self._given or load_encoder(self.manifest.encoder)
+        encoder = self._given or load_encoder(self.manifest.encoder, self._runtime)
         if encoder.space.key != self.manifest.space:
             raise SpaceMismatch(
                 f"{self.root} was made with other weights of {self.manifest.encoder!r} "
@@ -133,7 +153,8 @@ class Collection:
         `BadInput` for a path that does not exist and never did.
         """
         began = time.monotonic()
-        selection = Selection(indexable, include, exclude)
+        kinds = _Kinds(self.manifest.images)
+        selection = Selection(kinds, include, exclude)
         options = Options(batch_size, threads, prune, retry_failed, on_progress, stop)
         with writing(self.root):
             targets = self._targets(paths)
@@ -149,6 +170,10 @@ class Collection:
             if ingest.changed or unmeasured:
                 self._refresh()
         report = ingest.report
+        if kinds.left_out:
+            report.warnings.append(
+                f"{kinds.left_out} pictures were left out: {self.manifest.encoder} encodes text only"
+            )
         report.failed = len(self.catalog.failures())
         report.seconds = time.monotonic() - began
         return report
@@ -186,8 +211,9 @@ class Collection:
             if around is None:
                 if not os.path.lexists(path):
                     raise BadInput(f"{path} does not exist", hint="check the spelling")
-                if os.path.isfile(path) and not indexable(os.path.splitext(path)[1].lower()):
-                    raise BadInput(f"{path} is of no kind that can be indexed", hint="pictures and documents")
+                kinds = _Kinds(self.manifest.images)
+                if os.path.isfile(path) and not kinds(os.path.splitext(path)[1].lower()):
+                    raise BadInput(f"{path} is of no kind that can be indexed", hint=kinds.hint)
                 around = self.catalog.add_source(path)
             targets += [(around, None if around.path == path else path), *((s, None) for s in inside)]
         return list(dict.fromkeys(targets))
@@ -214,6 +240,7 @@ class Collection:
         k: int = 10,
         kind: str | None = None,
         filter: str | None = None,
+        label: str | None = None,
         min_confidence: float = 0.0,
         collapse: str = "exact",
         group: str | None = None,
@@ -221,7 +248,8 @@ class Collection:
         """The k best hits for a text, a picture file or a vector, the most confident first.
 
         `text` is only ever text: it is not opened, fetched or looked up as a path. `kind` is "image" or
-        "passage"; `filter` an expression over the store's columns, applied before the search.
+        "passage"; `filter` an expression over the store's columns, and `label` a label that pictures got,
+        both applied before the search.
         Raises `BadInput`, `Unreadable` (the picture), `NothingIndexed`.
         """
         given = [
@@ -246,6 +274,9 @@ class Collection:
         if self.store.count() == 0:
             raise NothingIndexed(f"{self.root} holds nothing yet", hint="searchkit index FOLDER")
         asked_with = "image" if text is None else "text"
+        if label is not None:
+            wanted = "label = '{}'".format(label.replace("'", "''"))
+            filter = wanted if filter is None else f"({filter}) AND {wanted}"
         return self._find(query, self._query_vector(query), asked_with, filter)
 
     def _find(
@@ -293,7 +324,11 @@ class Collection:
     def _query_vector(self, query: Query) -> np.ndarray:
         if query.text is not None:
             clean = query.text.encode("utf-8", "replace").decode()  # an argument may hold stray bytes
-            return _first(self.encoder.encode_text([clean]))
+            warning = warning_for(self.encoder.record, clean)
+            if warning is not None and not self._warned:
+                logger.warning(warning)
+                self._warned = True
+            return _first(self.encoder.encode_text([self.encoder.record.as_query(clean)]))
         if query.image is not None:
             picture = decode_file(query.image, at_least=2 * self.encoder.record.pixels)
             return _first(self.encoder.encode_images([self.encoder.prepare_image(picture.image)]))
@@ -318,8 +353,24 @@ class Collection:
         self.close()
 
 
-def _create(root: Path, model: str | None, encoder: Encoder | None) -> tuple[Manifest, Encoder]:
-    encoder = encoder or load_encoder(model or DEFAULT_ENCODER)
+class _Kinds:
+    """Says which suffixes a collection takes, and counts the pictures that a text encoder leaves out."""
+
+    def __init__(self, images: bool) -> None:
+        self.images, self.left_out = images, 0
+
+    def __call__(self, suffix: str) -> bool:
+        if self.images or suffix in DOCUMENT_SUFFIXES:
+            return indexable(suffix)
+        self.left_out += indexable(suffix)
+        return False
+
+    @property
+    def hint(self) -> str:
+        return "pictures and documents" if self.images else "documents; its encoder takes no pictures"
+
+
+def _create(root: Path, encoder: Encoder) -> tuple[Manifest, Encoder]:
     try:
         root.mkdir(parents=True, exist_ok=True)
         if any(entry.name not in ("writer.lock", "writer.json") for entry in root.iterdir()):
@@ -328,7 +379,8 @@ def _create(root: Path, model: str | None, encoder: Encoder | None) -> tuple[Man
                 hint="name an empty or a new folder for the collection with -c",
             )
         with writing(root):
-            manifest = Manifest(FORMAT, encoder.record.name, encoder.space.key, "")
+            images = encoder.record.pixels > 0
+            manifest = Manifest(FORMAT, encoder.record.name, encoder.space.key, "", images)
             catalog = Catalog(sqlite_url(root / CATALOG))
             catalog.add_space(encoder.space)
             catalog.close()

@@ -43,6 +43,8 @@ class Manifest:
     space: str
     catalog: str
     """A SQLAlchemy URL; empty for the SQLite file beside it."""
+    images: bool = True
+    """Whether the encoder takes pictures. Written down so that a run with nothing new need not load it."""
 
 
 def read_manifest(root: Path) -> Manifest:
@@ -56,7 +58,8 @@ def read_manifest(root: Path) -> Manifest:
                 f"{root} was written in format {version}; this searchkit reads up to {FORMAT}",
                 hint="upgrade searchkit: pip install -U searchkit",
             )
-        return Manifest(version, str(raw["encoder"]), str(raw["space"]), str(raw.get("catalog", "")))
+        encoder, space, catalog = str(raw["encoder"]), str(raw["space"]), str(raw.get("catalog", ""))
+        return Manifest(version, encoder, space, catalog, bool(raw.get("images", True)))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise CollectionMissing(
             f"there is no collection at {root}",
@@ -77,6 +80,8 @@ def write_manifest(root: Path, manifest: Manifest) -> None:
         f"encoder = {_quoted(manifest.encoder)}",
         f"space = {_quoted(manifest.space)}",
     ]
+    if not manifest.images:
+        lines.append("images = false")
     if manifest.catalog:
         lines.append(f"catalog = {_quoted(manifest.catalog)}")
     scratch = root / f"{MANIFEST}.tmp"

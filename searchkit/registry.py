@@ -3,6 +3,7 @@ for. The same tables give `searchkit models`, the dispatch and the error texts."
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searchkit.encoders.checkpoint import BASIC, Checkpoint, fetch, is_repository
+from searchkit.encoders.checkpoint import BASIC, Checkpoint, cached, fetch, is_repository
 from searchkit.encoders.records import RECORDS
 from searchkit.errors import BadInput, ModelMissing
 from searchkit.types import EncoderRecord, Runtime
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 DEFAULT_ENCODER = "pocket"
 AUTO = Runtime()
+COMMIT_SUFFIX = re.compile(r"@[0-9a-f]{40}")
 ENTRY_POINT = "searchkit.encoders"
 """Other packages add encoders under this group: name = "module:function", called without arguments."""
 
@@ -40,6 +42,11 @@ def _model_type(*names: str) -> Callable[[Checkpoint], bool]:
 
 
 FAMILIES: dict[str, Family] = {
+    "searchkit": Family(
+        "searchkit.encoders.pocket",
+        lambda found: found.has("config.json") and "tower" in found.json(),
+        BASIC[:2],
+    ),
     "open_clip": Family(
         "searchkit.encoders.openclip",
         lambda found: found.has("open_clip_config.json"),
@@ -55,7 +62,8 @@ FAMILIES: dict[str, Family] = {
     "clip": Family("searchkit.encoders.clip", _model_type("clip")),
     "siglip": Family("searchkit.encoders.siglip", _model_type("siglip", "siglip2")),
 }
-"""In the order in which a folder is looked at: the first whose `is_one` says so reads it."""
+"""In the order in which a folder is looked at: the first whose `is_one` says so reads it. "searchkit" is
+what `searchkit train` wrote."""
 
 
 def _jina(found: Checkpoint) -> bool:
@@ -67,6 +75,11 @@ def _multilingual(found: Checkpoint) -> bool:
     return "xlm" in str(found.json().get("text_config", {}).get("hf_model_name_or_path", "")).lower() or any(
         name.endswith("lora_A") for name in found.shapes()
     )
+
+
+def same_model(asked: str, made_with: str) -> bool:
+    """Whether a name that was given means the encoder of a collection, which records the commit too."""
+    return asked in (made_with, COMMIT_SUFFIX.sub("", made_with))
 
 
 def encoder_names() -> list[str]:
@@ -90,10 +103,12 @@ def load_encoder(name: str, runtime: Runtime = AUTO) -> Encoder:
             encoder: Encoder = point.load()()
             return encoder
     if name == DEFAULT_ENCODER:
-        return _own(None, runtime)
+        from searchkit.encoders.pocket import bundled_folder
+
+        return _load(Checkpoint(DEFAULT_ENCODER, bundled_folder()), None, runtime)
     folder = _folder(name)
     if folder is not None:
-        return _from_folder(folder, runtime)
+        return _load(Checkpoint(str(folder), folder), None, runtime)
     record = RECORDS.get(name.partition("@")[0])
     if record is None and not is_repository(name):
         raise ModelMissing(
@@ -101,15 +116,6 @@ def load_encoder(name: str, runtime: Runtime = AUTO) -> Encoder:
             hint=f"known encoders: {', '.join(encoder_names())}",
         )
     return _from_hub(name, record, runtime)
-
-
-def _own(folder: Path | None, runtime: Runtime) -> Encoder:
-    from searchkit.encoders.device import placement
-    from searchkit.encoders.pocket import bundled_folder, pocket
-
-    if folder is None:
-        return pocket(bundled_folder(), DEFAULT_ENCODER, placement(runtime))
-    return pocket(folder, str(folder), placement(runtime))
 
 
 def _folder(name: str) -> Path | None:
@@ -122,22 +128,42 @@ def _folder(name: str) -> Path | None:
         return None
 
 
-def _from_folder(folder: Path, runtime: Runtime) -> Encoder:
-    found = Checkpoint(str(folder), folder)
-    if found.has("config.json") and "tower" in found.json():
-        return _own(folder, runtime)
-    return _load(found, None, runtime)
-
-
 def _from_hub(name: str, record: EncoderRecord | None, runtime: Runtime) -> Encoder:
+    _check_licence(record, runtime)
+    files = FAMILIES[record.family].files if record is not None else BASIC[:1]
+    return _load(fetch(name, files=files, offline=runtime.offline), record, runtime)
+
+
+def pull(name: str, runtime: Runtime = AUTO) -> Checkpoint:
+    """The newest files of a repository (or the named revision's), fetched and checked, for later use.
+
+    Raises as `load_encoder` does.
+    """
+    if not is_repository(name):
+        raise BadInput(f"{name!r} is no repository of the hub", hint="searchkit models pull owner/model")
+    record = RECORDS.get(name.partition("@")[0])
+    _check_licence(record, runtime)
+    files = FAMILIES[record.family].files if record is not None else BASIC[:1]
+    found = fetch(name, files=files, offline=runtime.offline, again=True)
+    _load(found, record, runtime)  # is it of a kind that can be used?
+    return found
+
+
+def is_here(record: EncoderRecord) -> bool:
+    """Whether an encoder's files are on this machine."""
+    if record.name not in RECORDS:
+        return True
+    found = cached(record.name)
+    return found is not None and found.has(*FAMILIES[record.family].files)
+
+
+def _check_licence(record: EncoderRecord | None, runtime: Runtime) -> None:
     if record is not None and record.restricted and not runtime.accept_licence:
         raise BadInput(
             f"{record.name} is under {record.licence}, which allows less than Apache-2.0 or MIT "
             "(as a rule: no commercial use)",
             hint="read the licence on its page; to accept it: --accept-licence",
         )
-    files = FAMILIES[record.family].files if record is not None else BASIC[:1]
-    return _load(fetch(name, files=files, offline=runtime.offline), record, runtime)
 
 
 def _load(found: Checkpoint, record: EncoderRecord | None, runtime: Runtime) -> Encoder:
@@ -147,11 +173,12 @@ def _load(found: Checkpoint, record: EncoderRecord | None, runtime: Runtime) -> 
         if family.is_one(found):
             found.need(*(file for file in family.files if not file.endswith(".safetensors")))
             encoder: Encoder = import_module(family.module).load(found, record, placement(runtime))
+            _check_licence(encoder.record, runtime)
             return encoder
     said = found.json().get("model_type") if found.has("config.json") else None
     raise BadInput(
         f"{found.name} is of a kind that is not known (model_type {said!r})",
-        hint=f"families that can be read: {', '.join(FAMILIES)}, and what 'searchkit train' writes",
+        hint=f"families that can be read: {', '.join(FAMILIES)}",
     )
 
 

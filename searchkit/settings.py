@@ -11,15 +11,20 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_config_path
 
 from searchkit.errors import BadInput
 
+if TYPE_CHECKING:
+    from searchkit.types import Runtime
+
 FILE = "searchkit.toml"
 PREFIX = "SEARCHKIT_"
 COLLAPSE = ("exact", "none")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
 DEBUG = "SEARCHKIT_DEBUG"
 """Shows tracebacks. For the environment only: not a setting."""
 
@@ -43,8 +48,20 @@ class Settings:
     k: int = 10
     collapse: str = "exact"
     min_confidence: float = 0.0
+    device: str = "auto"
+    """Where networks run: "auto", "cpu", "cuda" or "mps"."""
+    dtype: str = "auto"
+    """In which numbers: "auto", "float32", "bfloat16" or "float16"."""
+    offline: bool = False
+    """Nothing is fetched: a model that is not on this machine is missing."""
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Of each setting: "flag", "default", the name of the variable or the path of the file."""
+
+    def runtime(self, *, accept_licence: bool = False) -> Runtime:
+        """Where and how an encoder is to run."""
+        from searchkit.types import Runtime  # numpy, which most of the command line starts without
+
+        return Runtime(self.device, self.dtype, self.offline, accept_licence)
 
 
 def load(**flags: object) -> Settings:
@@ -138,10 +155,21 @@ def _share(raw: object) -> float:
     return number
 
 
-def _collapse(raw: object) -> str:
-    if raw not in COLLAPSE:
-        raise ValueError(f"one of: {', '.join(COLLAPSE)}")
-    return str(raw)
+def _one_of(choices: tuple[str, ...]) -> Callable[[object], str]:
+    def read(raw: object) -> str:
+        if raw not in choices:
+            raise ValueError(f"one of: {', '.join(choices)}")
+        return str(raw)
+
+    return read
+
+
+def _switch(raw: object) -> bool:
+    words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    found = raw if isinstance(raw, bool) else words.get(str(raw).lower())
+    if found is None:
+        raise ValueError("true or false")
+    return found
 
 
 KEYS: Mapping[str, Callable[[object], Any]] = {
@@ -150,8 +178,11 @@ KEYS: Mapping[str, Callable[[object], Any]] = {
     "batch_size": _count,
     "threads": _count,
     "k": _count,
-    "collapse": _collapse,
+    "collapse": _one_of(COLLAPSE),
     "min_confidence": _share,
+    "device": _one_of(DEVICES),
+    "dtype": _one_of(DTYPES),
+    "offline": _switch,
 }
 """Every setting, and the function that reads it from a flag, a variable or the file; its `ValueError` says
 what the value must be."""

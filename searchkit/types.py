@@ -159,6 +159,10 @@ class Item:
     text: str | None = None
     width: int | None = None
     height: int | None = None
+    label: str | None = None
+    """Of a picture: the best of the labels that were asked about, with…"""
+    label_confidence: float | None = None
+    """…the share of it among all of them and "none of these"; in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +220,8 @@ class Hit:
             "mtime": dt.datetime.fromtimestamp(item.mtime, dt.UTC).isoformat(),
             "width": item.width,
             "height": item.height,
+            "label": item.label,
+            "label_confidence": None if item.label_confidence is None else round(item.label_confidence, 4),
         }
         if record["path"].encode() != encoded:
             record["path_b64"] = base64.b64encode(encoded).decode("ascii")

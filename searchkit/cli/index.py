@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from searchkit.cli import output
-from searchkit.cli.options import CollectionName, Json, Model, Quiet, Verbose
+from searchkit.cli.options import (
+    AcceptLicence,
+    CollectionName,
+    Device,
+    Dtype,
+    Json,
+    Model,
+    Offline,
+    Quiet,
+    Verbose,
+)
 from searchkit.cli.progress import bar, stopping
 from searchkit.errors import BadInput, CollectionMissing
 from searchkit.settings import load
@@ -41,6 +51,10 @@ def index(
     threads: Annotated[
         int | None, typer.Option("--threads", metavar="N", help="Threads that read and decode.")
     ] = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    offline: Offline = None,
+    accept_licence: AcceptLicence = False,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -49,14 +63,23 @@ def index(
 
     Unchanged files cost nothing; moved and copied ones are not encoded again. Ctrl-C keeps what is done.
     """
-    settings = load(collection=collection, model=model, batch_size=batch_size, threads=threads)
+    settings = load(
+        collection=collection,
+        model=model,
+        batch_size=batch_size,
+        threads=threads,
+        device=device,
+        dtype=dtype,
+        offline=offline,
+    )
+    runtime = settings.runtime(accept_licence=accept_licence)
     from searchkit.collection import Collection
 
     if verbose:
         output.say_more()
     there = any(os.path.lexists(os.path.expanduser(path)) for path in paths or ())
     try:
-        library = Collection.open(settings.collection, model=settings.model, create=there)
+        library = Collection.open(settings.collection, model=settings.model, create=there, runtime=runtime)
     except CollectionMissing:
         if not paths:
             raise

@@ -14,6 +14,19 @@ Model = Annotated[
     str | None,
     typer.Option("--model", metavar="NAME|FOLDER", help="The encoder; see 'searchkit models'."),
 ]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"] | None, typer.Option("--device", help="Where the encoder runs.")
+]
+Dtype = Annotated[
+    Literal["auto", "float32", "bfloat16", "float16"] | None,
+    typer.Option("--dtype", help="The encoder's numbers. auto: bfloat16 where the hardware multiplies it."),
+]
+Offline = Annotated[
+    bool | None, typer.Option("--offline", help="Fetch nothing: a model that is not here is missing.")
+]
+AcceptLicence = Annotated[
+    bool, typer.Option("--accept-licence", help="I have read the model's restricted licence and accept it.")
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Errors only on stderr.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more on stderr.")]

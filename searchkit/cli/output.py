@@ -139,6 +139,11 @@ def say_more() -> None:
     logging.getLogger("searchkit").setLevel(logging.INFO)
 
 
+def say_less() -> None:
+    """Show only what failed of what the library logs."""
+    logging.getLogger("searchkit").setLevel(logging.ERROR)
+
+
 def summary(report: IndexReport) -> None:
     """The warnings of a run and its counts, in one line."""
     for warning in report.warnings:

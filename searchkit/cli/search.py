@@ -7,7 +7,18 @@ from typing import Annotated, Literal
 import typer
 
 from searchkit.cli import output
-from searchkit.cli.options import CollectionName, Count, Json, KindName, Null, PathsOnly, Quiet
+from searchkit.cli.options import (
+    CollectionName,
+    Count,
+    Device,
+    Dtype,
+    Json,
+    KindName,
+    Null,
+    Offline,
+    PathsOnly,
+    Quiet,
+)
 from searchkit.errors import BadInput
 from searchkit.settings import load
 
@@ -34,6 +45,12 @@ def search(
     group: Annotated[
         Literal["document"] | None, typer.Option("--group", help="Only the best passage of each document.")
     ] = None,
+    label: Annotated[
+        str | None, typer.Option("--label", metavar="NAME", help="Only pictures that got this label.")
+    ] = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    offline: Offline = None,
     paths_only: PathsOnly = False,
     null: Null = False,
     as_json: Json = False,
@@ -49,16 +66,27 @@ def search(
     if (query is None) == (image is None):
         raise BadInput("give either QUERY or --image FILE", hint="searchkit search 'two dogs on a beach'")
     how = output.form(as_json=as_json, null=null, paths_only=paths_only)
-    settings = load(collection=collection, k=k, min_confidence=min_confidence, collapse=collapse)
+    settings = load(
+        collection=collection,
+        k=k,
+        min_confidence=min_confidence,
+        collapse=collapse,
+        device=device,
+        dtype=dtype,
+        offline=offline,
+    )
+    if quiet:
+        output.say_less()
     from searchkit.collection import Collection
 
-    with Collection.open(settings.collection, create=False) as library:
+    with Collection.open(settings.collection, create=False, runtime=settings.runtime()) as library:
         found = library.search(
             query,
             image=image,
             k=settings.k,
             kind=kind,
             filter=where,
+            label=label,
             min_confidence=settings.min_confidence,
             collapse=settings.collapse,
             group=group,

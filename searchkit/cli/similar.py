@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from searchkit.cli import output
-from searchkit.cli.options import CollectionName, Count, Json, KindName, Null, PathsOnly, Quiet
+from searchkit.cli.options import (
+    CollectionName,
+    Count,
+    Device,
+    Dtype,
+    Json,
+    KindName,
+    Null,
+    Offline,
+    PathsOnly,
+    Quiet,
+)
 from searchkit.cli.search import NOTHING_FOUND
 from searchkit.settings import load
 
@@ -16,6 +27,9 @@ def similar(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A picture, or an indexed document.")],
     k: Count = None,
     kind: KindName = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    offline: Offline = None,
     paths_only: PathsOnly = False,
     null: Null = False,
     as_json: Json = False,
@@ -24,10 +38,10 @@ def similar(
 ) -> int:
     """Find what is like a file."""
     how = output.form(as_json=as_json, null=null, paths_only=paths_only)
-    settings = load(collection=collection, k=k)
+    settings = load(collection=collection, k=k, device=device, dtype=dtype, offline=offline)
     from searchkit.collection import Collection
 
-    with Collection.open(settings.collection, create=False) as library:
+    with Collection.open(settings.collection, create=False, runtime=settings.runtime()) as library:
         found = library.similar(file, k=settings.k, kind=kind)
     output.hits(found, how)
     if not found and not quiet:

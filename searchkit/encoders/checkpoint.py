@@ -49,9 +49,10 @@ class Checkpoint:
         """Raises `ModelMissing` naming every one of these that is not there."""
         missing = [file for file in files if not (self.folder / file).is_file()]
         if missing:
+            mend = f"where there is a network: searchkit models pull {self.base}"
             raise ModelMissing(
                 f"{self.name}: missing {', '.join(missing)} in {self.folder}",
-                hint=f"fetch it again where there is a network: searchkit models pull {self.base}",
+                hint=mend if is_repository(self.base) else "copy the model's folder again, all of it",
             )
 
     @property
@@ -80,15 +81,9 @@ class Checkpoint:
         for name in WEIGHTS:
             if self.has(name):
                 return [self.folder / name]
-        pickles = sorted(p.name for p in self.folder.glob("*") if p.suffix in PICKLES)
-        if pickles:
-            raise BadInput(
-                f"{self.name} has its weights only as {', '.join(pickles)}: opening such a file can run "
-                "any code that is in it",
-                hint="name a revision that has model.safetensors: --model NAME@REVISION",
-            )
+        _refuse_pickles(self.name, [path.name for path in self.folder.glob("*")])
         self.need("model.safetensors")
-        raise AssertionError("unreachable")
+        raise AssertionError("need() raised, since none of the weights is there")
 
     @cached_property
     def sha256(self) -> str:
@@ -121,6 +116,24 @@ class Checkpoint:
         """The tensors whose names begin with `prefix`, without it."""
         found = self.tensors(lambda name: name.startswith(prefix))
         return {name.removeprefix(prefix): value for name, value in found.items()}
+
+    def card(self) -> dict[str, str]:
+        """The one-line fields at the head of its README.md, between two lines of dashes."""
+        if not self.has("README.md"):
+            return {}
+        text = (self.folder / "README.md").read_text("utf-8", "replace")
+        head = text.split("\n---", 1)[0] if text.startswith("---\n") else ""
+        return {m[1]: m[2].strip("'\"") for m in re.finditer(r"^(\w+): *(\S.*?) *$", head, re.MULTILINE)}
+
+
+def _refuse_pickles(name: str, files: Sequence[str]) -> None:
+    pickles = sorted(file for file in files if file.endswith(PICKLES))
+    if pickles and not any(file.endswith(".safetensors") for file in files):
+        raise BadInput(
+            f"{name} has its weights only as {', '.join(pickles)}: opening such a file can run any code "
+            "that is in it",
+            hint="name a revision that has model.safetensors: --model NAME@REVISION",
+        )
 
 
 def _opened(path: Path) -> Any:
@@ -182,7 +195,7 @@ def _sharded(found: Checkpoint, files: Sequence[str]) -> bool:
 
 
 def _download(name: str, files: Sequence[str], found: Checkpoint | None) -> Checkpoint:
-    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub import constants, model_info, snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,
@@ -215,7 +228,11 @@ def _download(name: str, files: Sequence[str], found: Checkpoint | None) -> Chec
         ) from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
         raise _missing(name, files, found, "and the hub cannot be reached") from error
-    return _pinned(repository, Path(folder))
+    fetched = _pinned(repository, Path(folder))
+    if not any(Path(folder).glob("*.safetensors")):  # has it none, or only what is not fetched?
+        about = model_info(repository, revision=revision or None)
+        _refuse_pickles(name, [sibling.rfilename for sibling in about.siblings or ()])
+    return fetched
 
 
 def _missing(name: str, files: Sequence[str], found: Checkpoint | None, why: str) -> ModelMissing:

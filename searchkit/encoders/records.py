@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from searchkit.encoders.checkpoint import Checkpoint
@@ -36,6 +37,9 @@ PROMPTS = {
     "jinaai/jina-clip-v2": ("Represent the query for retrieving evidence documents: ", ""),
     "intfloat/multilingual-e5-small": ("query: ", "passage: "),
 }
+ENGLISH = "English"
+RESTRICTED = re.compile(r"\bnc\b|other|research|non-?commercial|community|gemma|llama|apple")
+"""What a licence is called that allows less than Apache-2.0 or MIT."""
 PERMISSIVE = ("Apache-2.0", "MIT")
 
 
@@ -59,13 +63,23 @@ def _record(row: tuple[str, str, int, int, int, float, str, str]) -> EncoderReco
 RECORDS: dict[str, EncoderRecord] = {row[0]: _record(row) for row in KNOWN}
 
 
+def licence(found: Checkpoint, default: str = "unknown: see its page") -> tuple[str, bool]:
+    """What its model card says, and whether that allows less than Apache-2.0 or MIT."""
+    card = found.card()
+    name = card.get("license_name") or card.get("license") or default
+    return name, RESTRICTED.search(name.lower()) is not None
+
+
 def described(
     found: Checkpoint, record: EncoderRecord | None, family: str, *, dim: int, text_window: int, pixels: int
 ) -> EncoderRecord:
     """The record of a checkpoint that is here: the table's, if it has one, with what the files say."""
-    if record is None:  # its licence and languages are on its page
+    if record is None:
+        name, restricted = licence(found)
+        languages = {"en": ENGLISH}.get(found.card().get("language", ""), "unknown")
+        where = str(found.folder)
         record = EncoderRecord(
-            found.name, dim, "see its page", "unknown", text_window, pixels, 0, family, str(found.folder)
+            found.name, dim, name, languages, text_window, pixels, 0, family, where, restricted=restricted
         )
     return replace(
         record,

@@ -90,7 +90,8 @@ def evaluate_beir(
     elif chunking != "whole":
         raise BadInput(f"unknown chunking: {chunking}", hint='choose "whole" or "passages"')
 
-    both = [*task.queries.values(), *texts]
+    record = encoder.record
+    both = [*map(record.as_query, task.queries.values()), *map(record.as_passage, texts)]
     vectors = encode_texts(encoder, both, batch_size=batch_size, on_progress=on_progress)
     queries, items = np.split(vectors, [len(task.queries)])
     # One more than is measured: the query's own document may be among them.
@@ -123,7 +124,8 @@ def encode_texts(
 
 def _tokens(encoder: Encoder, asked: int | None) -> int:
     """The tokens of a passage; BadInput where the encoder would cut it."""
-    longest = encoder.record.text_window - SPECIAL_TOKENS
+    prompt = len(encoder.token_offsets(encoder.record.passage_prompt))
+    longest = encoder.record.text_window - SPECIAL_TOKENS - prompt
     tokens = longest if asked is None else asked
     if not 0 < tokens <= longest:
         raise BadInput(

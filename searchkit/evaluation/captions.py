@@ -84,15 +84,23 @@ def evaluate_captions(
         last = min(first + batch_size, done)
         images[first:last] = _encode_images(encoder, task, first, last)
         report(last)
-    sentences = encode_texts(encoder, texts, batch_size=2048, on_progress=lambda n, _: report(done + n))
-    metrics, queries = _measure(task, images, sentences)
+    record = encoder.record
+    asked = encode_texts(
+        encoder, list(map(record.as_query, texts)), batch_size=2048, on_progress=lambda n, _: report(done + n)
+    )
+    found = asked  # the sentences as what is to be found
+    if record.query_prompt != record.passage_prompt:
+        found = encode_texts(encoder, list(map(record.as_passage, texts)), batch_size=2048)
+    metrics, queries = _measure(task, images, asked, found)
     return Evaluation(task.name, encoder.record.name, encoder.space.dim, queries=queries, metrics=metrics)
 
 
-def _measure(task: CaptionTask, images: Vectors, sentences: Vectors) -> tuple[dict[str, Any], int]:
+def _measure(
+    task: CaptionTask, images: Vectors, asked: Vectors, found: Vectors
+) -> tuple[dict[str, Any], int]:
     """The metrics of both directions, and the number of queries in the two together."""
     image_ids = [str(i) for i in range(len(images))]
-    caption_ids = [str(i) for i in range(len(sentences))]
+    caption_ids = [str(i) for i in range(len(asked))]
     owners = [image for image, own in zip(image_ids, task.captions, strict=True) for _ in own]
     right_image: dict[str, dict[str, int]] = {}
     right_captions: dict[str, dict[str, int]] = {image: {} for image in image_ids}
@@ -101,8 +109,8 @@ def _measure(task: CaptionTask, images: Vectors, sentences: Vectors) -> tuple[di
         right_captions[owner][caption] = 1
 
     depth = max(CUTS)
-    to_images = nearest(sentences, images, ids=image_ids, k=depth)
-    to_captions = nearest(images, sentences, ids=caption_ids, k=depth)
+    to_images = nearest(asked, images, ids=image_ids, k=depth)
+    to_captions = nearest(images, found, ids=caption_ids, k=depth)
     metrics = {
         "text_to_image": evaluate_run(dict(zip(caption_ids, to_images, strict=True)), right_image, CUTS),
         "image_to_text": evaluate_run(

@@ -20,6 +20,7 @@ from searchkit.types import FileEntry, Kind, Passage
 MAX_BYTES = 2 << 30
 PASSAGE_TOKENS = 128
 """Longer passages mix subjects: in 254 tokens the sentence that answers a question drowned."""
+SPECIAL_TOKENS = 2
 OVERLAP = 24
 """Tokens that two neighbouring passages share: a sentence on the border is whole in one of them."""
 
@@ -65,7 +66,9 @@ class Loader:
 
     def __init__(self, encoder: Encoder, known: Container[str]) -> None:
         self._encoder, self._known = encoder, known
-        tokens = min(PASSAGE_TOKENS, encoder.record.text_window - 2)  # less the two special tokens
+        prompt = len(encoder.token_offsets(encoder.record.passage_prompt))
+        room = encoder.record.text_window - SPECIAL_TOKENS - prompt
+        tokens = min(PASSAGE_TOKENS, room)
         self._chunk = TokenWindow(
             offsets=encoder.token_offsets, tokens=tokens, overlap=min(OVERLAP, tokens // 4)
         )

@@ -274,7 +274,9 @@ class Ingest:
             encoded = self.encoder.encode_images([one.pixels for one in images if one.pixels is not None])
             found |= {one.sha256: encoded[row : row + 1] for row, one in enumerate(images)}
         if documents:
-            encoded = self.encoder.encode_text([p.text for one in documents for p in one.passages])
+            encoded = self.encoder.encode_text(
+                [self.encoder.record.as_passage(p.text) for one in documents for p in one.passages]
+            )
             ends = np.cumsum([len(one.passages) for one in documents])
             for one, end in zip(documents, ends, strict=True):
                 found[one.sha256] = encoded[end - len(one.passages) : end]

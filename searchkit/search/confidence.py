@@ -56,7 +56,7 @@ def confidence(score: float, reference: Reference | None) -> float:
 
 def neutral_vectors(encoder: Encoder, cache: Path | None) -> Vectors:
     """(n, dim) vectors of the neutral queries; encoded once a space when they may be kept in `cache`."""
-    queries = neutral_queries()
+    queries = [encoder.record.as_query(query) for query in neutral_queries()]
     if cache is None:
         return encoder.encode_text(queries)
     digest = hashlib.sha256("\n".join(queries).encode()).hexdigest()[:12]

@@ -42,6 +42,8 @@ COLUMNS = (
     "text",
     "width",
     "height",
+    "label",
+    "label_confidence",
 )
 
 
@@ -62,6 +64,8 @@ def schema(dim: int) -> pa.Schema:
             pa.field("text", pa.string()),
             pa.field("width", pa.int32()),
             pa.field("height", pa.int32()),
+            pa.field("label", pa.string()),
+            pa.field("label_confidence", pa.float32()),
             pa.field("written", pa.int64(), nullable=False),  # the table's version when the row came
             pa.field("vector", pa.list_(pa.float32(), dim), nullable=False),
         ]
@@ -79,6 +83,9 @@ class LanceStore:
         )
         if space.key in database.list_tables().tables:
             self._table = database.open_table(space.key)
+            if "label" not in self._table.schema.names:  # a table from before there were labels
+                nulls = [pa.field("label", pa.string()), pa.field("label_confidence", pa.float32())]
+                self._table.add_columns(nulls)
         else:
             self._table = database.create_table(space.key, schema=schema(space.dim))
             self._table.set_unenforced_primary_key("id")
@@ -178,7 +185,8 @@ class LanceStore:
         shown = [path.decode("utf-8", "replace") for path in encoded]
         columns: dict[str, list[Any]] = {
             name: [getattr(item, name) for item in items]
-            for name in ("id", "sha256", "ordinal", "page", "start", "end", "text", "width", "height")
+            for name in COLUMNS
+            if name not in ("kind", "path", "path_bytes", "source", "mtime")
         }
         columns["kind"] = [item.kind.value for item in items]
         columns["path"] = shown

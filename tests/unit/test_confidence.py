@@ -14,7 +14,7 @@ from searchkit.encoders.hashing import Hashing
 from searchkit.search import confidence as module
 from searchkit.search.confidence import MIN_DEVIATION, confidence, measure, neutral_queries, neutral_vectors
 from searchkit.stores.lance import LanceStore
-from searchkit.types import Item, Kind, Space, Vectors
+from searchkit.types import EncoderRecord, Item, Kind, Space, Vectors
 
 REFERENCE = Reference(mean=0.3, deviation=0.1, queries=100)
 
@@ -40,6 +40,7 @@ class Axes:
     """An encoder in the plane, whose texts are two fixed directions."""
 
     space = Space("axes", "0" * 64, 1, 2)
+    record = EncoderRecord("axes", 2, "MIT", "any", 16, 4, 0.0, "axes", "a test")
 
     def encode_text(self, texts: Sequence[str]) -> Vectors:
         return np.array([(1, 0), (0, 1)], np.float32)

@@ -28,6 +28,8 @@ HIT_FIELDS = [
     "mtime",
     "width",
     "height",
+    "label",
+    "label_confidence",
 ]
 PICTURE = Item("a-0", Kind.IMAGE, "/photos/dog.png", "/photos", "f" * 64, 0, 1.7e9, width=640, height=480)
 PASSAGE = Item("b-3", Kind.PASSAGE, "/papers/x.pdf", "/papers", "e" * 64, 3, 0.0, 2, 10, 14, "text")
@@ -63,6 +65,8 @@ def test_a_picture_in_json() -> None:
         "mtime": "2023-11-14T22:13:20+00:00",
         "width": 640,
         "height": 480,
+        "label": None,
+        "label_confidence": None,
     }
 
 

@@ -1,0 +1,42 @@
+"""A model that reads English finds nothing true for a question in another script, and its scores do not
+show it: measured, English-only encoders retrieve at chance there. So it is said."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+
+from searchkit.encoders.records import ENGLISH, RECORDS
+from searchkit.types import EncoderRecord
+
+
+def foreign_script(text: str) -> str | None:
+    """The script of most letters, as Unicode names it, unless that is Latin or there are no letters.
+
+    >>> foreign_script("две собаки на пляже")
+    'Cyrillic'
+    >>> foreign_script("Zwei Hunde am Strand"), foreign_script("2024 🐕")
+    (None, None)
+    """
+    scripts = Counter(unicodedata.name(c, "?").split()[0] for c in text if c.isalpha())
+    if not scripts:
+        return None
+    most, _ = scripts.most_common(1)[0]
+    return None if most in ("LATIN", "?", "FULLWIDTH", "FEMININE", "MASCULINE") else most.title()
+
+
+def warning_for(record: EncoderRecord, text: str) -> str | None:
+    """What to say when the encoder was not made for the script of this question; None when it may be, or
+    nothing is known of its languages."""
+    script = foreign_script(text)
+    if script is None or record.languages != ENGLISH:
+        return None
+    fit = next(
+        r.name
+        for r in RECORDS.values()
+        if r.languages != ENGLISH and not r.restricted and bool(r.pixels) == bool(record.pixels)
+    )
+    return (
+        f"{record.name} reads English only: what it finds for a question in {script} script means nothing. "
+        f"For other languages index into a collection of its own with --model {fit}"
+    )
