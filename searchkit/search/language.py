@@ -22,7 +22,9 @@ def foreign_script(text: str) -> str | None:
     if not scripts:
         return None
     most, _ = scripts.most_common(1)[0]
-    return None if most in ("LATIN", "?", "FULLWIDTH", "FEMININE", "MASCULINE") else most.title()
+    if most in ("LATIN", "?", "FULLWIDTH", "FEMININE", "MASCULINE"):
+        return None
+    return most if most == "CJK" else most.title()
 
 
 def warning_for(record: EncoderRecord, text: str) -> str | None:
