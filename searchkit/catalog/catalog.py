@@ -62,9 +62,9 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Mean and spread of the best scores that neutral queries reach."""
+    """The score of confidence 0.5, and the spread of the best scores that neutral queries reach."""
 
-    mean: float
+    level: float
     deviation: float
     queries: int
 
@@ -314,7 +314,7 @@ class Catalog:
                     space=space,
                     asked_with=asked_with,
                     kind=kind,
-                    mean=reference.mean,
+                    mean=reference.level,
                     deviation=reference.deviation,
                     queries=reference.queries,
                 )

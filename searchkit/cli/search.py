@@ -60,7 +60,7 @@ def search(
     """Find pictures and passages by meaning.
 
     Prints confidence, score and path[:page] with tabs between; the most confident first. Confidence says
-    how a score compares with the best that unrelated queries find here: 0.5 is no better than those.
+    how a score compares with the best that unrelated queries find here: one in a hundred of those gets 0.5.
     QUERY is only ever text: it is not opened and not fetched.
     """
     if (query is None) == (image is None):

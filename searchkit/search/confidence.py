@@ -2,12 +2,13 @@
 
 Cosines of text with text and of text with pictures live on different scales, and both move with the
 collection: ten thousand photos hold something near to any sentence. So for each way of asking and each
-kind of item, neutral queries are put to this collection, and of each the best score is kept:
+kind of item, neutral queries (phrases about nothing in particular, and words thrown together) are put to
+this collection, and of each the best score is kept:
 
-    confidence(s) = Φ((s − μ) / σ),   μ and σ the mean and deviation of those best scores
+    confidence(s) = Φ((s − μ) / σ − m),   μ and σ the mean and deviation of those best scores
 
-0.5 means: as good as the best that an unrelated query finds here. The normal curve stands in for the
-percentile so that scores beyond every neutral query still differ.
+m = 2.3: 0.5 is the level that one unrelated query in a hundred reaches. The normal curve stands in for
+the percentile so that scores beyond every neutral query still differ.
 
 When a picture asks, pictures of the collection take the neutral queries' place. Their best scores with
 passages count; with pictures their best is often a true likeness, so there it is the score that only one
@@ -29,13 +30,16 @@ from searchkit.protocols import Encoder, VectorStore
 from searchkit.types import Kind, Vectors
 
 SAMPLE = 200
+MARGIN = 2.3
+"""Deviations above the mean at which confidence is 0.5. Chosen on the development photos of Flickr8k:
+of 200 strings of random words 92 % stay below it, of captions that find their photo first 84 % reach it."""
 MIN_DEVIATION = 1e-3
 UNLIKE = 0.95
 """The part of a collection's pictures that a picture is taken to be unlike."""
 
 
 def neutral_queries() -> list[str]:
-    """Short texts about nothing that a collection is likely to hold."""
+    """Short texts about nothing that a collection is likely to hold, and strings of random words."""
     text = (resources.files("searchkit.search") / "neutral_queries.txt").read_text("utf-8")
     return text.split("\n")[:-1]
 
@@ -43,14 +47,14 @@ def neutral_queries() -> list[str]:
 def confidence(score: float, reference: Reference | None) -> float:
     """In [0, 1]; increases with the score. Without a reference, nothing is known: 0.5.
 
-    >>> confidence(0.3, Reference(mean=0.3, deviation=0.1, queries=100))
+    >>> confidence(0.3, Reference(level=0.3, deviation=0.1, queries=100))
     0.5
-    >>> round(confidence(0.5, Reference(mean=0.3, deviation=0.1, queries=100)), 3)
+    >>> round(confidence(0.5, Reference(level=0.3, deviation=0.1, queries=100)), 3)
     0.977
     """
     if reference is None:
         return 0.5
-    z = (score - reference.mean) / reference.deviation
+    z = (score - reference.level) / reference.deviation
     return 0.5 * math.erfc(-z / math.sqrt(2))
 
 
@@ -85,7 +89,7 @@ def measure(
     for kind in Kind:
         best = _best(texts, store, kind)
         if best is not None:
-            found["text", kind.value] = _fit(best)
+            found["text", kind.value] = _fit(best, MARGIN)
     if len(images) > 1:
         found["image", Kind.IMAGE.value] = _fit(_likeness(images))
         best = _best(images, store, Kind.PASSAGE)
@@ -123,6 +127,7 @@ def _likeness(images: Vectors) -> np.ndarray:
     return below
 
 
-def _fit(best: Iterable[float]) -> Reference:
+def _fit(best: Iterable[float], margin: float = 0.0) -> Reference:
     values = np.asarray(best, np.float64)
-    return Reference(float(values.mean()), max(MIN_DEVIATION, float(values.std())), len(values))
+    deviation = max(MIN_DEVIATION, float(values.std()))
+    return Reference(float(values.mean()) + margin * deviation, deviation, len(values))

@@ -12,11 +12,18 @@ import pytest
 from searchkit.catalog.catalog import Reference
 from searchkit.encoders.hashing import Hashing
 from searchkit.search import confidence as module
-from searchkit.search.confidence import MIN_DEVIATION, confidence, measure, neutral_queries, neutral_vectors
+from searchkit.search.confidence import (
+    MARGIN,
+    MIN_DEVIATION,
+    confidence,
+    measure,
+    neutral_queries,
+    neutral_vectors,
+)
 from searchkit.stores.lance import LanceStore
 from searchkit.types import EncoderRecord, Item, Kind, Space, Vectors
 
-REFERENCE = Reference(mean=0.3, deviation=0.1, queries=100)
+REFERENCE = Reference(level=0.3, deviation=0.1, queries=100)
 
 
 class Shelf:
@@ -74,12 +81,12 @@ def test_without_a_reference_nothing_is_known() -> None:
 # the references
 
 
-def test_text_references_are_mean_and_deviation_of_the_best_scores() -> None:
+def test_text_references_are_the_mean_of_the_best_scores_and_a_margin() -> None:
     # the text (1, 0) finds 0.8 at best and (0, 1) finds 1.0: mean 0.9, deviation 0.1
     found = measured(passage=[(0.8, 0.6), (0, 1), (-1, 0)])
     assert set(found) == {("text", "passage")}
     reference = found["text", "passage"]
-    assert reference.mean == pytest.approx(0.9) and reference.deviation == pytest.approx(0.1)
+    assert reference.level == pytest.approx(0.9 + MARGIN * 0.1) and reference.deviation == pytest.approx(0.1)
     assert reference.queries == 2
 
 
@@ -87,7 +94,7 @@ def test_a_picture_is_not_compared_with_itself() -> None:
     # others: of a 0.6 and 0, of b 0.6 and 0.8, of c 0.8 and 0; 95 % of the way up between the two
     found = measured(image=[(1, 0), (0.6, 0.8), (0, 1)])["image", "image"]
     likeness = np.array([0.57, 0.79, 0.76])
-    assert found.mean == pytest.approx(likeness.mean()) and found.deviation == pytest.approx(likeness.std())
+    assert found.level == pytest.approx(likeness.mean()) and found.deviation == pytest.approx(likeness.std())
 
 
 def test_a_few_true_likenesses_do_not_raise_the_reference() -> None:
@@ -95,15 +102,15 @@ def test_a_few_true_likenesses_do_not_raise_the_reference() -> None:
     angles = np.repeat(np.linspace(0, 2 * np.pi, 20, endpoint=False), 2)
     rows = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     reference = measured(image=rows.tolist())["image", "image"]
-    assert reference.mean == pytest.approx(math.cos(2 * np.pi / 20), abs=1e-3)
+    assert reference.level == pytest.approx(math.cos(2 * np.pi / 20), abs=1e-3)
     assert confidence(1.0, reference) > 0.99
 
 
 def test_pictures_are_put_to_every_passage() -> None:
     found = measured(image=[(1, 0), (0, 1)], passage=[(0.6, 0.8)])
     assert set(found) == {(how, kind) for how in ("text", "image") for kind in ("image", "passage")}
-    assert found["image", "passage"].mean == pytest.approx(0.7)
-    assert found["image", "image"].mean == pytest.approx(0.0)
+    assert found["image", "passage"].level == pytest.approx(0.7)
+    assert found["image", "image"].level == pytest.approx(0.0)
 
 
 def test_one_picture_alone_gives_no_reference_for_asking_with_pictures() -> None:
@@ -117,7 +124,8 @@ def test_an_empty_store_has_no_references() -> None:
 def test_scores_that_are_all_alike_have_a_small_deviation_and_not_none() -> None:
     reference = measured(image=[(1, 0), (0, 1)])["text", "image"]
     assert reference.deviation == MIN_DEVIATION
-    assert confidence(1.0, reference) == 0.5 and not math.isnan(confidence(0.5, reference))
+    assert confidence(1.0 + MARGIN * MIN_DEVIATION, reference) == pytest.approx(0.5)
+    assert not math.isnan(confidence(0.5, reference))
 
 
 def test_a_sample_of_many_pictures_leaves_out_the_own_row_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +136,7 @@ def test_a_sample_of_many_pictures_leaves_out_the_own_row_of_each(monkeypatch: p
     assert reference.queries == 5
     chosen = rows[[0, 3, 6, 9, 12]]
     likeness = [np.quantile(np.delete(chosen @ one, n), 0.95) for n, one in enumerate(chosen)]
-    assert reference.mean == pytest.approx(np.mean(likeness), abs=1e-6)
+    assert reference.level == pytest.approx(np.mean(likeness), abs=1e-6)
     assert reference.deviation == pytest.approx(np.std(likeness), abs=1e-6)
 
 
@@ -147,7 +155,7 @@ def test_the_references_of_a_real_store_equal_brute_force(tmp_path: Path) -> Non
     best = (encoder.encode_text(neutral_queries()) @ kept.T).max(axis=1)
     found = measure(encoder, store)
     assert set(found) == {("text", "passage")}  # a collection without pictures
-    assert found["text", "passage"].mean == pytest.approx(float(best.mean()), abs=1e-6)
+    assert found["text", "passage"].level == pytest.approx(float(best.mean() + MARGIN * best.std()), abs=1e-6)
     assert found["text", "passage"].deviation == pytest.approx(float(best.std()), abs=1e-6)
 
 

@@ -51,8 +51,8 @@ def names(hits: list[Hit]) -> list[str]:
     return [hit.item.id for hit in hits]
 
 
-IMAGES = Reference(mean=0.2, deviation=0.05, queries=100)
-PASSAGES = Reference(mean=0.5, deviation=0.1, queries=100)
+IMAGES = Reference(level=0.2, deviation=0.05, queries=100)
+PASSAGES = Reference(level=0.5, deviation=0.1, queries=100)
 REFERENCES = {("text", "image"): IMAGES, ("text", "passage"): PASSAGES}
 
 
