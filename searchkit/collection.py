@@ -7,7 +7,6 @@ for hit in library.search("two dogs on a beach", k=5): print(hit.confidence, hit
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,29 +29,30 @@ from searchkit.place import FORMAT, Manifest, read_manifest, resolve, write_mani
 from searchkit.registry import AUTO, DEFAULT_ENCODER, DOCUMENT_SUFFIXES, load_encoder, same_model
 from searchkit.search.confidence import measure
 from searchkit.search.find import find
-from searchkit.search.language import warning_for
+from searchkit.search.question import as_part, vector_of
 from searchkit.types import (
     Candidate,
     Failure,
     Hit,
     IndexReport,
     Kind,
+    Part,
     Progress,
     Query,
     Runtime,
     Space,
-    Vectors,
 )
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from searchkit.doctor import Status
+    from searchkit.label import Labelled
     from searchkit.protocols import Encoder
     from searchkit.stores.faiss import Accelerator
     from searchkit.stores.lance import LanceStore
 
 CATALOG = "catalog.sqlite"
-
-logger = logging.getLogger(__name__)
 
 
 class Collection:
@@ -64,7 +64,6 @@ class Collection:
         self.root, self.manifest = root, manifest
         self._given = encoder
         self._runtime = replace(runtime, accept_licence=True)  # it was accepted when this was made
-        self._warned = False
 
     @classmethod
     def open(
@@ -200,6 +199,18 @@ class Collection:
             self._refresh()
         return gone
 
+    def label(
+        self, labels: Sequence[str], *paths: str | Path, min_confidence: float = 0.0
+    ) -> Iterator[Labelled]:
+        """Give every indexed picture at or below the paths (all, without any) the label that fits best.
+
+        Zero-shot, from the vectors that are there; labels from before are replaced. Written as they are
+        yielded. Raises `BadInput`, `NothingIndexed`, `CollectionLocked`.
+        """
+        from searchkit.label import label
+
+        return label(self, labels, under=[_absolute(p) for p in paths], min_confidence=min_confidence)
+
     def _targets(self, paths: Sequence[str | Path]) -> list[tuple[Source, str | None]]:
         """(source, the part of it to look at) for what was named, with the sources inside it."""
         known = self.catalog.sources()
@@ -237,6 +248,8 @@ class Collection:
         *,
         image: str | Path | None = None,
         vector: Sequence[float] | None = None,
+        positives: Sequence[str | Part] = (),
+        negatives: Sequence[str | Part] = (),
         k: int = 10,
         kind: str | None = None,
         filter: str | None = None,
@@ -245,25 +258,19 @@ class Collection:
         collapse: str = "exact",
         group: str | None = None,
     ) -> list[Hit]:
-        """The k best hits for a text, a picture file or a vector, the most confident first.
+        """The k best hits for a text, a picture file, both together, or a vector; the most confident first.
 
-        `text` is only ever text: it is not opened, fetched or looked up as a path. `kind` is "image" or
-        "passage"; `filter` an expression over the store's columns, and `label` a label that pictures got,
-        both applied before the search.
-        Raises `BadInput`, `Unreadable` (the picture), `NothingIndexed`.
+        `positives` are more that is wanted, `negatives` what is to be avoided: texts, or `Part`s with a
+        weight or a picture. A text is only ever text: it is not opened, fetched or looked up as a path.
+        `kind` is "image" or "passage"; `filter` an expression over the store's columns, and `label` a label
+        that pictures got, both applied before the search.
+        Raises `BadInput`, `Unreadable` (a picture), `NothingIndexed`.
         """
-        given = [
-            name
-            for name, value in (("text", text), ("image", image), ("vector", vector))
-            if value is not None
-        ]
-        if len(given) != 1:
-            raise BadInput(f"a search needs one of text, image, vector; got {', '.join(given) or 'none'}")
-        if text is not None and not text.strip():
-            raise BadInput("the query is empty", hint="write what the picture or the passage is about")
+        wanted = [Part(text=text)] if text is not None else []
+        wanted += [Part(image=str(image))] if image is not None else []
         query = Query(
-            text=text,
-            image=str(image) if image is not None else None,
+            positives=(*wanted, *map(as_part, positives)),
+            negatives=tuple(map(as_part, negatives)),
             vector=vector,
             kind=_kind(kind),
             k=k,
@@ -273,14 +280,14 @@ class Collection:
         )
         if self.store.count() == 0:
             raise NothingIndexed(f"{self.root} holds nothing yet", hint="searchkit index FOLDER")
-        asked_with = "image" if text is None else "text"
+        asked_with = sorted({"image" if part.text is None else "text" for part in query.positives})
         if label is not None:
-            wanted = "label = '{}'".format(label.replace("'", "''"))
-            filter = wanted if filter is None else f"({filter}) AND {wanted}"
-        return self._find(query, self._query_vector(query), asked_with, filter)
+            labelled = "label = '{}'".format(label.replace("'", "''"))
+            filter = labelled if filter is None else f"({filter}) AND {labelled}"
+        return self._find(query, vector_of(query, self.encoder, _picture), asked_with or ["image"], filter)
 
     def _find(
-        self, query: Query, vector: np.ndarray, asked_with: str, filter: str | None = None
+        self, query: Query, vector: np.ndarray, asked_with: Sequence[str], filter: str | None = None
     ) -> list[Hit]:
         def search(vector: np.ndarray, k: int, kind: Kind) -> list[Candidate]:
             if filter is None and self.accelerator.version is not None:
@@ -303,9 +310,9 @@ class Collection:
             return [h for h in self.search(image=wanted, k=k, kind=kind) if h.path != wanted]
         vectors = self.store.vectors(ids_of(Content(known.path, known.encoded, known.items)))
         mean = vectors.mean(axis=0)
-        asked_with = "image" if known.kind == Kind.IMAGE.value else "text"
+        asked_with = ["image" if known.kind == Kind.IMAGE.value else "text"]
         query = Query(vector=mean.tolist(), kind=_kind(kind), k=k + known.items)
-        hits = self._find(query, self._query_vector(query), asked_with)
+        hits = self._find(query, vector_of(query, self.encoder, _picture), asked_with)
         return [h for h in hits if h.path != wanted][:k]
 
     def assets(self, *, under: str | Path | None = None) -> Iterator[Asset]:
@@ -320,25 +327,6 @@ class Collection:
         from searchkit.doctor import status
 
         return status(self)
-
-    def _query_vector(self, query: Query) -> np.ndarray:
-        if query.text is not None:
-            clean = query.text.encode("utf-8", "replace").decode()  # an argument may hold stray bytes
-            warning = warning_for(self.encoder.record, clean)
-            if warning is not None and not self._warned:
-                logger.warning(warning)
-                self._warned = True
-            return _first(self.encoder.encode_text([self.encoder.record.as_query(clean)]))
-        if query.image is not None:
-            picture = decode_file(query.image, at_least=2 * self.encoder.record.pixels)
-            return _first(self.encoder.encode_images([self.encoder.prepare_image(picture.image)]))
-        vector = np.asarray(query.vector, np.float32)
-        if vector.shape != (self.store.dim,) or not np.isfinite(vector).all() or not vector.any():
-            raise BadInput(
-                f"the vector has shape {vector.shape}; needs ({self.store.dim},), finite, not zero"
-            )
-        unit: np.ndarray = vector / np.linalg.norm(vector)
-        return unit
 
     def close(self) -> None:
         if "catalog" in self.__dict__:
@@ -404,6 +392,5 @@ def _kind(name: str | None) -> Kind | None:
         raise BadInput(f"kind is {name!r}", hint="one of: image, passage") from None
 
 
-def _first(vectors: Vectors) -> np.ndarray:
-    row: np.ndarray = vectors[0]
-    return row
+def _picture(path: str, pixels: int) -> Image:
+    return decode_file(path, at_least=pixels).image

@@ -292,11 +292,21 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """A question. Exactly one of `text`, `image`, `vector` is set; a text is never opened or fetched."""
+class Part:
+    """One of the things that a question is made of: a text, or a picture file. A text is never opened."""
 
     text: str | None = None
     image: str | None = None
+    weight: float = 1.0
+    """How much it counts; above 0 also for what is to be avoided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question: what is wanted (or a vector for it), and what is to be avoided."""
+
+    positives: Sequence[Part] = ()
+    negatives: Sequence[Part] = ()
     vector: Sequence[float] | None = None
     kind: Kind | None = None
     k: int = 10

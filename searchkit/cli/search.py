@@ -28,7 +28,16 @@ NOTHING_FOUND = 1
 def search(
     query: Annotated[str | None, typer.Argument(metavar="QUERY", help="What it is about, in words.")] = None,
     image: Annotated[
-        str | None, typer.Option("--image", metavar="FILE", help="Ask with a picture instead of words.")
+        str | None, typer.Option("--image", metavar="FILE", help="Ask with a picture, or with both.")
+    ] = None,
+    plus: Annotated[
+        list[str] | None, typer.Option("--plus", metavar="TEXT", help="And this; 'snow^0.5' counts half.")
+    ] = None,
+    avoid: Annotated[
+        list[str] | None, typer.Option("--not", metavar="TEXT", help="But not this; 'people^2' counts twice.")
+    ] = None,
+    avoid_image: Annotated[
+        list[str] | None, typer.Option("--not-image", metavar="FILE", help="But not like this picture.")
     ] = None,
     k: Count = None,
     kind: KindName = None,
@@ -63,8 +72,8 @@ def search(
     how a score compares with the best that unrelated queries find here: one in a hundred of those gets 0.5.
     QUERY is only ever text: it is not opened and not fetched.
     """
-    if (query is None) == (image is None):
-        raise BadInput("give either QUERY or --image FILE", hint="searchkit search 'two dogs on a beach'")
+    if query is None and image is None:
+        raise BadInput("give QUERY, --image FILE, or both", hint="searchkit search 'two dogs on a beach'")
     how = output.form(as_json=as_json, null=null, paths_only=paths_only)
     settings = load(
         collection=collection,
@@ -78,11 +87,17 @@ def search(
     if quiet:
         output.say_less()
     from searchkit.collection import Collection
+    from searchkit.types import Part
+
+    unwanted = [Part(text=text, weight=weight) for text, weight in map(_weighted, avoid or ())]
+    unwanted += [Part(image=file, weight=weight) for file, weight in map(_weighted, avoid_image or ())]
 
     with Collection.open(settings.collection, create=False, runtime=settings.runtime()) as library:
         found = library.search(
             query,
             image=image,
+            positives=[Part(text=text, weight=weight) for text, weight in map(_weighted, plus or ())],
+            negatives=unwanted,
             k=settings.k,
             kind=kind,
             filter=where,
@@ -95,3 +110,12 @@ def search(
     if not found and not quiet:
         output.note("nothing found")
     return 0 if found else NOTHING_FOUND
+
+
+def _weighted(given: str) -> tuple[str, float]:
+    """What stands before `^` and the number behind it; 1 without one."""
+    text, mark, number = given.rpartition("^")
+    try:
+        return (text, float(number)) if mark and text else (given, 1.0)
+    except ValueError:
+        return given, 1.0

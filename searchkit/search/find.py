@@ -21,7 +21,7 @@ Search = Callable[[np.ndarray, int, Kind], list[Candidate]]
 def find(
     query: Query,
     vector: np.ndarray,
-    asked_with: str,
+    asked_with: Sequence[str],
     search: Search,
     references: Mapping[tuple[str, str], Reference],
     space: str,
@@ -29,14 +29,16 @@ def find(
     """The best `query.k` hits of the kinds that were asked for, ordered by confidence.
 
     Each kind is searched by itself, since raw scores of the two cannot be compared; more than k are
-    fetched until collapsing and grouping leave k, or there are no more.
+    fetched until collapsing and grouping leave k, or there are no more. A question of a text and a picture
+    (`asked_with` both) is as sure as the less sure of the two says.
     """
     check(query)
     kinds = [query.kind] if query.kind else list(Kind)
     ranked: list[tuple[float, Candidate]] = []
     for kind in kinds:
-        reference = references.get((asked_with, kind.value))
-        ranked += [(confidence(c.score, reference), c) for c in _enough(query, vector, kind, search)]
+        known = [references.get((how, kind.value)) for how in asked_with]
+        found = _enough(query, vector, kind, search)
+        ranked += [(min(confidence(c.score, reference) for reference in known), c) for c in found]
     ranked.sort(key=lambda pair: (-pair[0], -pair[1].score, pair[1].item.id))
     kept = [(sure, c) for sure, c in ranked if sure >= query.min_confidence][: query.k]
     return [

@@ -457,9 +457,9 @@ def test_a_query_that_is_a_path_or_an_address_is_only_text(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "one of text, image, vector"),
+        ({}, "the query is empty"),
         ({"text": "  "}, "empty"),
-        ({"text": "a", "image": "b.png"}, "got text, image"),
+        ({"text": "a", "vector": [1.0] * 64}, "a vector is a whole question"),
         ({"text": "a", "k": 0}, "k is 0"),
         ({"text": "a", "kind": "video"}, "kind is 'video'"),
         ({"text": "a", "collapse": "some"}, "collapse is 'some'"),

@@ -44,7 +44,7 @@ def ask(
     asked_with: str = "text",
     **query: object,
 ) -> list[Hit]:
-    return find(Query(text="q", **query), VECTOR, asked_with, shelf, references or {}, "space")  # type: ignore[arg-type]
+    return find(Query(**query), VECTOR, [asked_with], shelf, references or {}, "space")  # type: ignore[arg-type]
 
 
 def names(hits: list[Hit]) -> list[str]:

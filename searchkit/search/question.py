@@ -1,0 +1,81 @@
+"""From what was asked to one vector."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from searchkit.errors import BadInput
+from searchkit.protocols import Encoder
+from searchkit.search.compose import AVOID, compose
+from searchkit.search.language import warning_for
+from searchkit.types import Part, Query, Vectors
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+logger = logging.getLogger(__name__)
+
+
+def as_part(given: str | Part) -> Part:
+    """A string is a text that counts once."""
+    return Part(text=given) if isinstance(given, str) else given
+
+
+OpenPicture = Callable[[str, int], "Image"]
+"""(path, pixels that its shorter side should have at least) → an upright RGB picture, or `Unreadable`."""
+
+
+def vector_of(query: Query, encoder: Encoder, open_picture: OpenPicture) -> np.ndarray:
+    """(dim,) of unit length. Raises `BadInput`, and what `open_picture` does."""
+    parts = [*query.positives, *query.negatives]
+    if query.vector is not None:
+        if parts:
+            raise BadInput("a vector is a whole question", hint="search with the vector alone")
+        return _checked(query.vector, encoder.space.dim)
+    if not query.positives:
+        raise BadInput("the query is empty", hint="give a text, a picture, or a vector")
+    vectors = [_encoded(part, encoder, open_picture) for part in parts]
+    if len(parts) == 1:
+        return vectors[0]
+    signs = [1.0] * len(query.positives) + [-AVOID] * len(query.negatives)
+    return compose(np.stack(vectors), [sign * part.weight for sign, part in zip(signs, parts, strict=True)])
+
+
+def _encoded(part: Part, encoder: Encoder, open_picture: OpenPicture) -> np.ndarray:
+    if not part.weight > 0:
+        raise BadInput(f"a weight is {part.weight}", hint="above 0, also for what is to be avoided")
+    if part.image is not None:
+        if part.text is not None:
+            raise BadInput("a part is a text or a picture, not both", hint="give two parts")
+        picture = open_picture(part.image, 2 * encoder.record.pixels)
+        return _row(encoder.encode_images([encoder.prepare_image(picture)]))
+    if part.text is None or not part.text.strip():
+        raise BadInput("the query is empty", hint="write what the picture or the passage is about")
+    clean = part.text.encode("utf-8", "replace").decode()  # an argument may hold stray bytes
+    warning = warning_for(encoder.record, clean)
+    if warning is not None:
+        _say_once(warning)
+    return _row(encoder.encode_text([encoder.record.as_query(clean)]))
+
+
+def _row(vectors: Vectors) -> np.ndarray:
+    first: np.ndarray = vectors[0]
+    return first
+
+
+@cache
+def _say_once(warning: str) -> None:
+    logger.warning(warning)
+
+
+def _checked(given: Sequence[float], dim: int) -> np.ndarray:
+    vector = np.asarray(given, np.float32)
+    if vector.shape != (dim,) or not np.isfinite(vector).all() or not vector.any():
+        raise BadInput(f"the vector has shape {vector.shape}; needs ({dim},), finite, not zero")
+    unit: np.ndarray = vector / np.linalg.norm(vector)
+    return unit
