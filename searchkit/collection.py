@@ -28,6 +28,7 @@ from searchkit.ingest.walk import Selection
 from searchkit.place import FORMAT, Manifest, read_manifest, resolve, write_manifest, writing
 from searchkit.registry import AUTO, DEFAULT_ENCODER, DOCUMENT_SUFFIXES, load_encoder, same_model
 from searchkit.search.confidence import measure
+from searchkit.search.filters import expression
 from searchkit.search.find import find
 from searchkit.search.question import as_part, vector_of
 from searchkit.types import (
@@ -254,16 +255,20 @@ class Collection:
         kind: str | None = None,
         filter: str | None = None,
         label: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
         min_confidence: float = 0.0,
         collapse: str = "exact",
         group: str | None = None,
+        sort: str = "confidence",
     ) -> list[Hit]:
         """The k best hits for a text, a picture file, both together, or a vector; the most confident first.
 
         `positives` are more that is wanted, `negatives` what is to be avoided: texts, or `Part`s with a
         weight or a picture. A text is only ever text: it is not opened, fetched or looked up as a path.
-        `kind` is "image" or "passage"; `filter` an expression over the store's columns, and `label` a label
-        that pictures got, both applied before the search.
+        `kind` is "image" or "passage"; `filter` an expression over the store's columns, `label` a label that
+        pictures got, `since` and `until` ISO dates of when a picture was taken or a file changed: all applied
+        before the search. `sort="date"` puts the hits in order of that date, the newest first.
         Raises `BadInput`, `Unreadable` (a picture), `NothingIndexed`.
         """
         wanted = [Part(text=text)] if text is not None else []
@@ -277,14 +282,13 @@ class Collection:
             min_confidence=min_confidence,
             collapse=collapse,
             group=group,
+            sort=sort,
         )
         if self.store.count() == 0:
             raise NothingIndexed(f"{self.root} holds nothing yet", hint="searchkit index FOLDER")
         asked_with = sorted({"image" if part.text is None else "text" for part in query.positives})
-        if label is not None:
-            labelled = "label = '{}'".format(label.replace("'", "''"))
-            filter = labelled if filter is None else f"({filter}) AND {labelled}"
-        return self._find(query, vector_of(query, self.encoder, _picture), asked_with or ["image"], filter)
+        where = expression(filter, label=label, since=since, until=until)
+        return self._find(query, vector_of(query, self.encoder, _picture), asked_with or ["image"], where)
 
     def _find(
         self, query: Query, vector: np.ndarray, asked_with: Sequence[str], filter: str | None = None

@@ -159,6 +159,11 @@ class Item:
     text: str | None = None
     width: int | None = None
     height: int | None = None
+    size: int | None = None
+    """Bytes of the file."""
+    taken: float | None = None
+    """When a picture was taken, as its EXIF says, in seconds since the epoch; local time counts as UTC where
+    the camera wrote no zone."""
     label: str | None = None
     """Of a picture: the best of the labels that were asked about, with…"""
     label_confidence: float | None = None
@@ -217,15 +222,21 @@ class Hit:
             "text": item.text,
             "sha256": item.sha256,
             "space": self.space,
-            "mtime": dt.datetime.fromtimestamp(item.mtime, dt.UTC).isoformat(),
+            "mtime": _iso(item.mtime),
             "width": item.width,
             "height": item.height,
+            "size": item.size,
+            "taken": None if item.taken is None else _iso(item.taken),
             "label": item.label,
             "label_confidence": None if item.label_confidence is None else round(item.label_confidence, 4),
         }
         if record["path"].encode() != encoded:
             record["path_b64"] = base64.b64encode(encoded).decode("ascii")
         return record
+
+
+def _iso(seconds: float) -> str:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat()
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +326,8 @@ class Query:
     """"exact" shows one copy of identical contents, "none" shows them all."""
     group: str | None = None
     """"document" shows the best passage of each file."""
+    sort: str = "confidence"
+    """Or "date", the newest first: of the k best."""
 
 
 @dataclass(frozen=True, slots=True)

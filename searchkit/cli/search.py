@@ -57,6 +57,17 @@ def search(
     label: Annotated[
         str | None, typer.Option("--label", metavar="NAME", help="Only pictures that got this label.")
     ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="DATE", help="Taken, or else changed, on that day or later."),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="DATE", help="Taken, or else changed, on that day or before."),
+    ] = None,
+    sort: Annotated[
+        Literal["confidence", "date"], typer.Option("--sort", help="The order of the hits.")
+    ] = "confidence",
     device: Device = None,
     dtype: Dtype = None,
     offline: Offline = None,
@@ -102,6 +113,9 @@ def search(
             kind=kind,
             filter=where,
             label=label,
+            since=since,
+            until=until,
+            sort=sort,
             min_confidence=settings.min_confidence,
             collapse=settings.collapse,
             group=group,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import PIL
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from searchkit.errors import Unreadable
 
@@ -58,6 +59,8 @@ class Picture:
     image: Image.Image
     width: int
     height: int
+    taken: float | None = None
+    """Seconds since the epoch, as the EXIF says."""
 
 
 def decode_file(path: str | Path, *, at_least: int = 0) -> Picture:
@@ -84,11 +87,11 @@ def decode(data: bytes, *, name: str, at_least: int = 0) -> Picture:
         raise Unreadable(f"{name} is empty (0 bytes)")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            full = _upright_size(image)
+            full, taken = _upright_size(image), _taken(image)
             if at_least and image.format in ("JPEG", "MPO"):
                 image.draft("RGB", (at_least, at_least))
             image.load()
-            return Picture(_rgb(ImageOps.exif_transpose(image)), *full)
+            return Picture(_rgb(ImageOps.exif_transpose(image)), *full, taken)
     except Image.DecompressionBombError as error:
         raise Unreadable(f"{name} has more than {MAX_PIXELS / 1e6:.0f} megapixels") from error
     except UnidentifiedImageError as error:
@@ -103,6 +106,18 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
     """Known before decoding. Of a TIFF, Pillow gives the size turned already."""
     turned = image.format != "TIFF" and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
     return (image.height, image.width) if turned else image.size
+
+
+def _taken(image: Image.Image) -> float | None:
+    """EXIF's DateTimeOriginal, or DateTime; without OffsetTimeOriginal its local time counts as UTC."""
+    try:
+        exif = image.getexif()
+        details = exif.get_ifd(ExifTags.IFD.Exif)
+        said = str(details.get(ExifTags.Base.DateTimeOriginal) or exif.get(ExifTags.Base.DateTime) or "")
+        zone = str(details.get(ExifTags.Base.OffsetTimeOriginal) or "+00:00").strip("\0 ")
+        return dt.datetime.strptime(said.strip("\0 ") + zone, "%Y:%m:%d %H:%M:%S%z").timestamp()
+    except Exception:  # cameras and editors write anything there; a picture without a date is a picture
+        return None
 
 
 def _rgb(image: Image.Image) -> Image.Image:

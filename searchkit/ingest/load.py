@@ -35,6 +35,7 @@ class Loaded:
     pixels: np.ndarray | None = None
     width: int | None = None
     height: int | None = None
+    taken: float | None = None
     passages: tuple[Passage, ...] = ()
 
     @property
@@ -88,7 +89,7 @@ class Loader:
                 raise Unreadable(f"{entry.path} is HEIC", hint="pip install 'searchkit[heif]'")
             picture = decode(data, name=entry.path, at_least=2 * self._encoder.record.pixels)
             pixels = self._encoder.prepare_image(picture.image)
-            return Loaded(entry, sha256, kind, pixels, picture.width, picture.height)
+            return Loaded(entry, sha256, kind, pixels, picture.width, picture.height, picture.taken)
         except Unreadable as error:
             reason = f"{error} ({error.hint})" if error.hint else str(error)
             return Failed(entry, reason, decoder_of(entry.path), sha256)

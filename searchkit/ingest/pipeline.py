@@ -342,10 +342,12 @@ def _items(source: Source, one: Loaded, entry: FileEntry) -> list[Item]:
         "source": source.path,
         "sha256": one.sha256,
         "mtime": entry.mtime_ns / 1e9,
+        "size": entry.size,
     }
     if one.pixels is not None:
         first = item_id(entry.path, one.sha256, 0)
-        return [Item(id=first, ordinal=0, width=one.width, height=one.height, **common)]  # type: ignore[arg-type]
+        seen = {"width": one.width, "height": one.height, "taken": one.taken}
+        return [Item(id=first, ordinal=0, **seen, **common)]  # type: ignore[arg-type]
     return [
         Item(
             id=item_id(entry.path, one.sha256, n),

@@ -9,10 +9,11 @@ import numpy as np
 from searchkit.catalog.catalog import Reference
 from searchkit.errors import BadInput
 from searchkit.search.confidence import confidence
-from searchkit.types import Candidate, Hit, Kind, Query
+from searchkit.types import Candidate, Hit, Item, Kind, Query
 
 COLLAPSE = ("exact", "none")
 GROUP = ("document",)
+SORT = ("confidence", "date")
 
 Search = Callable[[np.ndarray, int, Kind], list[Candidate]]
 """(vector, k, kind) → the k nearest of that kind."""
@@ -41,10 +42,16 @@ def find(
         ranked += [(min(confidence(c.score, reference) for reference in known), c) for c in found]
     ranked.sort(key=lambda pair: (-pair[0], -pair[1].score, pair[1].item.id))
     kept = [(sure, c) for sure, c in ranked if sure >= query.min_confidence][: query.k]
+    if query.sort == "date":
+        kept.sort(key=lambda pair: -_when(pair[1].item))
     return [
         Hit(rank=n, score=c.score, confidence=sure, item=c.item, space=space)
         for n, (sure, c) in enumerate(kept, start=1)
     ]
+
+
+def _when(item: Item) -> float:
+    return item.mtime if item.taken is None else item.taken
 
 
 def check(query: Query) -> None:
@@ -55,6 +62,8 @@ def check(query: Query) -> None:
         raise BadInput(f"collapse is {query.collapse!r}", hint=f"one of: {', '.join(COLLAPSE)}")
     if query.group is not None and query.group not in GROUP:
         raise BadInput(f"group is {query.group!r}", hint=f"one of: {', '.join(GROUP)}")
+    if query.sort not in SORT:
+        raise BadInput(f"sort is {query.sort!r}", hint=f"one of: {', '.join(SORT)}")
     if not 0 <= query.min_confidence <= 1:
         raise BadInput(f"min_confidence is {query.min_confidence}", hint="a number from 0 to 1")
 

@@ -24,8 +24,8 @@ CHUNK = 1000
 KEEP_VERSIONS = dt.timedelta(hours=1)
 """Readers in other processes may still hold a version that young."""
 
-TIME_LITERAL = re.compile(r"(\bmtime\s*(?:[<>]=?|!?=|<>)\s*)(?=')", re.IGNORECASE)
-"""Where a filter compares `mtime` with a quoted time; Lance wants the word `timestamp` before the quote."""
+TIME_LITERAL = re.compile(r"(\b(?:mtime|taken)\s*(?:[<>]=?|!?=|<>)\s*)(?=')", re.IGNORECASE)
+"""Where a filter compares `mtime` or `taken` with a quoted time; Lance wants `timestamp` before the quote."""
 
 COLUMNS = (
     "id",
@@ -42,9 +42,20 @@ COLUMNS = (
     "text",
     "width",
     "height",
+    "size",
+    "taken",
     "label",
     "label_confidence",
 )
+
+
+ADDED = (
+    pa.field("size", pa.int64()),
+    pa.field("taken", pa.timestamp("us", "UTC")),
+    pa.field("label", pa.string()),
+    pa.field("label_confidence", pa.float32()),
+)
+"""Columns that tables did not always have: an older one gets them when it is opened, empty."""
 
 
 def schema(dim: int) -> pa.Schema:
@@ -64,8 +75,7 @@ def schema(dim: int) -> pa.Schema:
             pa.field("text", pa.string()),
             pa.field("width", pa.int32()),
             pa.field("height", pa.int32()),
-            pa.field("label", pa.string()),
-            pa.field("label_confidence", pa.float32()),
+            *ADDED,
             pa.field("written", pa.int64(), nullable=False),  # the table's version when the row came
             pa.field("vector", pa.list_(pa.float32(), dim), nullable=False),
         ]
@@ -83,9 +93,9 @@ class LanceStore:
         )
         if space.key in database.list_tables().tables:
             self._table = database.open_table(space.key)
-            if "label" not in self._table.schema.names:  # a table from before there were labels
-                nulls = [pa.field("label", pa.string()), pa.field("label_confidence", pa.float32())]
-                self._table.add_columns(nulls)
+            missing = [field for field in ADDED if field.name not in self._table.schema.names]
+            if missing:
+                self._table.add_columns(missing)
         else:
             self._table = database.create_table(space.key, schema=schema(space.dim))
             self._table.set_unenforced_primary_key("id")
@@ -186,7 +196,7 @@ class LanceStore:
         columns: dict[str, list[Any]] = {
             name: [getattr(item, name) for item in items]
             for name in COLUMNS
-            if name not in ("kind", "path", "path_bytes", "source", "mtime")
+            if name not in ("kind", "path", "path_bytes", "source", "mtime", "taken")
         }
         columns["kind"] = [item.kind.value for item in items]
         columns["path"] = shown
@@ -194,7 +204,8 @@ class LanceStore:
             raw if text.encode() != raw else None for raw, text in zip(encoded, shown, strict=True)
         ]
         columns["source"] = [os.fsencode(item.source).decode("utf-8", "replace") for item in items]
-        columns["mtime"] = [dt.datetime.fromtimestamp(item.mtime, dt.UTC) for item in items]
+        columns["mtime"] = [_moment(item.mtime) for item in items]
+        columns["taken"] = [None if item.taken is None else _moment(item.taken) for item in items]
         columns["written"] = [self.version + 1] * len(items)
         flat = pa.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
         arrays = [
@@ -214,8 +225,13 @@ def _items(table: pa.Table) -> list[Item]:
             row["path"] = os.fsdecode(raw)
         row["kind"] = Kind(row["kind"])
         row["mtime"] = row["mtime"].timestamp()
+        row["taken"] = None if row["taken"] is None else row["taken"].timestamp()
         items.append(Item(**row))
     return items
+
+
+def _moment(seconds: float) -> dt.datetime:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
 
 
 def _matrix(table: pa.Table, dim: int) -> Vectors:

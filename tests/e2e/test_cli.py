@@ -26,7 +26,8 @@ SCRIPT = Path(sys.executable).with_name("searchkit")
 ODD_NAMES = (b"two\nlines.png", b"caf\xe9.png")
 HIT_FIELDS = [
     "schema", "rank", "score", "confidence", "kind", "path", "source", "page", "start", "end", "text",
-    "sha256", "space", "mtime", "width", "height", "label", "label_confidence",
+    "sha256", "space", "mtime", "width", "height",
+    "size", "taken", "label", "label_confidence",
 ]  # fmt: skip
 REPORT_FIELDS = [
     "schema", "seen", "indexed", "reused", "unchanged", "deleted", "failed", "offline", "seconds",

@@ -28,6 +28,8 @@ HIT_FIELDS = [
     "mtime",
     "width",
     "height",
+    "size",
+    "taken",
     "label",
     "label_confidence",
 ]
@@ -65,6 +67,8 @@ def test_a_picture_in_json() -> None:
         "mtime": "2023-11-14T22:13:20+00:00",
         "width": 640,
         "height": 480,
+        "size": None,
+        "taken": None,
         "label": None,
         "label_confidence": None,
     }

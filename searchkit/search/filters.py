@@ -1,0 +1,42 @@
+"""What a search may be limited to, as one expression over the store's columns."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from searchkit.errors import BadInput
+
+WHEN = "coalesce(taken, mtime)"
+"""When a picture was taken, where it says so; else when its file was last changed."""
+
+
+def expression(
+    filter: str | None = None, *, label: str | None = None, since: str | None = None, until: str | None = None
+) -> str | None:
+    """All of these joined by AND; None where nothing is asked.
+
+    >>> expression("width > 100", label="it's", since="2026-01-05")
+    "(width > 100) AND label = 'it''s' AND coalesce(taken, mtime) >= timestamp '2026-01-05 00:00:00'"
+
+    `since` and `until` are ISO dates or times, in UTC without a zone; a date as `until` takes the whole day
+    in. Raises `BadInput`.
+    """
+    conditions = [f"({filter})"] if filter is not None else []
+    if label is not None:
+        conditions.append("label = '{}'".format(label.replace("'", "''")))
+    if since is not None:
+        conditions.append(f"{WHEN} >= timestamp '{_moment(since):%Y-%m-%d %H:%M:%S}'")
+    if until is not None:
+        end = _moment(until) + (
+            dt.timedelta(days=1) if len(until.strip()) <= len("2026-01-05") else dt.timedelta()
+        )
+        conditions.append(f"{WHEN} < timestamp '{end:%Y-%m-%d %H:%M:%S}'")
+    return " AND ".join(conditions) or None
+
+
+def _moment(text: str) -> dt.datetime:
+    try:
+        found = dt.datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise BadInput(f"{text!r} is no date", hint="write 2026-01-05 or 2026-01-05T14:30") from error
+    return found if found.tzinfo is None else found.astimezone(dt.UTC).replace(tzinfo=None)
