@@ -30,8 +30,10 @@ from searchkit.registry import AUTO, DEFAULT_ENCODER, DOCUMENT_SUFFIXES, load_en
 from searchkit.search.confidence import measure
 from searchkit.search.filters import expression
 from searchkit.search.find import find
+from searchkit.search.hybrid import cosines
 from searchkit.search.question import as_part, vector_of
 from searchkit.types import (
+    FULL_TEXT,
     Candidate,
     Failure,
     Hit,
@@ -261,6 +263,7 @@ class Collection:
         collapse: str = "exact",
         group: str | None = None,
         sort: str = "confidence",
+        hybrid: bool = False,
     ) -> list[Hit]:
         """The k best hits for a text, a picture file, both together, or a vector; the most confident first.
 
@@ -268,7 +271,8 @@ class Collection:
         weight or a picture. A text is only ever text: it is not opened, fetched or looked up as a path.
         `kind` is "image" or "passage"; `filter` an expression over the store's columns, `label` a label that
         pictures got, `since` and `until` ISO dates of when a picture was taken or a file changed: all applied
-        before the search. `sort="date"` puts the hits in order of that date, the newest first.
+        before the search. `hybrid` lets the exact words of `text`, in passages and file names, count as much
+        as its meaning. `sort="date"` puts the hits in order of that date, the newest first.
         Raises `BadInput`, `Unreadable` (a picture), `NothingIndexed`.
         """
         wanted = [Part(text=text)] if text is not None else []
@@ -288,18 +292,35 @@ class Collection:
             raise NothingIndexed(f"{self.root} holds nothing yet", hint="searchkit index FOLDER")
         asked_with = sorted({"image" if part.text is None else "text" for part in query.positives})
         where = expression(filter, label=label, since=since, until=until)
-        return self._find(query, vector_of(query, self.encoder, _picture), asked_with or ["image"], where)
+        if hybrid and text is None:
+            raise BadInput("there are no words to look for", hint="hybrid search needs a text")
+        asked = vector_of(query, self.encoder, _picture)
+        return self._find(query, asked, asked_with or ["image"], where, text if hybrid else None)
 
     def _find(
-        self, query: Query, vector: np.ndarray, asked_with: Sequence[str], filter: str | None = None
+        self,
+        query: Query,
+        vector: np.ndarray,
+        asked_with: Sequence[str],
+        filter: str | None = None,
+        exact: str | None = None,
     ) -> list[Hit]:
         def search(vector: np.ndarray, k: int, kind: Kind) -> list[Candidate]:
             if filter is None and self.accelerator.version is not None:
                 return self.accelerator.search(vector, k, kind=kind)
             return self.store.search(vector, k, kind=kind, where=filter)
 
+        def words(k: int) -> list[list[Candidate]]:
+            assert exact is not None
+            lists = [
+                self.store.match(exact, k, column=column, kind=query.kind, where=filter)
+                for column in FULL_TEXT
+            ]
+            return [cosines(self.store, found, vector) for found in lists]
+
         references = self.catalog.references(self.manifest.space)
-        return find(query, vector, asked_with, search, references, self.manifest.space)
+        space = self.manifest.space
+        return find(query, vector, asked_with, search, references, space, words if exact else None)
 
     def similar(self, path: str | Path, *, k: int = 10, kind: str | None = None) -> list[Hit]:
         """What is like this file, the file itself left out. An indexed file costs no encoding; a document

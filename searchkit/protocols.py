@@ -82,6 +82,12 @@ class VectorStore(Protocol):
         self, vector: np.ndarray, k: int, *, kind: Kind | None = None, where: str | None = None
     ) -> list[Candidate]: ...
 
+    def match(
+        self, words: str, k: int, *, column: str, kind: Kind | None = None, where: str | None = None
+    ) -> list[Candidate]:
+        """The items that hold these words, by BM25 in a column of `FULL_TEXT`; rows just written too."""
+        ...
+
     def scan(self, *, kind: Kind | None = None) -> Iterator[tuple[list[str], Vectors]]:
         """All ids with their vectors, in batches."""
         ...

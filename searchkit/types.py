@@ -18,6 +18,9 @@ import numpy as np
 
 JSON_SCHEMA = 1
 
+FULL_TEXT = ("text", "name")
+"""The fields whose words can be searched: passages, and the names of files."""
+
 Vectors = np.ndarray
 """(n, dim) float32, every row of unit length."""
 

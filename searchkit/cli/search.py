@@ -65,6 +65,9 @@ def search(
         str | None,
         typer.Option("--until", metavar="DATE", help="Taken, or else changed, on that day or before."),
     ] = None,
+    hybrid: Annotated[
+        bool, typer.Option("--hybrid", help="Exact words, of passages and file names, count too.")
+    ] = False,
     sort: Annotated[
         Literal["confidence", "date"], typer.Option("--sort", help="The order of the hits.")
     ] = "confidence",
@@ -116,6 +119,7 @@ def search(
             since=since,
             until=until,
             sort=sort,
+            hybrid=hybrid,
             min_confidence=settings.min_confidence,
             collapse=settings.collapse,
             group=group,

@@ -16,9 +16,11 @@ from typing import Any
 import lancedb
 import numpy as np
 import pyarrow as pa
+from lancedb.index import FTS
+from lancedb.query import MatchQuery
 
 from searchkit.errors import BadInput
-from searchkit.types import Candidate, Item, Kind, Space, Vectors
+from searchkit.types import FULL_TEXT, Candidate, Item, Kind, Space, Vectors
 
 CHUNK = 1000
 KEEP_VERSIONS = dt.timedelta(hours=1)
@@ -50,6 +52,7 @@ COLUMNS = (
 
 
 ADDED = (
+    pa.field("name", pa.string()),  # the words of the file's name, for full text
     pa.field("size", pa.int64()),
     pa.field("taken", pa.timestamp("us", "UTC")),
     pa.field("label", pa.string()),
@@ -80,6 +83,11 @@ def schema(dim: int) -> pa.Schema:
             pa.field("vector", pa.list_(pa.float32(), dim), nullable=False),
         ]
     )
+
+
+WORDS = FTS(stem=False, remove_stop_words=False)
+"""Words as they are: a collection may be in any language, and common words weigh little in BM25 anyway."""
+SEPARATORS = re.compile(r"[\W_]+")
 
 
 class LanceStore:
@@ -149,10 +157,25 @@ class LanceStore:
         conditions += [f"written > {newer_than}"] if newer_than is not None else []
         query = self._table.search(np.asarray(vector, np.float32)).distance_type("dot")
         query = query.select([*COLUMNS, "_distance"]).limit(k).bypass_vector_index()
+        found = self._run(query, conditions, where)
+        scores = 1.0 - found["_distance"].to_numpy()  # Lance's dot distance is 1 − q·x
+        return _ranked(_items(found), scores)
+
+    def match(
+        self, words: str, k: int, *, column: str, kind: Kind | None = None, where: str | None = None
+    ) -> list[Candidate]:
+        """The k items with the best BM25 of these words in a column of `FULL_TEXT`, filtered before."""
+        conditions = [f"kind = '{kind.value}'"] if kind else []
+        conditions += ["(" + TIME_LITERAL.sub(r"\1timestamp ", where) + ")"] if where else []
+        query = self._table.search(MatchQuery(words, column), query_type="fts")
+        found = self._run(query.select([*COLUMNS, "_score"]).limit(k), conditions, where)
+        return _ranked(_items(found), found["_score"].to_numpy())
+
+    def _run(self, query: Any, conditions: Sequence[str], where: str | None) -> pa.Table:
         if conditions:
             query = query.where(" AND ".join(conditions), prefilter=True)
         try:
-            found = query.to_arrow()
+            return query.to_arrow()
         except (ValueError, RuntimeError) as error:
             if where is None:
                 raise
@@ -162,9 +185,6 @@ class LanceStore:
                 f"the filter {where!r} cannot be used: {reason}",
                 hint=f"columns: {', '.join(c for c in COLUMNS if c not in ('id', 'path_bytes'))}",
             ) from error
-        scores = 1.0 - found["_distance"].to_numpy()  # Lance's dot distance is 1 − q·x
-        hits = [Candidate(i, float(s)) for i, s in zip(_items(found), scores, strict=True)]
-        return sorted(hits, key=lambda c: (-c.score, c.item.id))
 
     def scan(self, *, kind: Kind | None = None) -> Iterator[tuple[list[str], Vectors]]:
         query = self._table.search().select(["id", "vector"])
@@ -183,7 +203,12 @@ class LanceStore:
         return count
 
     def compact(self) -> None:
-        """Join the small files that single writes leave, and drop versions that no reader can hold."""
+        """Join the small files that single writes leave, drop versions that no reader can hold, and bring
+        the full-text index up to date (without it words are found too, more slowly)."""
+        indexed = {column for index in self._table.list_indices() for column in index.columns}
+        for column in FULL_TEXT:
+            if column not in indexed and self._table.count_rows():
+                self._table.create_index(column, config=WORDS)
         self._table.optimize(cleanup_older_than=KEEP_VERSIONS)
 
     def _lookup(self, ids: Sequence[str], columns: list[str]) -> Iterator[pa.Table]:
@@ -204,6 +229,7 @@ class LanceStore:
             raw if text.encode() != raw else None for raw, text in zip(encoded, shown, strict=True)
         ]
         columns["source"] = [os.fsencode(item.source).decode("utf-8", "replace") for item in items]
+        columns["name"] = [_name_words(path) for path in shown]
         columns["mtime"] = [_moment(item.mtime) for item in items]
         columns["taken"] = [None if item.taken is None else _moment(item.taken) for item in items]
         columns["written"] = [self.version + 1] * len(items)
@@ -217,6 +243,11 @@ class LanceStore:
         return pa.Table.from_arrays(arrays, schema=schema(self.dim))
 
 
+def _ranked(items: Sequence[Item], scores: np.ndarray) -> list[Candidate]:
+    hits = [Candidate(item, float(score)) for item, score in zip(items, scores, strict=True)]
+    return sorted(hits, key=lambda c: (-c.score, c.item.id))
+
+
 def _items(table: pa.Table) -> list[Item]:
     items = []
     for row in table.select(list(COLUMNS)).to_pylist():
@@ -228,6 +259,10 @@ def _items(table: pa.Table) -> list[Item]:
         row["taken"] = None if row["taken"] is None else row["taken"].timestamp()
         items.append(Item(**row))
     return items
+
+
+def _name_words(path: str) -> str:
+    return SEPARATORS.sub(" ", os.path.splitext(os.path.basename(path))[0]).strip()
 
 
 def _moment(seconds: float) -> dt.datetime:
