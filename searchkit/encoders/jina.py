@@ -1,0 +1,224 @@
+"""Jina CLIP 1: JinaBERT reads the text, up to 8,192 tokens of it, and EVA02 the picture.
+
+Sizes come from the tensors' shapes, settings from config.json; a key that is missing there means what it
+means to the model's own code. Before one is read, every tensor has its place in one of the two networks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from searchkit.encoders.checkpoint import Checkpoint
+from searchkit.encoders.device import Placement
+from searchkit.encoders.image import ImageTower
+from searchkit.encoders.jina_pixels import preprocess
+from searchkit.encoders.records import described
+from searchkit.encoders.text import TextTower, Tokens, plain
+from searchkit.encoders.towers import TwoTowers
+from searchkit.errors import BadInput
+from searchkit.models.eva import Eva, EvaConfig, eva_config, from_eva_clip
+from searchkit.models.jina_bert import JinaBert, JinaBertConfig
+from searchkit.models.jina_layouts import from_published, jina_bert_config
+from searchkit.types import EncoderRecord, Space
+
+PREPROCESSING = 1
+WINDOW = 8192
+DIM = 768
+BERT, EVA = "text_model.transformer.", "vision_model."
+SCALE = "logit_scale"
+POOLING: dict[str, Literal["mean", "first"]] = {"mean_pooler": "mean", "cls_pooler": "first"}
+AGAIN = "fetch or copy the model again; if it is complete, it is of a variant that cannot be read"
+
+
+class Text(nn.Module):
+    """(b, n) ids → (b, dim). Modules are named as in the checkpoint."""
+
+    tensors = ("text_model.", "text_projection.")
+    """How the names of its tensors begin."""
+
+    def __init__(self, bert: JinaBertConfig, proj: nn.Module, projection: nn.Module) -> None:
+        super().__init__()
+        self.text_model = nn.ModuleDict({"transformer": JinaBert(bert), "proj": proj})
+        self.text_projection = projection
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        pooled = self.text_model["transformer"](ids, mask)
+        out: Tensor = self.text_projection(self.text_model["proj"](pooled))
+        return out
+
+
+class Images(nn.Module):
+    """(b, 3, p, p) → (b, dim). Modules are named as in the checkpoint."""
+
+    tensors = (EVA, "visual_projection.")
+
+    def __init__(self, eva: EvaConfig, projection: nn.Module) -> None:
+        super().__init__()
+        self.vision_model, self.visual_projection = Eva(eva), projection
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        out: Tensor = self.visual_projection(self.vision_model(pixels))
+        return out
+
+
+def load(found: Checkpoint, record: EncoderRecord | None, where: Placement) -> TwoTowers:
+    """The encoder in a checkpoint, of which no weights are read yet.
+
+    Raises `BadInput` naming the tensors that are left over, missing or of another shape, or the setting
+    that cannot be followed.
+    """
+    config, shapes = found.json(), found.shapes()
+    text, vision = _text_settings(config), config.get("vision_config") or {}
+    _check_settings(found, config, text, vision)
+    try:
+        bert, eva = _bert_config(text, _below(shapes, BERT)), _eva_config(vision, _below(shapes, EVA))
+    except ValueError as error:
+        raise BadInput(f"{found.name}: {error}", hint=AGAIN) from error
+    add = config.get("projection_dim", DIM) if config.get("add_projections") else 0
+    with torch.device("meta"):  # names and shapes; weights are put in their places when they are read
+        texts = Text(bert, _proj(text, bert.width), _projection(text.get("embed_dim", DIM), add))
+        images = Images(eva, _projection(eva.dim, add))
+    _account(found, shapes, texts, images)
+    dim = add or eva.dim
+    if not add and text.get("embed_dim", DIM) != dim:
+        raise BadInput(f"{found.name}: its texts and its pictures differ in dimension", hint=AGAIN)
+    window = min(WINDOW, text.get("max_position_embeddings", WINDOW))
+    record = described(found, record, "jina-clip", dim=dim, text_window=window, pixels=eva.pixels)
+    return TwoTowers(
+        record,
+        Space(record.name, found.sha256, PREPROCESSING, dim),
+        TextTower(lambda: _tokens(found, bert, window), lambda: _filled(found, texts), where, dim=dim),
+        ImageTower(preprocess(found, eva.pixels), lambda: _filled(found, images), where, dim=dim),
+        lambda: _temperature(found),
+    )
+
+
+def _text_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """text_config and what it hands on to the transformer, without what is not set."""
+    text = config.get("text_config") or {}
+    both = {**text, **(text.get("hf_model_config_kwargs") or {})}
+    return {key: value for key, value in both.items() if value is not None}
+
+
+def _check_settings(
+    found: Checkpoint, config: Mapping[str, Any], text: Mapping[str, Any], vision: Mapping[str, Any]
+) -> None:
+    """Raises `BadInput` for a setting that asks for another network than the two that there are.
+
+    `pooler_type` has to be there. Without it the model's own code pools the first token; but a configuration
+    that lost the key would then give vectors that look right and are not, and nothing would say so.
+    """
+    settings: tuple[tuple[str, object, Collection[object]], ...] = (
+        ("truncate_dim", config.get("truncate_dim"), (None,)),
+        ("text_config.pooler_type", text.get("pooler_type"), POOLING),
+        ("text_config.proj_type", text.get("proj_type"), (None, "linear")),
+        ("text_config.position_embedding_type", text.get("position_embedding_type", "alibi"), ("alibi",)),
+        ("text_config.feed_forward_type", text.get("feed_forward_type", "geglu"), ("geglu",)),
+        ("text_config.hidden_act", text.get("hidden_act", "gelu"), ("gelu",)),
+        ("vision_config.proj_type", vision.get("proj_type"), (None, "linear")),
+        ("vision_config.rope_embeddings", vision.get("rope_embeddings", False), (True,)),
+        ("vision_config.post_norm", vision.get("post_norm", False), (False,)),
+    )
+    for name, value, readable in settings:
+        if value not in readable:
+            raise BadInput(
+                f"{found.name}: config.json has {name} {value!r}",
+                hint=f"what can be followed: {' or '.join(map(repr, readable))}",
+            )
+
+
+def _bert_config(text: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> JinaBertConfig:
+    return jina_bert_config(
+        shapes,
+        heads=text.get("num_attention_heads"),
+        eps=text.get("layer_norm_eps", 1e-12),
+        pad=text.get("pad_token_id", 0),
+        pooling=POOLING[text["pooler_type"]],
+    )
+
+
+def _eva_config(vision: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> EvaConfig:
+    sizes = eva_config(
+        shapes,
+        pixels=vision.get("image_size"),
+        head_width=vision.get("head_width", 64),
+        pretrained_grid=vision.get("pt_hw_seq_len", 16),
+    )
+    if not vision.get("intp_freq") and sizes.grid != sizes.pretrained_grid:
+        raise ValueError(f"vision_config.intp_freq is off, but {sizes.grid} patches are not pt_hw_seq_len")
+    # there is a head where the settings say so; `_account` sees whether its tensors are there
+    return replace(sizes, head_dim=vision.get("embed_dim", DIM) if vision.get("proj_type") else 0)
+
+
+def _proj(text: Mapping[str, Any], width: int) -> nn.Module:
+    """What is behind the pooled tokens: nothing, where they have the dimension and no type is named."""
+    dim = text.get("embed_dim", DIM)
+    if dim == width and "proj_type" not in text:
+        return nn.Identity()
+    return nn.Linear(width, dim, bias=text.get("proj_bias", False))
+
+
+def _projection(width: int, dim: int) -> nn.Module:
+    return nn.Linear(width, dim, bias=False) if dim else nn.Identity()
+
+
+def _below(named: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
+
+
+def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of the checkpoint under the names of `Text` and `Images`, without the buffers."""
+    rest = {name: value for name, value in state.items() if not name.startswith((BERT, EVA))}
+    for prefix, named in ((BERT, from_published), (EVA, from_eva_clip)):
+        rest |= {prefix + name: value for name, value in named(_below(state, prefix)).items()}
+    return rest
+
+
+def _account(found: Checkpoint, shapes: Mapping[str, tuple[int, ...]], *networks: nn.Module) -> None:
+    """Raises `BadInput` unless tensors and places in the networks are the same, in name and shape."""
+    blank = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+    have = {name: tuple(value.shape) for name, value in _renamed(blank).items()}
+    want = {name: tuple(value.shape) for each in networks for name, value in each.state_dict().items()}
+    want[SCALE] = (1,) if have.get(SCALE) == (1,) else ()
+    wrong = [
+        f"{name} {have[name]} for {want[name]}" for name in want if have.get(name, want[name]) != want[name]
+    ]
+    faults = {"left over": sorted(have.keys() - want), "missing": sorted(want.keys() - have), "shape": wrong}
+    said = [f"{what}: {_shortened(names)}" for what, names in faults.items() if names]
+    if said:
+        raise BadInput(f"{found.name} has not the tensors of a Jina CLIP 1; {'; '.join(said)}", hint=AGAIN)
+
+
+def _shortened(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def _filled(found: Checkpoint, network: Text | Images) -> nn.Module:
+    """The network with its weights, which alone are read."""
+    state = found.tensors(lambda name: name.startswith(network.tensors))
+    network.load_state_dict(_renamed(state), assign=True)
+    return network
+
+
+def _tokens(found: Checkpoint, bert: JinaBertConfig, window: int) -> Tokens:
+    path = found.path("tokenizer.json")
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises nothing more special
+        raise BadInput(f"{path} is no tokenizer: {error}", hint=AGAIN) from error
+    if tokenizer.get_vocab_size() > bert.vocabulary or tokenizer.token_to_id("[PAD]") not in (None, bert.pad):
+        raise BadInput(f"{path} is of another model: its tokens or its padding are not these", hint=AGAIN)
+    return Tokens(plain(tokenizer), window, bert.pad)
+
+
+def _temperature(found: Checkpoint) -> float:
+    """exp(−logit_scale), at least 0.01 as in training."""
+    scale = found.tensors(lambda name: name == SCALE)[SCALE]
+    return max(0.01, math.exp(-float(scale)))
