@@ -12,7 +12,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searchkit.encoders.checkpoint import BASIC, Checkpoint, cached, fetch, is_repository
+from searchkit.encoders.checkpoint import Checkpoint, is_repository
+from searchkit.encoders.hub import BASIC, cached, fetch, fetch_export
 from searchkit.encoders.records import RECORDS
 from searchkit.errors import BadInput, ModelMissing
 from searchkit.types import EncoderRecord, Runtime
@@ -71,9 +72,11 @@ def _jina(found: Checkpoint) -> bool:
 
 
 def _multilingual(found: Checkpoint) -> bool:
-    """Version 2: its text tower is an XLM-RoBERTa, of whose layers LoRA adapts the weights."""
-    return "xlm" in str(found.json().get("text_config", {}).get("hf_model_name_or_path", "")).lower() or any(
-        name.endswith("lora_A") for name in found.shapes()
+    """Version 2: its text tower is an XLM-RoBERTa, jina-embeddings-v3's, of whose layers LoRA adapts the
+    weights."""
+    tower = str(found.json().get("text_config", {}).get("hf_model_name_or_path", "")).lower()
+    return any(part in tower for part in ("xlm", "embeddings-v3")) or any(
+        name.endswith("lora_A") or ".roberta." in name for name in found.shapes()
     )
 
 
@@ -87,13 +90,17 @@ def encoder_names() -> list[str]:
 
 
 def load_encoder(name: str, runtime: Runtime = AUTO) -> Encoder:
-    """An encoder by name; from a folder that `searchkit train` wrote or that holds a checkpoint (a name
+    """An encoder by name, with ":256" behind it for the first 256 dimensions of one that was trained for
+    that; from a folder that `searchkit train` wrote or that holds a checkpoint (a name
     with a path separator, or a folder that exists); or a repository of the hub, "owner/model" or
     "owner/model@revision", fetched when it is not here.
 
     Raises `ModelMissing` naming the files that are not here, `BadInput` for a checkpoint that cannot be
     used and for a licence that has not been accepted.
     """
+    base, _, dim = name.rpartition(":")
+    if base and dim.isascii() and dim.isdigit():
+        return _truncated(load_encoder(base, runtime), int(dim))
     if name == "hashing":
         from searchkit.encoders.hashing import Hashing
 
@@ -116,6 +123,17 @@ def load_encoder(name: str, runtime: Runtime = AUTO) -> Encoder:
             hint=f"known encoders: {', '.join(encoder_names())}",
         )
     return _from_hub(name, record, runtime)
+
+
+def _truncated(whole: Encoder, dim: int) -> Encoder:
+    from searchkit.encoders.matryoshka import truncated
+    from searchkit.encoders.towers import TwoTowers
+
+    if not isinstance(whole, TwoTowers):
+        raise BadInput(
+            f"{whole.record.name} has no shorter vectors", hint="leave out the number behind the colon"
+        )
+    return truncated(whole, dim)
 
 
 def _folder(name: str) -> Path | None:
@@ -149,6 +167,23 @@ def pull(name: str, runtime: Runtime = AUTO) -> Checkpoint:
     return found
 
 
+def exports(name: str, runtime: Runtime = AUTO) -> tuple[Path, Path | None]:
+    """The publisher's own fp32 exports of a model: of its text and of its image network. The two may be one
+    file. Raises `ModelMissing` for a file that cannot be had, `BadInput` where the model has none."""
+    folder = _folder(name)
+
+    def export(file: str) -> Path | None:
+        if folder is not None:
+            return folder / file if (folder / file).is_file() else None
+        return fetch_export(name, file, offline=runtime.offline)
+
+    together = "onnx/model.onnx"
+    text = export("onnx/text_model.onnx") or export(together)
+    if text is None:
+        raise BadInput(f"{name} has no onnx/text_model.onnx to compare with", hint="its publisher gave none")
+    return text, export("onnx/vision_model.onnx") or (text if text.name == "model.onnx" else None)
+
+
 def is_here(record: EncoderRecord) -> bool:
     """Whether an encoder's files are on this machine."""
     if record.name not in RECORDS:
@@ -171,7 +206,6 @@ def _load(found: Checkpoint, record: EncoderRecord | None, runtime: Runtime) -> 
 
     for family in FAMILIES.values():
         if family.is_one(found):
-            found.need(*(file for file in family.files if not file.endswith(".safetensors")))
             encoder: Encoder = import_module(family.module).load(found, record, placement(runtime))
             _check_licence(encoder.record, runtime)
             return encoder

@@ -46,7 +46,8 @@ class Space:
     @property
     def key(self) -> str:
         """A name that is safe as a directory name and unique to the space."""
-        name = re.sub(r"@([0-9a-f]{7})[0-9a-f]{33}$", r"-\1", self.encoder)  # a commit by its first seven
+        # a commit by its first seven
+        name = re.sub(r"@([0-9a-f]{7})[0-9a-f]{33}(?![0-9a-f])", r"-\1", self.encoder)
         safe = "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "_" for c in name)
         return f"{safe[-60:]}-{self.weights[:12]}-p{self.preprocessing}-d{self.dim}"
 

@@ -1,33 +1,31 @@
-"""A model's files: a folder, or a repository of the Hugging Face hub fetched once into its cache.
-
-Only safetensors are read: nothing is unpickled and no code of a repository is run. A repository is held
-to the commit it had when it was fetched; it is never asked again whether there is a newer one.
-"""
+"""The files of one model. Only safetensors are read: nothing is unpickled and no code of it is run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from searchkit.errors import BadInput, ModelMissing
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 WEIGHTS = ("model.safetensors", "open_clip_model.safetensors")
 INDEX = "model.safetensors.index.json"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".msgpack", ".h5")
-FETCHED = ("*.json", "*.txt", "*.model", "README.md", "*.safetensors")
-LEFT = ("onnx/*", "openvino/*", "*fp16*", "*int8*", "*adapter*")
-BASIC = ("config.json", "model.safetensors", "tokenizer.json", "preprocessor_config.json")
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
-COMMIT = re.compile(r"[0-9a-f]{40}")
+BUFFERS = re.compile(r"\bposition_ids$")
+"""Tensors that are no weights."""
+AGAIN = "fetch or copy the model again; if it is complete, its variant cannot be read"
+
+Shape = tuple[int, ...]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ class Checkpoint:
         for name in WEIGHTS:
             if self.has(name):
                 return [self.folder / name]
-        _refuse_pickles(self.name, [path.name for path in self.folder.glob("*")])
+        refuse_pickles(self.name, [path.name for path in self.folder.glob("*")])
         self.need("model.safetensors")
         raise AssertionError("need() raised, since none of the weights is there")
 
@@ -104,6 +102,24 @@ class Checkpoint:
                     found[name] = tuple(file.get_slice(name).get_shape())
         return found
 
+    def account(self, *networks: nn.Module, beside: Collection[str] = ()) -> None:
+        """Raises `BadInput` as the function `account` does, unless the tensors are the networks' and perhaps
+        those named `beside`."""
+        have = {n: s for n, s in self.shapes().items() if not BUFFERS.search(n) and n not in beside}
+        want = {n: tuple(v.shape) for network in networks for n, v in network.state_dict().items()}
+        account(self.name, have, want)
+
+    def fill(self, network: nn.Module) -> nn.Module:
+        """A network that was made without weights (on the device "meta"), with those of its names."""
+        names = set(network.state_dict())
+        network.load_state_dict(self.tensors(names.__contains__), assign=True)
+        return network
+
+    def scalar(self, name: str) -> float | None:
+        """The value of a tensor with one element; None where there is no such tensor."""
+        found = self.tensors(lambda one: one == name)
+        return float(found[name].reshape(-1)[0]) if name in found else None
+
     def tensors(self, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, Tensor]:
         """The tensors whose names are wanted; the others are not read."""
         found: dict[str, Tensor] = {}
@@ -114,8 +130,7 @@ class Checkpoint:
 
     def below(self, prefix: str) -> dict[str, Tensor]:
         """The tensors whose names begin with `prefix`, without it."""
-        found = self.tensors(lambda name: name.startswith(prefix))
-        return {name.removeprefix(prefix): value for name, value in found.items()}
+        return below(prefix, self.tensors(lambda name: name.startswith(prefix)))
 
     def card(self) -> dict[str, str]:
         """The one-line fields at the head of its README.md, between two lines of dashes."""
@@ -126,7 +141,7 @@ class Checkpoint:
         return {m[1]: m[2].strip("'\"") for m in re.finditer(r"^(\w+): *(\S.*?) *$", head, re.MULTILINE)}
 
 
-def _refuse_pickles(name: str, files: Sequence[str]) -> None:
+def refuse_pickles(name: str, files: Sequence[str]) -> None:
     pickles = sorted(file for file in files if file.endswith(PICKLES))
     if pickles and not any(file.endswith(".safetensors") for file in files):
         raise BadInput(
@@ -134,6 +149,29 @@ def _refuse_pickles(name: str, files: Sequence[str]) -> None:
             "that is in it",
             hint="name a revision that has model.safetensors: --model NAME@REVISION",
         )
+
+
+def account(name: str, have: Mapping[str, Shape], want: Mapping[str, Shape]) -> None:
+    """Raises `BadInput` naming the tensors that are left over, missing or of another shape, unless what a
+    checkpoint has is what its networks want."""
+    shapes = [f"{n} {have[n]} for {want[n]}" for n in want if have.get(n, want[n]) != want[n]]
+    faults = {
+        "left over": sorted(have.keys() - want.keys()),
+        "missing": sorted(want.keys() - have.keys()),
+        "shape": shapes,
+    }
+    said = [f"{what}: {_shortened(names)}" for what, names in faults.items() if names]
+    if said:
+        raise BadInput(f"{name} has not the tensors of its kind; {'; '.join(said)}", hint=AGAIN)
+
+
+def below(prefix: str, named: Mapping[str, T]) -> dict[str, T]:
+    """What is named with the prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
+
+
+def _shortened(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def _opened(path: Path) -> Any:
@@ -157,97 +195,3 @@ def _sha256(path: Path) -> str:
 def is_repository(name: str) -> bool:
     """Whether a name has the form "owner/model" or "owner/model@revision"."""
     return REPOSITORY.fullmatch(name) is not None
-
-
-def cached(name: str) -> Checkpoint | None:
-    """What the hub's cache has of a repository, without any network; None where it has nothing."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    repository, _, revision = name.partition("@")
-    try:
-        folder = snapshot_download(repository, revision=revision or None, local_files_only=True)
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError):
-        return None
-    return _pinned(repository, Path(folder))
-
-
-def fetch(
-    name: str, *, files: Sequence[str] = BASIC, offline: bool = False, again: bool = False
-) -> Checkpoint:
-    """The files of a repository, from the hub's cache when `files` are all there, else from the hub.
-
-    `again` asks the hub for the newest commit even so. Raises `ModelMissing` naming what is missing and
-    where it was looked for, `BadInput` for a repository or revision that does not exist.
-    """
-    found = cached(name)
-    complete = found is not None and (found.has(*files) or _sharded(found, files))
-    if found is not None and complete and not again:
-        return found
-    if not offline:
-        return _download(name, files, found)
-    raise _missing(name, files, found, "and nothing may be fetched (--offline, or HF_HUB_OFFLINE)")
-
-
-def _sharded(found: Checkpoint, files: Sequence[str]) -> bool:
-    rest = [file for file in files if file != "model.safetensors"]
-    return found.has(INDEX, *rest) and all(path.is_file() for path in found.weight_files)
-
-
-def _download(name: str, files: Sequence[str], found: Checkpoint | None) -> Checkpoint:
-    from huggingface_hub import constants, model_info, snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    repository, _, revision = name.partition("@")
-    if constants.HF_HUB_OFFLINE:
-        raise _missing(name, files, found, "and HF_HUB_OFFLINE is set")
-    try:
-        folder = snapshot_download(
-            repository, revision=revision or None, allow_patterns=list(FETCHED), ignore_patterns=list(LEFT)
-        )
-    except GatedRepoError as error:
-        raise ModelMissing(
-            f"{repository} is only given to those who accept its terms on its page",
-            hint="accept them there, then: hf auth login",
-        ) from error
-    except RevisionNotFoundError as error:
-        raise BadInput(
-            f"{repository} has no revision {revision!r}", hint="see its page for those it has"
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise BadInput(
-            f"there is no model {repository!r} on the hub, and no folder of that name",
-            hint="see what there is: searchkit models",
-        ) from error
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
-        raise _missing(name, files, found, "and the hub cannot be reached") from error
-    fetched = _pinned(repository, Path(folder))
-    if not any(Path(folder).glob("*.safetensors")):  # has it none, or only what is not fetched?
-        about = model_info(repository, revision=revision or None)
-        _refuse_pickles(name, [sibling.rfilename for sibling in about.siblings or ()])
-    return fetched
-
-
-def _missing(name: str, files: Sequence[str], found: Checkpoint | None, why: str) -> ModelMissing:
-    from huggingface_hub import constants
-
-    missing = [file for file in files if found is None or not found.has(file)]
-    where = found.folder if found is not None else constants.HF_HUB_CACHE
-    return ModelMissing(
-        f"{name} is not on this machine {why}: missing {', '.join(missing)} (looked in {where})",
-        hint=f"once, with a network: searchkit models pull {name.partition('@')[0]}; or copy these files "
-        "into a folder and name it: --model FOLDER",
-    )
-
-
-def _pinned(repository: str, folder: Path) -> Checkpoint:
-    """The cache keeps a commit's files in a folder of the commit's name."""
-    commit = folder.name
-    return Checkpoint(f"{repository}@{commit}" if COMMIT.fullmatch(commit) else repository, folder)

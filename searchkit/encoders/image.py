@@ -34,6 +34,8 @@ class Preprocess:
     shorter: int = 0
     """Only for "crop"; 0 is `pixels`."""
     resample: Image.Resampling = Image.Resampling.BICUBIC
+    round_crop: bool = False
+    """Of a margin that is odd the half is rounded to the even number, as torchvision does; else down."""
     reducing_gap: float | None = None
     """Shrink by whole numbers first, down to this many times the target: faster, a little less exact."""
 
@@ -51,7 +53,10 @@ class Preprocess:
         )
         if scale != 1:
             image = image.resize((width, height), self.resample, reducing_gap=self.reducing_gap)
-        left, top = (width - self.pixels) // 2, (height - self.pixels) // 2
+        left, top = (
+            round((side - self.pixels) / 2) if self.round_crop else (side - self.pixels) // 2
+            for side in (width, height)
+        )
         return np.asarray(image.crop((left, top, left + self.pixels, top + self.pixels)))
 
     def normalise(self, pixels: Tensor) -> Tensor:

@@ -6,22 +6,20 @@ means to the model's own code. Before one is read, every tensor has its place in
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from searchkit.encoders.checkpoint import Checkpoint
+from searchkit.encoders.checkpoint import AGAIN, Checkpoint, account, below
 from searchkit.encoders.device import Placement
 from searchkit.encoders.image import ImageTower
 from searchkit.encoders.jina_pixels import preprocess
 from searchkit.encoders.records import described
-from searchkit.encoders.text import TextTower, Tokens, plain
-from searchkit.encoders.towers import TwoTowers
+from searchkit.encoders.text import TextTower, Tokens, read_tokenizer
+from searchkit.encoders.towers import TwoTowers, learned_temperature
 from searchkit.errors import BadInput
 from searchkit.models.eva import Eva, EvaConfig, eva_config, from_eva_clip
 from searchkit.models.jina_bert import JinaBert, JinaBertConfig
@@ -34,7 +32,6 @@ DIM = 768
 BERT, EVA = "text_model.transformer.", "vision_model."
 SCALE = "logit_scale"
 POOLING: dict[str, Literal["mean", "first"]] = {"mean_pooler": "mean", "cls_pooler": "first"}
-AGAIN = "fetch or copy the model again; if it is complete, it is of a variant that cannot be read"
 
 
 class Text(nn.Module):
@@ -78,7 +75,7 @@ def load(found: Checkpoint, record: EncoderRecord | None, where: Placement) -> T
     text, vision = _text_settings(config), config.get("vision_config") or {}
     _check_settings(found, config, text, vision)
     try:
-        bert, eva = _bert_config(text, _below(shapes, BERT)), _eva_config(vision, _below(shapes, EVA))
+        bert, eva = _bert_config(text, below(BERT, shapes)), _eva_config(vision, below(EVA, shapes))
     except ValueError as error:
         raise BadInput(f"{found.name}: {error}", hint=AGAIN) from error
     add = config.get("projection_dim", DIM) if config.get("add_projections") else 0
@@ -96,7 +93,7 @@ def load(found: Checkpoint, record: EncoderRecord | None, where: Placement) -> T
         Space(record.name, found.sha256, PREPROCESSING, dim),
         TextTower(lambda: _tokens(found, bert, window), lambda: _filled(found, texts), where, dim=dim),
         ImageTower(preprocess(found, eva.pixels), lambda: _filled(found, images), where, dim=dim),
-        lambda: _temperature(found),
+        lambda: learned_temperature(found),
     )
 
 
@@ -169,15 +166,11 @@ def _projection(width: int, dim: int) -> nn.Module:
     return nn.Linear(width, dim, bias=False) if dim else nn.Identity()
 
 
-def _below(named: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    return {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
-
-
 def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Tensors of the checkpoint under the names of `Text` and `Images`, without the buffers."""
     rest = {name: value for name, value in state.items() if not name.startswith((BERT, EVA))}
     for prefix, named in ((BERT, from_published), (EVA, from_eva_clip)):
-        rest |= {prefix + name: value for name, value in named(_below(state, prefix)).items()}
+        rest |= {prefix + name: value for name, value in named(below(prefix, state)).items()}
     return rest
 
 
@@ -187,17 +180,7 @@ def _account(found: Checkpoint, shapes: Mapping[str, tuple[int, ...]], *networks
     have = {name: tuple(value.shape) for name, value in _renamed(blank).items()}
     want = {name: tuple(value.shape) for each in networks for name, value in each.state_dict().items()}
     want[SCALE] = (1,) if have.get(SCALE) == (1,) else ()
-    wrong = [
-        f"{name} {have[name]} for {want[name]}" for name in want if have.get(name, want[name]) != want[name]
-    ]
-    faults = {"left over": sorted(have.keys() - want), "missing": sorted(want.keys() - have), "shape": wrong}
-    said = [f"{what}: {_shortened(names)}" for what, names in faults.items() if names]
-    if said:
-        raise BadInput(f"{found.name} has not the tensors of a Jina CLIP 1; {'; '.join(said)}", hint=AGAIN)
-
-
-def _shortened(names: list[str]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    account(found.name, have, want)
 
 
 def _filled(found: Checkpoint, network: Text | Images) -> nn.Module:
@@ -208,17 +191,9 @@ def _filled(found: Checkpoint, network: Text | Images) -> nn.Module:
 
 
 def _tokens(found: Checkpoint, bert: JinaBertConfig, window: int) -> Tokens:
-    path = found.path("tokenizer.json")
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises nothing more special
-        raise BadInput(f"{path} is no tokenizer: {error}", hint=AGAIN) from error
+    tokenizer = read_tokenizer(found)
     if tokenizer.get_vocab_size() > bert.vocabulary or tokenizer.token_to_id("[PAD]") not in (None, bert.pad):
-        raise BadInput(f"{path} is of another model: its tokens or its padding are not these", hint=AGAIN)
-    return Tokens(plain(tokenizer), window, bert.pad)
-
-
-def _temperature(found: Checkpoint) -> float:
-    """exp(−logit_scale), at least 0.01 as in training."""
-    scale = found.tensors(lambda name: name == SCALE)[SCALE]
-    return max(0.01, math.exp(-float(scale)))
+        raise BadInput(
+            f"{found.name}: the tokenizer is of another model: its tokens or its padding", hint=AGAIN
+        )
+    return Tokens(tokenizer, window, bert.pad)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from searchkit.encoders.checkpoint import Checkpoint
@@ -28,9 +29,8 @@ def preprocess(found: Checkpoint, pixels: int) -> Preprocess:
         "image_std": _channels(config.get("std") or config.get("image_std") or STD),
     }
     try:
-        return from_processor(
-            {**(_translated(config) if OWN & config.keys() else config), **colours}, pixels=pixels
-        )
+        own = _translated(config) if OWN & config.keys() else config
+        return replace(from_processor({**own, **colours}, pixels=pixels), round_crop=True)
     except BadInput as error:
         raise BadInput(f"{found.name}: {error}", hint=error.hint) from error
 

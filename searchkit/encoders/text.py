@@ -11,7 +11,9 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from searchkit.encoders.checkpoint import AGAIN, Checkpoint
 from searchkit.encoders.device import Placement, keep_freed_memory, rows
+from searchkit.errors import BadInput
 from searchkit.types import Vectors
 
 BATCH_TOKENS = 8192
@@ -30,6 +32,8 @@ class Tokens:
     pad: int
     to_window: bool = False
     """Every text is padded to the whole window, as the model was trained (SigLIP)."""
+    left: bool = False
+    """Padding goes in front."""
     clean: Callable[[str], str] | None = None
     """What the family does to a text before the tokenizer sees it."""
 
@@ -49,6 +53,15 @@ class Tokens:
         cleaned = [self.clean(text) for text in texts] if self.clean else list(texts)
         encoded = self.tokenizer.encode_batch(cleaned, add_special_tokens=False)
         return [[*front, *e.ids[:room], *behind] for e in encoded]
+
+
+def read_tokenizer(found: Checkpoint) -> Tokenizer:
+    """The checkpoint's tokenizer.json, `plain`. Raises `ModelMissing`, and `BadInput` for a damaged one."""
+    path = found.path("tokenizer.json")
+    try:
+        return plain(Tokenizer.from_file(str(path)))
+    except Exception as error:  # the library raises nothing more particular
+        raise BadInput(f"{path} is no tokenizer: {error}", hint=AGAIN) from error
 
 
 def plain(tokenizer: Tokenizer) -> Tokenizer:
@@ -119,7 +132,8 @@ class TextTower:
         tokens = torch.full((len(ids), longest), self.tokens.pad, dtype=torch.long)
         mask = torch.zeros(len(ids), longest, dtype=torch.long)
         for row, line in enumerate(ids):
-            tokens[row, : len(line)] = torch.tensor(line, dtype=torch.long)
-            mask[row, : len(line)] = 1
+            place = slice(longest - len(line), None) if self.tokens.left else slice(len(line))
+            tokens[row, place] = torch.tensor(line, dtype=torch.long)
+            mask[row, place] = 1
         pooled: Tensor = self.network(tokens.to(self.placement.device), mask.to(self.placement.device))
         return rows(pooled)

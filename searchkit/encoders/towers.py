@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
 from PIL.Image import Image
 
+from searchkit.encoders.checkpoint import Checkpoint
 from searchkit.encoders.image import ImageTower
 from searchkit.encoders.text import TextTower
 from searchkit.errors import BadInput
@@ -15,6 +17,12 @@ from searchkit.types import EncoderRecord, Space, Vectors
 
 TEMPERATURE = 0.05
 """For models that say nothing of their own: what sentence encoders are trained with."""
+
+
+def learned_temperature(found: Checkpoint) -> float:
+    """exp(−logit_scale), at least 0.01 as in CLIP's training; the default where nothing was learned."""
+    scale = found.scalar("logit_scale")
+    return TEMPERATURE if scale is None else max(0.01, math.exp(-scale))
 
 
 class TwoTowers:

@@ -1,0 +1,132 @@
+"""Models by name: a repository of the Hugging Face hub, fetched once into its cache.
+
+A repository is held to the commit it had when it was fetched; it is never asked again whether there is a
+newer one. The client is imported late: a model that is bundled or in a folder does without.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from searchkit.encoders.checkpoint import INDEX, Checkpoint, refuse_pickles
+from searchkit.errors import BadInput, ModelMissing
+
+FETCHED = ("*.json", "*.txt", "*.model", "README.md", "*.safetensors")
+LEFT = ("onnx/*", "openvino/*", "*fp16*", "*int8*", "*adapter*")
+BASIC = ("config.json", "model.safetensors", "tokenizer.json", "preprocessor_config.json")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def cached(name: str) -> Checkpoint | None:
+    """What the hub's cache has of a repository, without any network; None where it has nothing."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    repository, _, revision = name.partition("@")
+    try:
+        folder = snapshot_download(repository, revision=revision or None, local_files_only=True)
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError):
+        return None
+    return _pinned(repository, Path(folder))
+
+
+def fetch(
+    name: str, *, files: Sequence[str] = BASIC, offline: bool = False, again: bool = False
+) -> Checkpoint:
+    """The files of a repository, from the hub's cache when `files` are all there, else from the hub.
+
+    `again` asks the hub for the newest commit even so. Raises `ModelMissing` naming what is missing and
+    where it was looked for, `BadInput` for a repository or revision that does not exist.
+    """
+    found = cached(name)
+    complete = found is not None and (found.has(*files) or _sharded(found, files))
+    if found is not None and complete and not again:
+        return found
+    if not offline:
+        return _download(name, files, found)
+    raise _missing(name, files, found, "and nothing may be fetched (--offline, or HF_HUB_OFFLINE)")
+
+
+def _sharded(found: Checkpoint, files: Sequence[str]) -> bool:
+    rest = [file for file in files if file != "model.safetensors"]
+    return found.has(INDEX, *rest) and all(path.is_file() for path in found.weight_files)
+
+
+def _download(name: str, files: Sequence[str], found: Checkpoint | None) -> Checkpoint:
+    from huggingface_hub import constants, model_info, snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    repository, _, revision = name.partition("@")
+    if constants.HF_HUB_OFFLINE:
+        raise _missing(name, files, found, "and HF_HUB_OFFLINE is set")
+    try:
+        folder = snapshot_download(
+            repository, revision=revision or None, allow_patterns=list(FETCHED), ignore_patterns=list(LEFT)
+        )
+    except GatedRepoError as error:
+        raise ModelMissing(
+            f"{repository} is only given to those who accept its terms on its page",
+            hint="accept them there, then: hf auth login",
+        ) from error
+    except RevisionNotFoundError as error:
+        raise BadInput(
+            f"{repository} has no revision {revision!r}", hint="see its page for those it has"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise BadInput(
+            f"there is no model {repository!r} on the hub, and no folder of that name",
+            hint="see what there is: searchkit models",
+        ) from error
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
+        raise _missing(name, files, found, "and the hub cannot be reached") from error
+    fetched = _pinned(repository, Path(folder))
+    if not any(Path(folder).glob("*.safetensors")):  # has it none, or only what is not fetched?
+        about = model_info(repository, revision=revision or None)
+        refuse_pickles(name, [sibling.rfilename for sibling in about.siblings or ()])
+    return fetched
+
+
+def _missing(name: str, files: Sequence[str], found: Checkpoint | None, why: str) -> ModelMissing:
+    from huggingface_hub import constants
+
+    missing = [file for file in files if found is None or not found.has(file)]
+    where = found.folder if found is not None else constants.HF_HUB_CACHE
+    return ModelMissing(
+        f"{name} is not on this machine {why}: missing {', '.join(missing)} (looked in {where})",
+        hint=f"once, with a network: searchkit models pull {name.partition('@')[0]}; or copy these files "
+        "into a folder and name it: --model FOLDER",
+    )
+
+
+def _pinned(repository: str, folder: Path) -> Checkpoint:
+    """The cache keeps a commit's files in a folder of the commit's name."""
+    commit = folder.name
+    return Checkpoint(f"{repository}@{commit}" if COMMIT.fullmatch(commit) else repository, folder)
+
+
+def fetch_export(name: str, file: str, *, offline: bool = False) -> Path | None:
+    """One file beside the weights, such as "onnx/text_model.onnx"; None where there is no such file.
+
+    Raises `ModelMissing` when it is not here and may not or cannot be fetched.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+
+    repository, _, revision = name.partition("@")
+    try:
+        return Path(hf_hub_download(repository, file, revision=revision or None, local_files_only=offline))
+    except (LocalEntryNotFoundError, OSError) as error:
+        raise _missing(name, [file], None, "and cannot be fetched") from error
+    except EntryNotFoundError:
+        return None
+    except HfHubHTTPError as error:
+        raise _missing(name, [file], None, "and the hub cannot be reached") from error

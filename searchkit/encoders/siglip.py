@@ -1,0 +1,90 @@
+"""SigLIP, and SigLIP2 of fixed resolution, in the form that transformers writes.
+
+Texts are always padded to the whole window and never longer: so the towers were trained, and neither the
+published tokenizer nor its configuration makes sure of it.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Callable
+
+import torch
+
+from searchkit.encoders.checkpoint import Checkpoint
+from searchkit.encoders.clip import Shapes, sizes, text_of, vision_of
+from searchkit.encoders.device import Placement
+from searchkit.encoders.image import ImageTower, from_processor
+from searchkit.encoders.records import described
+from searchkit.encoders.text import TextTower, Tokens, read_tokenizer
+from searchkit.encoders.towers import TwoTowers, learned_temperature
+from searchkit.errors import BadInput
+from searchkit.models.clip import TextConfig
+from searchkit.models.siglip import SiglipText, SiglipVision
+from searchkit.types import EncoderRecord, Space
+
+PREPROCESSING = 1
+DEFAULTS = {
+    "num_attention_heads": 12,
+    "hidden_act": "gelu_pytorch_tanh",
+    "layer_norm_eps": 1e-6,
+    "eos_token_id": 1,
+}
+PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def load(found: Checkpoint, record: EncoderRecord | None, where: Placement) -> TwoTowers:
+    """The encoder in a checkpoint, of which no weights are read yet. Raises `BadInput`, `ModelMissing`."""
+    config, shapes = found.json(), Shapes(found)
+    if (
+        config["model_type"] == "siglip2"
+        or len(shapes("vision_model.embeddings.patch_embedding.weight")) != 4
+    ):
+        raise BadInput(
+            f"{found.name} is a SigLIP2 for pictures of any shape (naflex), which cannot be read",
+            hint="one of fixed resolution can: google/siglip2-base-patch16-256",
+        )
+    found.need("tokenizer.json")
+    text_config, vision_config = sizes(config, "text", DEFAULTS), sizes(config, "vision", DEFAULTS)
+    text = text_of(shapes, text_config, dim=shapes("text_model.head.weight")[0])
+    width = shapes("vision_model.embeddings.patch_embedding.weight")[0]
+    vision = vision_of(shapes, vision_config, dim=width, class_token=False)
+    with torch.device("meta"):
+        texts, images = SiglipText(text), SiglipVision(vision)
+    found.account(texts, images, beside=("logit_scale", "logit_bias"))
+    if text.dim != vision.dim:
+        raise BadInput(
+            f"{found.name}: texts have {text.dim} dimensions, pictures {vision.dim}", hint="another copy"
+        )
+    record = described(found, record, "siglip", dim=text.dim, text_window=text.window, pixels=vision.pixels)
+    preprocess = from_processor(found.json("preprocessor_config.json"), pixels=vision.pixels)
+    return TwoTowers(
+        record,
+        Space(record.name, found.sha256, PREPROCESSING, text.dim),
+        TextTower(lambda: _tokens(found, text), lambda: found.fill(texts), where, dim=text.dim),
+        ImageTower(preprocess, lambda: found.fill(images), where, dim=text.dim),
+        lambda: learned_temperature(found),
+    )
+
+
+def without_punctuation(text: str) -> str:
+    """What the first SigLIP does to a text: small letters, no punctuation, single spaces.
+
+    >>> without_punctuation("  A dog,  on the BEACH! ")
+    'a dog on the beach'
+    """
+    return re.sub(r"\s+", " ", text.lower().translate(PUNCTUATION)).strip()
+
+
+def _tokens(found: Checkpoint, text: TextConfig) -> Tokens:
+    tokenizer = read_tokenizer(found)
+    said = found.json("tokenizer_config.json") if found.has("tokenizer_config.json") else {}
+    kind = str(said.get("tokenizer_class", "Siglip2Tokenizer"))
+    clean: Callable[[str], str] = without_punctuation if kind.startswith("SiglipTokenizer") else str.lower
+    pad = said.get("pad_token", "<pad>")
+    pad_id = tokenizer.token_to_id(pad["content"] if isinstance(pad, dict) else str(pad))
+    if pad_id is None or tokenizer.get_vocab_size() > text.vocabulary:
+        raise BadInput(f"{found.name}: the tokenizer is not that of the network", hint="copy the model again")
+    left = said.get("padding_side") == "left"
+    return Tokens(tokenizer, text.window, pad=pad_id, to_window=True, left=left, clean=clean)

@@ -1,0 +1,86 @@
+"""SigLIP's towers in plain torch: CLIP's transformer with other ends. Names are those of the weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from searchkit.models.clip import (
+    FeedForward,
+    Layers,
+    PatchEmbeddings,
+    TextConfig,
+    TextEmbeddings,
+    VisionConfig,
+)
+
+
+class SiglipTextModel(nn.Module):
+    """(b, window) ids → (b, dim): the last place, which sees all of the text and its padding. Trained with
+    every text padded to the window and no mask, so it must be asked so."""
+
+    def __init__(self, c: TextConfig) -> None:
+        super().__init__()
+        self.embeddings, self.encoder = TextEmbeddings(c), Layers(c)
+        self.final_layer_norm = nn.LayerNorm(c.width, eps=c.eps)
+        self.head = nn.Linear(c.width, c.dim)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        tokens = self.encoder(self.embeddings(ids))
+        out: Tensor = self.head(self.final_layer_norm(tokens[:, -1]))
+        return out
+
+
+class AttentionPool(nn.Module):
+    """(b, n, width) → (b, width): one learned question attends to all patches, then x + F(LN x)."""
+
+    def __init__(self, c: VisionConfig) -> None:
+        super().__init__()
+        self.probe = nn.Parameter(torch.empty(1, 1, c.width))
+        self.attention = nn.MultiheadAttention(c.width, c.heads, batch_first=True)
+        self.layernorm = nn.LayerNorm(c.width, eps=c.eps)
+        self.mlp = FeedForward(c)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        asked = self.probe.expand(len(tokens), -1, -1)
+        x = self.attention(asked, tokens, tokens, need_weights=False)[0]
+        out: Tensor = (x + self.mlp(self.layernorm(x)))[:, 0]
+        return out
+
+
+class SiglipVisionModel(nn.Module):
+    """(b, 3, p, p) → (b, width)."""
+
+    def __init__(self, c: VisionConfig) -> None:
+        super().__init__()
+        self.embeddings, self.encoder = PatchEmbeddings(c, class_token=False), Layers(c)
+        self.post_layernorm = nn.LayerNorm(c.width, eps=c.eps)
+        self.head = AttentionPool(c)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        out: Tensor = self.head(self.post_layernorm(self.encoder(self.embeddings(pixels))))
+        return out
+
+
+class SiglipText(nn.Module):
+    """(b, window) ids and mask → (b, dim). The mask is not used: see `SiglipTextModel`."""
+
+    def __init__(self, c: TextConfig) -> None:
+        super().__init__()
+        self.text_model = SiglipTextModel(c)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        out: Tensor = self.text_model(ids)
+        return out
+
+
+class SiglipVision(nn.Module):
+    """(b, 3, p, p) → (b, width)."""
+
+    def __init__(self, c: VisionConfig) -> None:
+        super().__init__()
+        self.vision_model = SiglipVisionModel(c)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        out: Tensor = self.vision_model(pixels)
+        return out
