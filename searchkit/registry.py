@@ -53,18 +53,19 @@ FAMILIES: dict[str, Family] = {
         lambda found: found.has("open_clip_config.json"),
         ("open_clip_config.json", "open_clip_model.safetensors", "tokenizer.json"),
     ),
+    "jina-clip": Family("searchkit.encoders.jina", lambda found: _jina(found) and not _multilingual(found)),
+    "jina-clip-v2": Family("searchkit.encoders.jina_v2", lambda found: _jina(found) and _multilingual(found)),
+    "clip": Family("searchkit.encoders.clip", _model_type("clip")),
+    "siglip": Family("searchkit.encoders.siglip", _model_type("siglip", "siglip2")),
     "sentence-transformers": Family(
         "searchkit.encoders.sentence",
         lambda found: found.has("modules.json"),
         ("modules.json", "config.json", "model.safetensors", "tokenizer.json"),
     ),
-    "jina-clip": Family("searchkit.encoders.jina", lambda found: _jina(found) and not _multilingual(found)),
-    "jina-clip-v2": Family("searchkit.encoders.jina_v2", lambda found: _jina(found) and _multilingual(found)),
-    "clip": Family("searchkit.encoders.clip", _model_type("clip")),
-    "siglip": Family("searchkit.encoders.siglip", _model_type("siglip", "siglip2")),
 }
 """In the order in which a folder is looked at: the first whose `is_one` says so reads it. "searchkit" is
-what `searchkit train` wrote."""
+what `searchkit train` wrote. The last: checkpoints of other families describe themselves to
+sentence-transformers too."""
 
 
 def _jina(found: Checkpoint) -> bool:

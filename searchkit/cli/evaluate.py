@@ -9,35 +9,52 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from searchkit.cli import output
-from searchkit.cli.options import Json, Model, Quiet, Verbose
+from searchkit.cli.options import AcceptLicence, Device, Dtype, Json, Model, Offline, Quiet, Verbose
 from searchkit.cli.progress import Show, bar
 from searchkit.settings import load
 
 if TYPE_CHECKING:
-    from searchkit.types import Evaluation
+    from searchkit.types import Evaluation, Runtime
 
 Chunking = Literal["whole", "passages"]
 
 
 def evaluate(
     path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="A BEIR folder, or a parquet of captioned images.")
+        Path,
+        typer.Argument(metavar="PATH", help="A BEIR folder, or a parquet of captioned or labelled images."),
     ],
     model: Model = None,
     split: Annotated[str, typer.Option("--split", metavar="NAME", help="The split to measure.")] = "test",
     chunking: Annotated[
         Chunking, typer.Option("--chunking", help="A vector a document, or one a passage (BEIR only).")
     ] = "whole",
+    source: Annotated[
+        str | None, typer.Option("--source", metavar="NAME", help="Labelled images: only those of a source.")
+    ] = None,
+    first: Annotated[
+        bool,
+        typer.Option("--first-name", help="Of labels like 'goldfish, Carassius auratus' the first name."),
+    ] = False,
+    device: Device = None,
+    dtype: Dtype = None,
+    offline: Offline = None,
+    accept_licence: AcceptLicence = False,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
-    """Measure an encoder on an evaluation set."""
-    settings = load(model=model)
+    """Measure an encoder on an evaluation set.
+
+    A BEIR folder gives nDCG@10, recall and MRR; captioned images the retrieval in both directions; labelled
+    images zero-shot top-1 and top-5, with one prompt and with the ensemble of many.
+    """
+    settings = load(model=model, device=device, dtype=dtype, offline=offline)
+    runtime = settings.runtime(accept_licence=accept_licence)
     if verbose:
         output.say_more()
     with bar(quiet=quiet) as show:
-        found = _measure(path, settings.model, split, chunking, show)
+        found = _measure(path, settings.model, runtime, split, chunking, source, first, show)
     if as_json:
         output.records([found.to_json()])
         return 0
@@ -50,16 +67,28 @@ def evaluate(
     return 0
 
 
-def _measure(path: Path, model: str | None, split: str, chunking: Chunking, show: Show) -> Evaluation:
+def _measure(
+    path: Path,
+    model: str | None,
+    runtime: Runtime,
+    split: str,
+    chunking: Chunking,
+    source: str | None,
+    first: bool,
+    show: Show,
+) -> Evaluation:
     from searchkit import evaluation
     from searchkit.registry import DEFAULT_ENCODER, load_encoder
 
     task = evaluation.detect_task(path)
-    encoder = load_encoder(model or DEFAULT_ENCODER)
+    encoder = load_encoder(model or DEFAULT_ENCODER, runtime)
 
     def progress(done: int, total: int) -> None:
         show("encode", done, total)
 
+    if task == "labels":
+        labelled = evaluation.load_labels(path, split, source)
+        return evaluation.evaluate_labels(encoder, labelled, first=first, on_progress=progress)
     if task == "beir":
         beir = evaluation.load_beir(path, split)
         return evaluation.evaluate_beir(encoder, beir, chunking=chunking, on_progress=progress)
@@ -71,4 +100,4 @@ def _flat(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name} ")
         else:
-            yield prefix + name, f"{value:.4f}"
+            yield prefix + name, str(value) if isinstance(value, int) else f"{value:.4f}"

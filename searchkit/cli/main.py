@@ -14,6 +14,7 @@ from searchkit.cli.config import config
 from searchkit.cli.doctor import doctor
 from searchkit.cli.evaluate import evaluate
 from searchkit.cli.index import index
+from searchkit.cli.label import label
 from searchkit.cli.ls import ls
 from searchkit.cli.models import models
 from searchkit.cli.rm import rm
@@ -29,6 +30,7 @@ COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
     (index, "searchkit index ~/Pictures ~/papers --exclude '*.psd'"),
     (search, "searchkit search 'two dogs on a beach' -k 5 --kind image"),
     (similar, "searchkit similar ~/Pictures/cat.jpg -f"),
+    (label, "searchkit label ~/Pictures --labels 'cat,dog,receipt' --min-confidence 0.5"),
     (status, "searchkit status -c holidays"),
     (ls, "searchkit ls ~/papers -0 | xargs -0 du -ch"),
     (rm, "searchkit rm ~/Pictures/old"),

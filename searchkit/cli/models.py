@@ -102,14 +102,15 @@ def _pull(name: str, runtime: Runtime, *, as_json: bool, quiet: bool) -> int:
 
 
 def _verify(name: str, runtime: Runtime, *, as_json: bool) -> int:
-    from dataclasses import asdict
+    from dataclasses import replace
 
-    from searchkit.evaluation.verify import verify_by_name
-    from searchkit.types import JSON_SCHEMA
+    from searchkit.evaluation.verify import verify
+    from searchkit.registry import exports, load_encoder
 
-    result = verify_by_name(name, runtime)
+    encoder = load_encoder(name, replace(runtime, dtype="float32"))
+    result = verify(encoder, *exports(name, runtime))
     if as_json:
-        output.records([{"schema": JSON_SCHEMA, "name": name, "ok": result.ok, **asdict(result)}])
+        output.records([result.to_json()])
     else:
         output.table(
             [("what", "input", "cosine"), *((r.what, r.input, f"{r.cosine:.6f}") for r in result.rows)]

@@ -1,0 +1,72 @@
+"""`searchkit label`"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated
+
+import typer
+
+from searchkit.cli import output
+from searchkit.cli.options import CollectionName, Device, Dtype, Json, Offline, Quiet
+from searchkit.errors import BadInput
+from searchkit.settings import load
+
+NOTHING_LABELLED = 1
+
+
+def label(
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="PATH", help="Indexed files and folders. Default: all.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option("--labels", metavar="A,B,…", help="Names of what may be in the pictures.")
+    ] = None,
+    min_confidence: Annotated[
+        float | None, typer.Option("--min-confidence", metavar="0..1", help="Leave those less sure without.")
+    ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Take the labels away.")] = False,
+    collection: CollectionName = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    offline: Offline = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Give each indexed picture the label that fits it best, without any training.
+
+    Prints confidence, label and path with tabs between. The confidence is the share of the label among
+    all of them and "none of these". Search then takes --label cat, or --filter "label_confidence > 0.8".
+    """
+    names = [name.strip() for name in (labels or "").split(",") if name.strip()]
+    if bool(names) == clear:
+        raise BadInput("give either --labels or --clear", hint='searchkit label --labels "cat,dog,receipt"')
+    settings = load(
+        collection=collection, min_confidence=min_confidence, device=device, dtype=dtype, offline=offline
+    )
+    from searchkit.collection import Collection
+    from searchkit.types import JSON_SCHEMA
+
+    given: Counter[str | None] = Counter()
+    with Collection.open(settings.collection, create=False, runtime=settings.runtime()) as library:
+        found = list(library.label(names, *(paths or ()), min_confidence=settings.min_confidence))
+        given.update(one.label for one in found)
+    if as_json:
+        output.records(
+            {
+                "schema": JSON_SCHEMA,
+                "label": one.label,
+                "confidence": round(one.confidence, 4),
+                **output.path_fields(one.path),
+            }
+            for one in found
+        )
+    else:
+        output.lines(
+            f"{one.confidence:.3f}\t{output.escape(one.label or '-')}\t{output.escape(one.path)}"
+            for one in found
+        )
+    if not quiet:
+        counts = ", ".join(f"{name or 'none'} {count}" for name, count in given.most_common())
+        output.note(f"labels taken away from {len(found)} pictures" if clear else f"labelled: {counts}")
+    return 0 if clear or any(given[name] for name in names) else NOTHING_LABELLED

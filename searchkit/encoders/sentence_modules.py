@@ -1,0 +1,184 @@
+"""What a sentence-transformers checkpoint lists in modules.json: pooling, and the small layers behind it.
+
+Modules are known by the last word of their type alone; nothing is imported because a file names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from torch import nn
+
+from searchkit.encoders.checkpoint import AGAIN, Checkpoint
+from searchkit.errors import BadInput
+from searchkit.models.pooling import ACTIVATIONS, POOLS, Dense, Normalize, Sentence
+
+OWN = "sentence_transformers."
+OTHERS = ("CLIPModel", "Router", "Asym")
+OTHER = "choose another: searchkit models"
+PICTURES = (
+    "for pictures and text, name the model's own checkpoint, e.g. openai/clip-vit-base-patch32 or "
+    "google/siglip2-base-patch16-224"
+)
+BOOLEANS = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
+"""What older files say in place of `pooling_mode`, in the order in which several are joined."""
+USUAL = {
+    "module_input_name": "sentence_embedding",
+    "module_output_name": "sentence_embedding",
+    "use_residual": False,
+}
+"""Of a Dense module."""
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """A Dense layer, and the folder of its weights."""
+
+    folder: str
+    inner: int
+    outer: int
+    bias: bool
+    activation: str
+
+    def weights(self, found: Checkpoint) -> Checkpoint:
+        return Checkpoint(f"{found.name}/{self.folder}", found.folder / self.folder)
+
+    def filled(self, found: Checkpoint) -> Dense:
+        """The layer with its weights. Raises `BadInput` for tensors that are not exactly its own."""
+        dense = Dense(self.inner, self.outer, bias=self.bias, activation=self.activation)
+        try:
+            dense.load_state_dict(self.weights(found).tensors(), strict=True)
+        except RuntimeError as error:
+            raise BadInput(
+                f"{found.name}: {self.folder}/model.safetensors does not hold the layer of its config.json",
+                hint=AGAIN,
+            ) from error
+        return dense
+
+
+@dataclass(frozen=True, slots=True)
+class Modules:
+    """Pools, and what follows them: a projection, or None for a normalisation."""
+
+    width: int
+    """Of the tokens' vectors."""
+    pools: tuple[str, ...]
+    behind: tuple[Projection | None, ...]
+    pools_prompts: bool
+    """A prompt's tokens are pooled with the text's."""
+
+    @property
+    def dim(self) -> int:
+        outer = [layer.outer for layer in self.behind if layer is not None]
+        return outer[-1] if outer else self.width * len(self.pools)
+
+    def sha256(self, found: Checkpoint) -> str:
+        """Of all the weights: those of the network, and those of the projections."""
+        hashes = [found.sha256, *(layer.weights(found).sha256 for layer in self.behind if layer)]
+        return hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
+
+    def around(self, found: Checkpoint, tokens: nn.Module) -> Sentence:
+        """The whole network around one that gives token vectors; the projections' weights are read."""
+        layers = [Normalize() if layer is None else layer.filled(found) for layer in self.behind]
+        return Sentence(tokens, self.pools, layers)
+
+
+def read_modules(found: Checkpoint) -> Modules:
+    """Reads and checks modules.json and the config.json of each module.
+
+    Raises `BadInput` for modules that would run code of the checkpoint, that read more than text, or that
+    are not known; `ModelMissing` naming a file that is not there.
+    """
+    listed = _listed(found)
+    names = [name for name, _ in listed]
+    if names[:2] != ["Transformer", "Pooling"] or any(n not in ("Dense", "Normalize") for n in names[2:]):
+        raise BadInput(
+            f"{found.name} is made of {', '.join(names) or 'nothing'}",
+            hint="what can be read: Transformer, Pooling, then Dense and Normalize",
+        )
+    if listed[0][1]:
+        raise BadInput(f"{found.name} has its network in {listed[0][1]}", hint="move its files up a folder")
+    width, pools, whole = _pooling(found, listed[1][1])
+    behind = tuple(_projection(found, folder) if name == "Dense" else None for name, folder in listed[2:])
+    modules = Modules(width, pools, behind, whole)
+    inner = width * len(pools)
+    for layer in filter(None, behind):
+        if layer.inner != inner:
+            raise BadInput(f"{found.name}: {layer.folder} takes {layer.inner} numbers of {inner}", hint=AGAIN)
+        inner = layer.outer
+    return modules
+
+
+def _listed(found: Checkpoint) -> list[tuple[str, str]]:
+    """(kind, folder) of each module."""
+    path = found.path("modules.json")
+    try:
+        listed = [
+            (str(module["type"]), str(module["path"])) for module in json.loads(path.read_text("utf-8"))
+        ]
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadInput(f"{path} is no list of modules: {error!r}", hint=AGAIN) from error
+    for kind, folder in listed:
+        if not kind.startswith(OWN):
+            raise BadInput(
+                f"{found.name} has a module {kind}, which is code of its own: it is not run",
+                hint=OTHER,
+            )
+        if kind.rpartition(".")[2] in OTHERS:
+            raise BadInput(f"{found.name} is no encoder of text alone ({kind})", hint=PICTURES)
+        if PurePosixPath(folder).is_absolute() or ".." in PurePosixPath(folder).parts:
+            raise BadInput(f"{path} names a folder outside of the model: {folder}", hint=AGAIN)
+    return [(kind.rpartition(".")[2], folder) for kind, folder in listed]
+
+
+def _pooling(found: Checkpoint, folder: str) -> tuple[int, tuple[str, ...], bool]:
+    """Width of the token vectors, the pools, and whether a prompt is pooled too."""
+    config = found.json(f"{folder}/config.json")
+    said = config.get("pooling_mode") or [mode for key, mode in BOOLEANS.items() if config.get(key)] or "mean"
+    pools = (said,) if isinstance(said, str) else tuple(said)
+    width = config.get("embedding_dimension", config.get("word_embedding_dimension"))
+    if not isinstance(width, int) or any(pool not in POOLS for pool in pools):
+        raise BadInput(
+            f"{found.name}: {folder}/config.json pools {width} numbers by {', '.join(map(str, pools))}",
+            hint=f"pooling can be: {', '.join(POOLS)}",
+        )
+    return width, pools, bool(config.get("include_prompt", True))
+
+
+def _projection(found: Checkpoint, folder: str) -> Projection:
+    config = found.json(f"{folder}/config.json")
+    activation = _activation(found, folder, config)
+    inner, outer = config.get("in_features"), config.get("out_features")
+    other = [key for key, usual in USUAL.items() if config.get(key) not in (None, usual)]
+    if not isinstance(inner, int) or not isinstance(outer, int) or other:
+        raise BadInput(
+            f"{found.name}: {folder}/config.json describes no layer that can be read "
+            f"(in {inner}, out {outer}{''.join(f', {key} {config[key]!r}' for key in other)})",
+            hint=AGAIN,
+        )
+    layer = Projection(folder, inner, outer, bool(config.get("bias", True)), activation)
+    _ = layer.weights(found).weight_files  # raises for weights that are not there, or only as a pickle
+    return layer
+
+
+def _activation(found: Checkpoint, folder: str, config: Mapping[str, Any]) -> str:
+    said = str(config.get("activation_function", "torch.nn.modules.activation.Tanh"))
+    module, _, name = said.rpartition(".")
+    if not module.startswith("torch.nn") or name not in ACTIVATIONS:
+        raise BadInput(
+            f"{found.name}: {folder}/config.json has activation_function {said}",
+            hint=f"activations that can be followed: {', '.join(ACTIVATIONS)}",
+        )
+    return name

@@ -1,0 +1,154 @@
+"""The networks that give the vectors of a text's tokens: searchkit's own BERT, and those of transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from searchkit.encoders.checkpoint import AGAIN, Checkpoint, account
+from searchkit.encoders.device import Placement
+from searchkit.errors import BadInput, ModelMissing
+from searchkit.models.bert import Bert, BertConfig, from_hugging_face
+
+T5 = ("t5", "mt5", "umt5")
+"""Of these, as of all that have an encoder and a decoder, the encoder alone is used."""
+HEADS = ("pooler.", "cls.", "lm_head.")
+"""Tensors that the tokens' vectors do not depend on, as is everything that ends in "position_ids"."""
+
+
+def token_network(
+    found: Checkpoint, config: Mapping[str, Any], width: int, where: Placement
+) -> Callable[[], nn.Module]:
+    """Makes the network when called: (b, n) ids and mask → (b, n, width).
+
+    Raises `BadInput` for tensors that are left over, missing or of another shape: of BERT at once, of other
+    networks when they are made. Raises `ModelMissing` where transformers is needed and not installed.
+    """
+    if _is_plain_bert(config):
+        network = _bert(found, config, width)
+        return partial(_filled, found, network)
+    if find_spec("transformers") is None:
+        raise ModelMissing(
+            f"{found.name} is a {config.get('model_type')}, which the package transformers builds; it is not "
+            "installed",
+            hint="pip install transformers",
+        )
+    return partial(_foreign, found, width, where)
+
+
+def _is_plain_bert(config: Mapping[str, Any]) -> bool:
+    """Whether a `config.json` describes the very network of `models.bert`."""
+    return (
+        config.get("model_type") == "bert"
+        and config.get("hidden_act", "gelu") == "gelu"
+        and config.get("position_embedding_type", "absolute") == "absolute"
+        and not config.get("is_decoder")
+    )
+
+
+def _bert(found: Checkpoint, config: Mapping[str, Any], width: int) -> Bert:
+    """The network without weights, once it is sure that they fit."""
+    try:
+        sizes = BertConfig(**{f.name: config[f.name] for f in fields(BertConfig) if f.name in config})
+        with torch.device("meta"):
+            network = Bert(sizes)
+    except (TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:
+        raise BadInput(f"{found.name}: config.json describes no BERT: {error}", hint=AGAIN) from error
+    blank = {name: torch.empty(shape, device="meta") for name, shape in found.shapes().items()}
+    account(found.name, _shapes(_renamed(blank)), _shapes(network.state_dict()))
+    if sizes.hidden_size != width:
+        raise BadInput(f"{found.name}: pooling takes {width} numbers of {sizes.hidden_size}", hint=AGAIN)
+    return network
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in state.items()}
+
+
+def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Under the names of `models.bert`; a name that is none of BERT's stays."""
+    renamed: dict[str, Tensor] = {}
+    for name, value in state.items():
+        bare = name.removeprefix("bert.")
+        if _is_unused(bare):
+            continue
+        try:
+            renamed |= from_hugging_face({bare: value})
+        except KeyError:
+            renamed[name] = value
+    return renamed
+
+
+def _filled(found: Checkpoint, network: Bert) -> Bert:
+    network.load_state_dict(_renamed(found.tensors()), assign=True)
+    return network
+
+
+class Foreign(nn.Module):
+    """A network of transformers. Its token types are left out: none means zeros, which is what text has."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        out: Tensor = self.network(input_ids=ids, attention_mask=mask, return_dict=True).last_hidden_state
+        return out
+
+
+def _foreign(found: Checkpoint, width: int, where: Placement) -> Foreign:
+    transformers: Any = import_module("transformers")
+    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        with _silence():
+            config = transformers.AutoConfig.from_pretrained(found.folder, **local)
+            config.use_cache = False
+            half = config.model_type in T5 or bool(getattr(config, "is_encoder_decoder", False))
+            kind = transformers.AutoModelForTextEncoding if half else transformers.AutoModel
+            network, info = kind.from_pretrained(
+                found.folder,
+                config=config,
+                use_safetensors=True,
+                dtype=where.dtype,
+                output_loading_info=True,
+                **local,
+            )
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError) as error:
+        raise BadInput(
+            f"{found.name}: transformers cannot build its network: {error}",
+            hint="if it is newer than the package: pip install --upgrade transformers",
+        ) from error
+    dropped = ("decoder.",) if half else ()
+    left_over = [n for n in info["unexpected_keys"] if not _is_unused(n) and not n.startswith(dropped)]
+    missing = [name for name in info["missing_keys"] if not _is_unused(name)]
+    account(found.name, dict.fromkeys(left_over, ()), dict.fromkeys(missing, ()))  # of shapes it is strict
+    if config.hidden_size != width:
+        raise BadInput(f"{found.name}: pooling takes {width} numbers of {config.hidden_size}", hint=AGAIN)
+    return Foreign(network)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """transformers draws a bar and reports what it loads; the library says nothing, so it is told not to."""
+    logging: Any = import_module("transformers.utils.logging")
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _is_unused(name: str) -> bool:
+    return name.startswith(HEADS) or name.endswith("position_ids")
