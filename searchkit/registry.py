@@ -48,15 +48,15 @@ FAMILIES: dict[str, Family] = {
         lambda found: found.has("config.json") and "tower" in found.json(),
         BASIC[:2],
     ),
+    "jina-clip": Family("searchkit.encoders.jina", lambda found: _jina(found) and not _multilingual(found)),
+    "jina-clip-v2": Family("searchkit.encoders.jina_v2", lambda found: _jina(found) and _multilingual(found)),
+    "clip": Family("searchkit.encoders.clip", _model_type("clip")),
+    "siglip": Family("searchkit.encoders.siglip", _model_type("siglip", "siglip2")),
     "open_clip": Family(
         "searchkit.encoders.openclip",
         lambda found: found.has("open_clip_config.json"),
         ("open_clip_config.json", "open_clip_model.safetensors", "tokenizer.json"),
     ),
-    "jina-clip": Family("searchkit.encoders.jina", lambda found: _jina(found) and not _multilingual(found)),
-    "jina-clip-v2": Family("searchkit.encoders.jina_v2", lambda found: _jina(found) and _multilingual(found)),
-    "clip": Family("searchkit.encoders.clip", _model_type("clip")),
-    "siglip": Family("searchkit.encoders.siglip", _model_type("siglip", "siglip2")),
     "sentence-transformers": Family(
         "searchkit.encoders.sentence",
         lambda found: found.has("modules.json"),
@@ -64,8 +64,8 @@ FAMILIES: dict[str, Family] = {
     ),
 }
 """In the order in which a folder is looked at: the first whose `is_one` says so reads it. "searchkit" is
-what `searchkit train` wrote. The last: checkpoints of other families describe themselves to
-sentence-transformers too."""
+what `searchkit train` wrote. The last two are last because checkpoints of the others often describe
+themselves to open_clip and to sentence-transformers too."""
 
 
 def _jina(found: Checkpoint) -> bool:
@@ -205,7 +205,8 @@ def _check_licence(record: EncoderRecord | None, runtime: Runtime) -> None:
 def _load(found: Checkpoint, record: EncoderRecord | None, runtime: Runtime) -> Encoder:
     from searchkit.encoders.device import placement
 
-    for family in FAMILIES.values():
+    families = FAMILIES.values() if record is None else [FAMILIES[record.family]]
+    for family in families:
         if family.is_one(found):
             encoder: Encoder = import_module(family.module).load(found, record, placement(runtime))
             _check_licence(encoder.record, runtime)

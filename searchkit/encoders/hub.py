@@ -13,7 +13,7 @@ from pathlib import Path
 from searchkit.encoders.checkpoint import INDEX, Checkpoint, refuse_pickles
 from searchkit.errors import BadInput, ModelMissing
 
-FETCHED = ("*.json", "*.txt", "*.model", "README.md", "*.safetensors")
+DESCRIPTION = ("*.json", "*.txt", "*.model", "README.md")
 LEFT = ("onnx/*", "openvino/*", "*fp16*", "*int8*", "*adapter*")
 BASIC = ("config.json", "model.safetensors", "tokenizer.json", "preprocessor_config.json")
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -70,7 +70,7 @@ def _download(name: str, files: Sequence[str], found: Checkpoint | None) -> Chec
         raise _missing(name, files, found, "and HF_HUB_OFFLINE is set")
     try:
         folder = snapshot_download(
-            repository, revision=revision or None, allow_patterns=list(FETCHED), ignore_patterns=list(LEFT)
+            repository, revision=revision or None, allow_patterns=_wanted(files), ignore_patterns=list(LEFT)
         )
     except GatedRepoError as error:
         raise ModelMissing(
@@ -93,6 +93,14 @@ def _download(name: str, files: Sequence[str], found: Checkpoint | None) -> Chec
         about = model_info(repository, revision=revision or None)
         refuse_pickles(name, [sibling.rfilename for sibling in about.siblings or ()])
     return fetched
+
+
+def _wanted(files: Sequence[str]) -> list[str]:
+    """Patterns of what is fetched: all that describes the model, and of the weights those that are read.
+    Some repositories have them in the form of several libraries."""
+    weights = [file for file in files if file.endswith(".safetensors")]
+    shards = ["model-*-of-*.safetensors", "*/model.safetensors"] if "model.safetensors" in weights else []
+    return [*DESCRIPTION, *(weights + shards or ["*.safetensors"])]
 
 
 def _missing(name: str, files: Sequence[str], found: Checkpoint | None, why: str) -> ModelMissing:
