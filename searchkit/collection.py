@@ -222,12 +222,12 @@ class Collection:
         targets: list[tuple[Source, str | None]] = []
         for path in map(_absolute, paths):
             around, inside = scopes(known, path)
+            kinds = _Kinds(self.manifest.images)
+            if os.path.isfile(path) and not kinds(os.path.splitext(path)[1].lower()):
+                raise BadInput(f"{path} is of no kind that can be indexed", hint=kinds.hint)
             if around is None:
                 if not os.path.lexists(path):
                     raise BadInput(f"{path} does not exist", hint="check the spelling")
-                kinds = _Kinds(self.manifest.images)
-                if os.path.isfile(path) and not kinds(os.path.splitext(path)[1].lower()):
-                    raise BadInput(f"{path} is of no kind that can be indexed", hint=kinds.hint)
                 around = self.catalog.add_source(path)
             targets += [(around, None if around.path == path else path), *((s, None) for s in inside)]
         return list(dict.fromkeys(targets))

@@ -176,7 +176,7 @@ def exports(name: str, runtime: Runtime = AUTO) -> tuple[Path, Path | None]:
     def export(file: str) -> Path | None:
         if folder is not None:
             return folder / file if (folder / file).is_file() else None
-        return fetch_export(name, file, offline=runtime.offline)
+        return fetch_export(name, file, offline=runtime.offline) if is_repository(name) else None
 
     together = "onnx/model.onnx"
     text = export("onnx/text_model.onnx") or export(together)
