@@ -27,7 +27,7 @@ from searchkit.ingest.pipeline import Ingest, Options, ids_of, scopes
 from searchkit.ingest.walk import Selection
 from searchkit.place import FORMAT, Manifest, read_manifest, resolve, write_manifest, writing
 from searchkit.registry import AUTO, DEFAULT_ENCODER, DOCUMENT_SUFFIXES, load_encoder, same_model
-from searchkit.search.confidence import measure
+from searchkit.search.confidence import is_current, measure
 from searchkit.search.filters import expression
 from searchkit.search.find import find
 from searchkit.search.hybrid import cosines
@@ -168,8 +168,8 @@ class Collection:
                 if ingest.report.interrupted:
                     break
             ingest.sweep_tombstones()
-            unmeasured = not self.catalog.references(self.manifest.space) and self.store.count() > 0
-            if ingest.changed or unmeasured:
+            references = self.catalog.references(self.manifest.space)
+            if ingest.changed or (not is_current(references) and self.store.count() > 0):
                 self._refresh()
         report = ingest.report
         if kinds.left_out:

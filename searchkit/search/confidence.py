@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -96,6 +96,12 @@ def measure(
         if best is not None:
             found["image", Kind.PASSAGE.value] = _fit(best)
     return found
+
+
+def is_current(references: Mapping[tuple[str, str], Reference]) -> bool:
+    """Whether there are references, and they were measured with the neutral queries of this version."""
+    asked = [one.queries for (how, _), one in references.items() if how == "text"]
+    return bool(asked) and all(count == len(neutral_queries()) for count in asked)
 
 
 def _sample(store: VectorStore, kind: Kind, *, dim: int) -> Vectors:
