@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test lint types check slow setup bench clean
+.PHONY: demo test lint types check slow extras setup bench clean
 demo: setup
 	$(BIN)/python examples/demo.py
 
@@ -26,6 +26,11 @@ slow: setup            # a real browser: needs Chromium at /usr/bin/chromium
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check playwright
 	$(BIN)/pytest -m "slow or browser"
 
+extras:                # OpenCLIP, timm and onnxruntime in an environment of their own: 6.5 GB
+	test -x .venv-extras/bin/python || $$(command -v $(PYTHON) || command -v python3) -m venv .venv-extras
+	.venv-extras/bin/python -m pip install --quiet --disable-pip-version-check -e '.[openclip,verify]' onnx onnxscript pytest
+	OMP_NUM_THREADS=1 .venv-extras/bin/pytest tests/extras
+
 bench: setup           # make bench DATA=folder-of-real-data
 	$(BIN)/python benchmarks/main_job.py --data $(DATA)
 
@@ -39,4 +44,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .demo
+	rm -rf $(VENV) .venv-extras build dist *.egg-info .demo

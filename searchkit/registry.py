@@ -55,7 +55,7 @@ FAMILIES: dict[str, Family] = {
     "open_clip": Family(
         "searchkit.encoders.openclip",
         lambda found: found.has("open_clip_config.json"),
-        ("open_clip_config.json", "open_clip_model.safetensors", "tokenizer.json"),
+        ("open_clip_config.json", "open_clip_model.safetensors"),
     ),
     "sentence-transformers": Family(
         "searchkit.encoders.sentence",

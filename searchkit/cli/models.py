@@ -108,7 +108,7 @@ def _verify(name: str, runtime: Runtime, *, as_json: bool) -> int:
     from searchkit.registry import exports, load_encoder
 
     encoder = load_encoder(name, replace(runtime, dtype="float32"))
-    result = verify(encoder, *exports(name, runtime))
+    result = verify(encoder, *exports(encoder.record.name, runtime))
     if as_json:
         output.records([result.to_json()])
     else:

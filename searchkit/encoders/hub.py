@@ -122,19 +122,29 @@ def _pinned(repository: str, folder: Path) -> Checkpoint:
 
 
 def fetch_export(name: str, file: str, *, offline: bool = False) -> Path | None:
-    """One file beside the weights, such as "onnx/text_model.onnx"; None where there is no such file.
+    """One file beside the weights, such as "onnx/text_model.onnx", with the file of its numbers where those
+    are apart; None where there is no such file.
 
     Raises `ModelMissing` when it is not here and may not or cannot be fetched.
     """
+    found = _one_file(name, file, offline)
+    if found is not None:
+        _one_file(name, f"{file}_data", offline, optional=True)
+    return found
+
+
+def _one_file(name: str, file: str, offline: bool, *, optional: bool = False) -> Path | None:
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     repository, _, revision = name.partition("@")
     try:
         return Path(hf_hub_download(repository, file, revision=revision or None, local_files_only=offline))
-    except (LocalEntryNotFoundError, OSError) as error:
+    except LocalEntryNotFoundError as error:  # an EntryNotFoundError too, but of a hub that was not asked
+        if optional and offline:
+            return None
         raise _missing(name, [file], None, "and cannot be fetched") from error
     except EntryNotFoundError:
         return None
-    except HfHubHTTPError as error:
+    except OSError as error:
         raise _missing(name, [file], None, "and the hub cannot be reached") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class Row:
 
     what: Side
     input: str
-    """The sentence, or the picture in words."""
+    """How the sentence begins, or what is on the picture."""
     cosine: float
 
     @property
@@ -101,7 +102,7 @@ def _texts(encoder: TwoTowers, reference: Reference) -> Iterator[Row]:
     for sentence, vector in zip(SENTENCES, ours, strict=True):
         inputs = _text_inputs(encoder.text.tokens, sentence)
         theirs = reference(inputs | other)
-        yield Row("text", sentence, _cosine(vector, theirs))
+        yield Row("text", shorten(sentence, 60, placeholder=" …"), _cosine(vector, theirs))
 
 
 def _images(encoder: TwoTowers, reference: Reference) -> Iterator[Row]:

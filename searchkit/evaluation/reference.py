@@ -1,4 +1,4 @@
-"""ONNX files that the makers of a model publish beside its weights: where they are, and running one."""
+"""The ONNX file that the makers of a model publish of one of its networks, run by onnxruntime."""
 
 from __future__ import annotations
 
@@ -11,56 +11,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from searchkit.encoders.checkpoint import is_repository
 from searchkit.errors import BadInput, ModelMissing
 
-APART, TOGETHER = ("onnx/text_model.onnx", "onnx/vision_model.onnx"), ("onnx/model.onnx",) * 2
-"""The fp32 files of texts and of pictures, as two files or as one that has both networks."""
 QUANTISED_NAME = re.compile(r"int8|q8|int4|q4|bnb4|nf4|quant|fp16|bf16", re.IGNORECASE)
 QUANTISED_NODES = (b"QuantizeLinear", b"DequantizeLinear", b"MatMulInteger", b"ConvInteger", b"MatMulNBits")
 NUMBERS = {"tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(float)": np.float32}
 Side = Literal["text", "image"]
 NAMES: dict[Side, tuple[str, ...]] = {"text": ("text", "sentence"), "image": ("image", "vision", "visual")}
 """What an output is called that belongs to one side, where one file has both."""
-
-
-def exports(name: str, *, offline: bool = False) -> tuple[Path, Path]:
-    """The files of texts and of pictures in a model's folder, or in a repository of the hub ("owner/model" or
-    "owner/model@commit"), where they are fetched. Raises `ModelMissing` where there are none."""
-    for files in (APART, TOGETHER):
-        folder = _fetched(name, files, offline=offline) if is_repository(name) else Path(name)
-        text, vision = (folder / file for file in files)
-        if text.is_file() and vision.is_file():
-            return text, vision
-    raise ModelMissing(
-        f"there is no fp32 export of {name} here: neither {' and '.join(APART)} nor {TOGETHER[0]}",
-        hint=_by_hand(name)
-        if is_repository(name)
-        else "see what is published beside its weights, under onnx",
-    )
-
-
-def _by_hand(name: str) -> str:
-    return f"once, with a network: hf download {name.partition('@')[0]} {' '.join(APART)}"
-
-
-def _fetched(name: str, files: Sequence[str], *, offline: bool) -> Path:
-    """The folder of a repository, with those of the files that it has."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-
-    repository, _, revision = name.partition("@")
-    patterns = [f"{file}*" for file in files]  # weights of more than 2 GB lie in a second file: .onnx_data
-    try:
-        folder = snapshot_download(
-            repository, revision=revision or None, allow_patterns=patterns, local_files_only=offline
-        )
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
-        raise ModelMissing(
-            f"the export of {name} is not on this machine and cannot be fetched",
-            hint=_by_hand(name),
-        ) from error
-    return Path(folder)
 
 
 class Reference:
@@ -130,18 +88,13 @@ def _quantised_nodes(path: Path) -> Sequence[str]:
         return [node.decode() for node in QUANTISED_NODES if whole.find(node) >= 0]
 
 
-def onnxruntime() -> Any:
-    """The package that runs ONNX files. Raises `ModelMissing` where it is not installed."""
+def _session(path: Path) -> Any:
     try:
-        return import_module("onnxruntime")
+        runtime = import_module("onnxruntime")
     except ImportError as error:
         raise ModelMissing(
             "onnxruntime, which runs the reference, is not installed", hint="pip install onnxruntime"
         ) from error
-
-
-def _session(path: Path) -> Any:
-    runtime = onnxruntime()
     try:
         return runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no other root

@@ -1,0 +1,132 @@
+"""What confidence is worth, on a collection of photos and meetings: does a question about a photo bring a
+photo first, and one about a meeting a passage; does nonsense find nothing, and does a right hit count?
+
+    python benchmarks/confidence.py --data FOLDER [--out benchmarks/results/confidence.json]
+
+FOLDER holds `flickr8k.parquet` and `qmsum/`, as for main_job.py. The photos and meetings are the test
+splits'; nothing about confidence was chosen on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import json
+import random
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from main_job import machine, write_meetings, write_photos
+
+from searchkit import Collection, Hit
+
+CAPTIONS, NONSENSE = 200, 200
+SEED = 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/confidence.json"))
+    options = parser.parse_args()
+    if not options.data.is_dir():
+        sys.exit(f"confidence: {options.data} is not here; --data names the folder of the real data")
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        photos, meetings = (
+            write_photos(options.data, root / "photos"),
+            write_meetings(options.data, root / "meetings"),
+        )
+        with Collection.open(root / "library") as library:
+            library.add(photos, meetings)
+            found = {"machine": machine(), **measure(library, options.data)}
+    print(json.dumps(found, indent=2))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def measure(library: Collection, data: Path) -> dict[str, Any]:
+    captions = read_captions(data)
+    step = len(captions) // CAPTIONS
+    spread = [some[number % len(some)] for number, some in enumerate(list(captions.values())[::step])]
+    questions = read_questions(data)
+    of_captions = [both(library, caption) for caption in spread]
+    of_questions = [both(library, question) for question in questions]
+    of_nonsense = [both(library, words) for words in nonsense(list(captions.values()), questions)]
+    right = [
+        hit.confidence
+        for name, some in captions.items()
+        for caption in some
+        for hit in library.search(caption, kind="image", k=1)
+        if Path(hit.path).stem == name
+    ]
+    return {
+        "photos": library.store.count(kind=None) - passages(library),
+        "passages": passages(library),
+        "captions that bring a photo first": {
+            "of": len(spread),
+            "by confidence": share([photo.confidence > text.confidence for photo, text in of_captions]),
+            "by cosine": share([photo.score > text.score for photo, text in of_captions]),
+        },
+        "questions about meetings that bring a passage first": {
+            "of": len(questions),
+            "by confidence": share([text.confidence > photo.confidence for photo, text in of_questions]),
+            "by cosine": share([text.score > photo.score for photo, text in of_questions]),
+        },
+        "nonsense below 0.5": {
+            "of": len(of_nonsense),
+            "photos": share([photo.confidence < 0.5 for photo, _ in of_nonsense]),
+            "passages": share([text.confidence < 0.5 for _, text in of_nonsense]),
+            "both": share([max(p.confidence, t.confidence) < 0.5 for p, t in of_nonsense]),
+        },
+        "right photos at rank 1 above 0.5": {"of": len(right), "share": share([c > 0.5 for c in right])},
+    }
+
+
+def both(library: Collection, text: str) -> tuple[Hit, Hit]:
+    """The best photo and the best passage."""
+    return library.search(text, kind="image", k=1)[0], library.search(text, kind="passage", k=1)[0]
+
+
+def passages(library: Collection) -> int:
+    return sum(asset.items for asset in library.assets() if asset.kind == "passage")
+
+
+def share(of: Sequence[bool]) -> float:
+    return round(sum(of) / len(of), 4)
+
+
+def read_captions(data: Path) -> dict[str, list[str]]:
+    """Of the test photos, by the name of the file that main_job writes."""
+    wanted = [("split", "==", "test")]
+    table = pq.read_table(data / "flickr8k.parquet", columns=["id", "captions"], filters=wanted)
+    return {Path(row["id"]).stem: row["captions"] for row in table.to_pylist()}
+
+
+def read_questions(data: Path) -> list[str]:
+    with (data / "qmsum" / "qrels" / "test.tsv").open() as file:
+        wanted = {row[0] for row in list(csv.reader(file, delimiter="\t"))[1:]}
+    with gzip.open(data / "qmsum" / "queries.jsonl.gz", "rt") as lines:
+        every = [json.loads(line) for line in lines]
+    return [one["text"] for one in every if one["_id"] in wanted]
+
+
+def nonsense(captions: Sequence[Sequence[str]], questions: Sequence[str]) -> list[str]:
+    """Two to six words thrown together, from the very words of the questions and captions: harder to refuse
+    than words that the collection never heard of."""
+    text = " ".join([*questions, *(caption for some in captions for caption in some)]).lower()
+    words = sorted(set(re.findall("[a-z]{3,10}", text)))
+    chooser = random.Random(SEED)
+    return [" ".join(chooser.choices(words, k=chooser.randint(2, 6))) for _ in range(NONSENSE)]
+
+
+if __name__ == "__main__":
+    main()
