@@ -7,7 +7,9 @@ newer one. The client is imported late: a model that is bundled or in a folder d
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from searchkit.encoders.checkpoint import INDEX, Checkpoint, refuse_pickles
@@ -26,7 +28,8 @@ def cached(name: str) -> Checkpoint | None:
 
     repository, _, revision = name.partition("@")
     try:
-        folder = snapshot_download(repository, revision=revision or None, local_files_only=True)
+        with _bars(shown=False):
+            folder = snapshot_download(repository, revision=revision or None, local_files_only=True)
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError):
         return None
     return _pinned(repository, Path(folder))
@@ -68,10 +71,10 @@ def _download(name: str, files: Sequence[str], found: Checkpoint | None) -> Chec
     repository, _, revision = name.partition("@")
     if constants.HF_HUB_OFFLINE:
         raise _missing(name, files, found, "and HF_HUB_OFFLINE is set")
+    at, wanted, left = revision or None, _wanted(files), list(LEFT)
     try:
-        folder = snapshot_download(
-            repository, revision=revision or None, allow_patterns=_wanted(files), ignore_patterns=list(LEFT)
-        )
+        with _bars(shown=sys.stderr.isatty()):
+            folder = snapshot_download(repository, revision=at, allow_patterns=wanted, ignore_patterns=left)
     except GatedRepoError as error:
         raise ModelMissing(
             f"{repository} is only given to those who accept its terms on its page",
@@ -93,6 +96,25 @@ def _download(name: str, files: Sequence[str], found: Checkpoint | None) -> Chec
         about = model_info(repository, revision=revision or None)
         refuse_pickles(name, [sibling.rfilename for sibling in about.siblings or ()])
     return fetched
+
+
+@contextmanager
+def _bars(*, shown: bool) -> Iterator[None]:
+    """The client draws bars of its own: only where somebody sees them, and when something is fetched."""
+    from huggingface_hub.utils.tqdm import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    if shown or are_progress_bars_disabled():
+        yield
+        return
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()
 
 
 def _wanted(files: Sequence[str]) -> list[str]:
