@@ -21,7 +21,7 @@ import numpy as np
 from searchkit.catalog.catalog import Asset, Catalog, Content, Source
 from searchkit.catalog.connect import sqlite_url
 from searchkit.errors import BadInput, CollectionMissing, NothingIndexed, SpaceMismatch
-from searchkit.ingest.images import decode_file
+from searchkit.ingest.images import decode_file, enough
 from searchkit.ingest.load import indexable
 from searchkit.ingest.pipeline import Ingest, Options, ids_of, scopes
 from searchkit.ingest.walk import Selection
@@ -418,4 +418,4 @@ def _kind(name: str | None) -> Kind | None:
 
 
 def _picture(path: str, pixels: int) -> Image:
-    return decode_file(path, at_least=pixels).image
+    return decode_file(path, at_least=enough(pixels)).image

@@ -12,7 +12,7 @@ import numpy as np
 
 from searchkit.errors import Unreadable
 from searchkit.ingest.chunk import TokenWindow
-from searchkit.ingest.images import DECODER, HEIC_SUFFIXES, HEIF, SUFFIXES, decode
+from searchkit.ingest.images import DECODER, HEIC_SUFFIXES, HEIF, SUFFIXES, decode, enough
 from searchkit.protocols import Encoder
 from searchkit.registry import DOCUMENT_SUFFIXES, parser_for
 from searchkit.types import FileEntry, Kind, Passage
@@ -87,7 +87,7 @@ class Loader:
                 return Loaded(entry, sha256, kind, passages=self._passages(entry, suffix))
             if suffix in HEIC_SUFFIXES and not HEIF:
                 raise Unreadable(f"{entry.path} is HEIC", hint="pip install 'searchkit[heif]'")
-            picture = decode(data, name=entry.path, at_least=2 * self._encoder.record.pixels)
+            picture = decode(data, name=entry.path, at_least=enough(self._encoder.record.pixels))
             pixels = self._encoder.prepare_image(picture.image)
             return Loaded(entry, sha256, kind, pixels, picture.width, picture.height, picture.taken)
         except Unreadable as error:

@@ -27,7 +27,7 @@ def as_part(given: str | Part) -> Part:
 
 
 OpenPicture = Callable[[str, int], "Image"]
-"""(path, pixels that its shorter side should have at least) → an upright RGB picture, or `Unreadable`."""
+"""(path, the side that the tower reads) → an upright RGB picture, or `Unreadable`."""
 
 
 def vector_of(query: Query, encoder: Encoder, open_picture: OpenPicture) -> np.ndarray:
@@ -52,7 +52,7 @@ def _encoded(part: Part, encoder: Encoder, open_picture: OpenPicture) -> np.ndar
     if part.image is not None:
         if part.text is not None:
             raise BadInput("a part is a text or a picture, not both", hint="give two parts")
-        picture = open_picture(part.image, 2 * encoder.record.pixels)
+        picture = open_picture(part.image, encoder.record.pixels)
         return _row(encoder.encode_images([encoder.prepare_image(picture)]))
     if part.text is None or not part.text.strip():
         raise BadInput("the query is empty", hint="write what the picture or the passage is about")
