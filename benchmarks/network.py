@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -132,11 +133,11 @@ def _shapes() -> dict[str, tuple[int, ...]]:
 
 
 def _write_tokenizer(folder: Path) -> list[str]:
-    """A byte-pair vocabulary of CLIP's size and form, out of all pairs of bytes. Returns its merges."""
+    """A byte-pair vocabulary of CLIP's size and form. Returns its merges."""
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    pairs = [(a, f"{b}</w>") for a in letters for b in letters][: WORDS - 2 * len(letters) - 2]
+    pairs = _merges(letters)[: WORDS - 2 * len(letters) - 2]
     tokens = [*letters, *(f"{a}</w>" for a in letters), *(a + b for a, b in pairs), START, END]
     vocabulary = {token: number for number, token in enumerate(tokens)}
     model = models.BPE(
@@ -161,6 +162,20 @@ def _write_tokenizer(folder: Path) -> list[str]:
     (folder / "tokenizer_config.json").write_text(json.dumps({**settings, **marks}))
     (folder / "processor_config.json").write_text(json.dumps({"processor_class": "CLIPProcessor"}))
     return [f"{a} {b}" for a, b in pairs]
+
+
+def _merges(letters: list[str]) -> list[tuple[str, str]]:
+    """Those that build common words from left to right, so that texts have about as many tokens as with
+    CLIP's own vocabulary; then all pairs of letters."""
+    from searchkit.search.confidence import neutral_queries
+
+    found: dict[tuple[str, str], None] = {}
+    for word in re.findall(r"[a-z]{2,}", " ".join(neutral_queries()).lower()):
+        whole = word[0]
+        for part in (*word[1:-1], f"{word[-1]}</w>"):
+            found[whole, part] = None
+            whole += part
+    return list(found | dict.fromkeys((a, f"{b}</w>") for a in letters for b in letters))
 
 
 def write_onnx(checkpoint: Path, out: Path) -> None:

@@ -17,8 +17,7 @@ HERE = Path(__file__).resolve()
 SEARCHKIT = Path(sys.executable).with_name("searchkit")
 BATCH = 32
 ENVIRONMENT = {
-    "OMP_WAIT_POLICY": "PASSIVE",  # waiting threads sleep: spinning ones would count as work
-    "KMP_BLOCKTIME": "0",
+    "OMP_WAIT_POLICY": "PASSIVE",  # waiting threads sleep
     "HF_HUB_OFFLINE": "1",
     "CUDA_VISIBLE_DEVICES": "",
     "PYTHONWARNINGS": "ignore",
@@ -137,7 +136,8 @@ def _installed(python: Path, package: str) -> str:
 
 
 def cost(command: list[str]) -> dict[str, float]:
-    """CPU and wall seconds and the most resident memory of a command with all that it starts.
+    """CPU and wall seconds and the most resident memory of a command with all that it starts, on one
+    processor: there no thread spins while it waits for another, which would count as work.
 
     Through a small process of its own: a command's greatest memory counts from that of whoever started it.
     """
@@ -151,6 +151,7 @@ def cost(command: list[str]) -> dict[str, float]:
 
 def run_and_account(*command: str) -> None:
     """What this file does for `cost`."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     began = time.monotonic()
     code = subprocess.run(command, stdout=subprocess.DEVNULL).returncode
     used = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -6,7 +6,6 @@ what it means to transformers.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,7 +27,11 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 """What CLIP's vocabulary was made from: contractions, runs of letters, single digits, runs of the rest."""
 TEXT = {"num_attention_heads": 8, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5, "eos_token_id": 49407}
-VISION = {"num_attention_heads": 12, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5}
+VISION = {"num_attention_heads": 12, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5, "image_size": 224}
+COLOURS = {
+    "image_mean": (0.48145466, 0.4578275, 0.40821073),
+    "image_std": (0.26862954, 0.26130258, 0.27577711),
+}
 
 
 def load(found: Checkpoint, record: EncoderRecord | None, where: Placement) -> TwoTowers:
@@ -43,7 +46,7 @@ def load(found: Checkpoint, record: EncoderRecord | None, where: Placement) -> T
         texts, images = ClipText(text), ClipVision(vision)
     found.account(texts, images, beside=("logit_scale",))
     record = described(found, record, "clip", dim=text.dim, text_window=text.window, pixels=vision.pixels)
-    preprocess = from_processor(found.json("preprocessor_config.json"), pixels=vision.pixels)
+    preprocess = from_processor({**COLOURS, **processor(found)}, pixels=vision.pixels)
     return TwoTowers(
         record,
         Space(record.name, found.sha256, PREPROCESSING, text.dim),
@@ -69,9 +72,21 @@ class Shapes:
         return len({name.split(".")[prefix.count(".")] for name in self.known if name.startswith(prefix)})
 
 
+def processor(found: Checkpoint) -> Mapping[str, Any]:
+    """What is done to pictures: in a file of its own, or in the one that newer versions of transformers write
+    for texts and pictures together. Raises `ModelMissing` where there is neither."""
+    if not found.has("preprocessor_config.json") and found.has("processor_config.json"):
+        together = found.json("processor_config.json").get("image_processor")
+        if isinstance(together, Mapping):
+            return together
+    return found.json("preprocessor_config.json")
+
+
 def sizes(config: Mapping[str, Any], which: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """One tower's settings, early configurations' second place for them included."""
-    said = {**(config.get(f"{which}_config") or {}), **(config.get(f"{which}_config_dict") or {})}
+    """One tower's settings. Where an early configuration has a second place for them, that one counts, and
+    what it leaves out has its default: so transformers reads it, whatever the first place says."""
+    second = config.get(f"{which}_config_dict")
+    said = second if second is not None else config.get(f"{which}_config") or {}
     found = {**defaults, **{key: value for key, value in said.items() if value is not None}}
     if found["hidden_act"] not in ACTIVATIONS:
         raise BadInput(
@@ -109,10 +124,15 @@ def vision_of(
     base = tower(shapes, config, "vision_model.")
     patch = shapes("vision_model.embeddings.patch_embedding.weight")[-1]
     tokens = shapes("vision_model.embeddings.position_embedding.weight")[0] - class_token
+    pixels = int(config["image_size"])  # may be more than the patches cover: 384 of 14 are 27, and 6 left
+    if (pixels // patch) ** 2 != tokens:
+        raise BadInput(
+            f"config.json has an image_size of {pixels}, the network {tokens} places for patches of {patch}",
+            hint="copy config.json again from where the weights are from",
+        )
     return VisionConfig(
-        base.width, base.hidden, base.depth, base.heads, base.eps, base.activation,
-        math.isqrt(tokens) * patch, patch, dim,
-    )  # fmt: skip
+        base.width, base.hidden, base.depth, base.heads, base.eps, base.activation, pixels, patch, dim
+    )
 
 
 def _tokens(found: Checkpoint, text: TextConfig) -> Tokens:

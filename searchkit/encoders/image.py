@@ -84,10 +84,14 @@ def from_processor(config: Mapping[str, Any], *, pixels: int) -> Preprocess:
         raise BadInput(f"preprocessor_config.json makes {side} pixels, the network reads {pixels}")
     if abs(float(config.get("rescale_factor", 1 / 255)) - 1 / 255) > 1e-9:
         raise BadInput(f"preprocessor_config.json rescales by {config['rescale_factor']}, not by 1/255")
+    left_out = [step for step in ("do_resize", "do_rescale") if not config.get(step, True)]
+    if left_out:
+        raise BadInput(f"preprocessor_config.json has {left_out[0]} false, which cannot be followed")
+    normal = config.get("do_normalize", True)
     return Preprocess(
         pixels,
-        _triple(config.get("image_mean", (0.5, 0.5, 0.5))),
-        _triple(config.get("image_std", (0.5, 0.5, 0.5))),
+        _triple(config.get("image_mean", (0.5, 0.5, 0.5)) if normal else (0, 0, 0)),
+        _triple(config.get("image_std", (0.5, 0.5, 0.5)) if normal else (1, 1, 1)),
         "squash" if squash else "crop",
         0 if squash else int(shorter or side),
         Image.Resampling(int(config.get("resample", 3))),

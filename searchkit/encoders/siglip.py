@@ -11,9 +11,10 @@ import string
 from collections.abc import Callable
 
 import torch
+from tokenizers import normalizers
 
 from searchkit.encoders.checkpoint import Checkpoint
-from searchkit.encoders.clip import Shapes, sizes, text_of, vision_of
+from searchkit.encoders.clip import Shapes, processor, sizes, text_of, vision_of
 from searchkit.encoders.device import Placement
 from searchkit.encoders.image import ImageTower, from_processor
 from searchkit.encoders.records import described
@@ -30,7 +31,10 @@ DEFAULTS = {
     "hidden_act": "gelu_pytorch_tanh",
     "layer_norm_eps": 1e-6,
     "eos_token_id": 1,
+    "image_size": 224,
 }
+SMALL = normalizers.Lowercase()
+"""Letter by letter: of "ΟΔΟΣ" the last is σ, where Python's own `lower` writes ς."""
 PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -58,7 +62,7 @@ def load(found: Checkpoint, record: EncoderRecord | None, where: Placement) -> T
             f"{found.name}: texts have {text.dim} dimensions, pictures {vision.dim}", hint="another copy"
         )
     record = described(found, record, "siglip", dim=text.dim, text_window=text.window, pixels=vision.pixels)
-    preprocess = from_processor(found.json("preprocessor_config.json"), pixels=vision.pixels)
+    preprocess = from_processor(processor(found), pixels=vision.pixels)
     return TwoTowers(
         record,
         Space(record.name, found.sha256, PREPROCESSING, text.dim),
@@ -81,7 +85,9 @@ def _tokens(found: Checkpoint, text: TextConfig) -> Tokens:
     tokenizer = read_tokenizer(found)
     said = found.json("tokenizer_config.json") if found.has("tokenizer_config.json") else {}
     kind = str(said.get("tokenizer_class", "Siglip2Tokenizer"))
-    clean: Callable[[str], str] = without_punctuation if kind.startswith("SiglipTokenizer") else str.lower
+    clean: Callable[[str], str] = (
+        without_punctuation if kind.startswith("SiglipTokenizer") else SMALL.normalize_str
+    )
     pad = said.get("pad_token", "<pad>")
     pad_id = tokenizer.token_to_id(pad["content"] if isinstance(pad, dict) else str(pad))
     if pad_id is None or tokenizer.get_vocab_size() > text.vocabulary:

@@ -59,20 +59,24 @@ class VisionConfig(Tower):
 
 
 class Attention(nn.Module):
+    """(b, m, w) that ask and (b, n, w) that are seen → (b, m, w)."""
+
     def __init__(self, c: Tower) -> None:
         super().__init__()
         self.heads = c.heads
         self.q_proj, self.k_proj, self.v_proj = (nn.Linear(c.width, c.width) for _ in range(3))
         self.out_proj = nn.Linear(c.width, c.width)
 
-    def forward(self, x: Tensor, causal: bool) -> Tensor:
-        b, n, w = x.shape
+    def forward(
+        self, asking: Tensor, seen: Tensor, *, mask: Tensor | None = None, causal: bool = False
+    ) -> Tensor:
+        b, m, w = asking.shape
         q, k, v = (
-            f(x).view(b, n, self.heads, w // self.heads).transpose(1, 2)  # (b, heads, n, w/heads)
-            for f in (self.q_proj, self.k_proj, self.v_proj)
+            f(x).view(b, -1, self.heads, w // self.heads).transpose(1, 2)  # (b, heads, m or n, w/heads)
+            for f, x in ((self.q_proj, asking), (self.k_proj, seen), (self.v_proj, seen))
         )
-        attended = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
-        out: Tensor = self.out_proj(attended.transpose(1, 2).reshape(b, n, w))
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
+        out: Tensor = self.out_proj(attended.transpose(1, 2).reshape(b, m, w))
         return out
 
 
@@ -95,10 +99,22 @@ class Layer(nn.Module):
         self.layer_norm1, self.layer_norm2 = (nn.LayerNorm(c.width, eps=c.eps) for _ in range(2))
         self.self_attn, self.mlp = Attention(c), FeedForward(c)
 
-    def forward(self, x: Tensor, causal: bool) -> Tensor:
-        x = x + self.self_attn(self.layer_norm1(x), causal)
+    def forward(self, x: Tensor, causal: bool, place: Tensor | None = None) -> Tensor:
+        """(b, n, w) → (b, n, w), or with (b,) places → (b, w), of each row what is at its place."""
+        normal = self.layer_norm1(x)
+        if place is None:
+            x = x + self.self_attn(normal, normal, causal=causal)
+        else:
+            x = self._attended(x, normal, causal, place)
         out: Tensor = x + self.mlp(self.layer_norm2(x))
         return out
+
+    def _attended(self, x: Tensor, normal: Tensor, causal: bool, place: Tensor) -> Tensor:
+        each, mask = torch.arange(len(x), device=x.device), None
+        if causal:  # (b, 1, 1, n): what lies before the place, and itself
+            mask = (torch.arange(x.shape[1], device=x.device) <= place[:, None])[:, None, None]
+        out: Tensor = self.self_attn(normal[each, place][:, None], normal, mask=mask)[:, 0]
+        return x[each, place] + out
 
 
 class Layers(nn.Module):
@@ -110,6 +126,17 @@ class Layers(nn.Module):
         for layer in self.layers:
             x = layer(x, causal)
         return x
+
+    def at(self, x: Tensor, place: Tensor, *, causal: bool = False) -> Tensor:
+        """(b, n, w) and (b,) places → (b, w): `forward`'s output at one place of each row.
+
+        Of the last layer five sixths of the multiplications are left out: 7 % of a tower of 12 layers.
+        """
+        *layers, last = self.layers
+        for layer in layers:
+            x = layer(x, causal)
+        out: Tensor = last(x, causal, place)
+        return out
 
 
 class TextEmbeddings(nn.Module):
@@ -152,10 +179,9 @@ class ClipTextModel(nn.Module):
         self.final_layer_norm = nn.LayerNorm(c.width, eps=c.eps)
 
     def forward(self, ids: Tensor) -> Tensor:
-        tokens = self.encoder(self.embeddings(ids), causal=True)
         marks = ids if self.end == 2 else (ids == self.end).int()
-        picked = tokens[torch.arange(len(ids), device=ids.device), marks.argmax(dim=-1)]  # the first of them
-        out: Tensor = self.final_layer_norm(picked)
+        first = marks.argmax(dim=-1)  # of several that are greatest
+        out: Tensor = self.final_layer_norm(self.encoder.at(self.embeddings(ids), first, causal=True))
         return out
 
 
@@ -170,8 +196,9 @@ class ClipVisionModel(nn.Module):
         self.post_layernorm = nn.LayerNorm(c.width, eps=c.eps)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        tokens = self.encoder(self.pre_layrnorm(self.embeddings(pixels)))
-        out: Tensor = self.post_layernorm(tokens[:, 0])
+        tokens = self.pre_layrnorm(self.embeddings(pixels))
+        front = torch.zeros(len(tokens), dtype=torch.long, device=tokens.device)
+        out: Tensor = self.post_layernorm(self.encoder.at(tokens, front))
         return out
 
 

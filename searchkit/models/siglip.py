@@ -26,8 +26,8 @@ class SiglipTextModel(nn.Module):
         self.head = nn.Linear(c.width, c.dim)
 
     def forward(self, ids: Tensor) -> Tensor:
-        tokens = self.encoder(self.embeddings(ids))
-        out: Tensor = self.head(self.final_layer_norm(tokens[:, -1]))
+        last = torch.full((len(ids),), ids.shape[1] - 1, device=ids.device)
+        out: Tensor = self.head(self.final_layer_norm(self.encoder.at(self.embeddings(ids), last)))
         return out
 
 

@@ -95,7 +95,7 @@ class LanceStore:
 
     def __init__(self, folder: Path, space: Space) -> None:
         self.dim = space.dim
-        session = lancedb.Session(index_cache_size_bytes=256 << 20, metadata_cache_size_bytes=64 << 20)
+        session = lancedb.Session(index_cache_size_bytes=256 << 20, metadata_cache_size_bytes=8 << 20)
         database = lancedb.connect(
             str(folder), session=session, read_consistency_interval=dt.timedelta(seconds=2)
         )

@@ -15,10 +15,11 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from searchkit.encoders.clip import START
+from searchkit.encoders.clip import START, TEXT, VISION, sizes
 from searchkit.encoders.siglip import without_punctuation
 from searchkit.encoders.towers import TwoTowers
 from searchkit.errors import BadInput, ModelMissing
+from searchkit.models.clip import Layers, Tower
 from searchkit.protocols import Encoder
 from searchkit.registry import load_encoder
 from searchkit.types import Runtime, Vectors
@@ -186,6 +187,46 @@ def test_texts_have_the_vectors_that_transformers_gives_them(
 
 
 @torch.inference_mode()
+def test_features_are_those_of_transformers_before_they_are_made_unit(
+    pair: tuple[Path, torch.nn.Module, Encoder],
+) -> None:
+    folder, model, encoder = pair
+    assert isinstance(encoder, TwoTowers) and encoder.images is not None
+    ids, mask = their_ids(folder)
+    attention = {"attention_mask": mask} if (folder / "vocab.json").exists() else {}
+    wanted = model.get_text_features(input_ids=ids, **attention).pooler_output  # type: ignore[operator]
+    assert (encoder.text.network(ids, mask) - wanted).abs().max() <= 1e-5
+    assert (wanted.norm(dim=-1) - 1).abs().max() > 0.1  # not unit
+    pixels = torch.randn(3, 3, PIXELS, PIXELS)
+    shown = model.get_image_features(pixel_values=pixels).pooler_output  # type: ignore[operator]
+    assert (encoder.images.network(pixels) - shown).abs().max() <= 1e-5
+
+
+@torch.inference_mode()
+def test_what_pads_a_batch_changes_no_vector(pair: tuple[Path, torch.nn.Module, Encoder]) -> None:
+    folder, _, encoder = pair
+    assert isinstance(encoder, TwoTowers)
+    alone = np.concatenate([encoder.encode_text([text]) for text in TEXTS])
+    assert np.abs(encoder.encode_text(TEXTS) - alone).max() <= 1e-6
+    if (folder / "vocab.json").exists():  # any id behind the end mark will do; SigLIP sees its padding
+        ids, mask = their_ids(folder)
+        other = torch.where(mask == 1, ids, 5)
+        assert (other != ids).any()
+        assert torch.equal(encoder.text.network(other, mask), encoder.text.network(ids, mask))
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@torch.inference_mode()
+def test_the_last_layer_at_one_place_is_the_last_layer(causal: bool) -> None:
+    torch.manual_seed(0)
+    layers, x = Layers(Tower(32, 48, 2, 4, 1e-5, "gelu")), torch.randn(5, 9, 32)
+    place = torch.tensor([0, 8, 3, 3, 5])
+    whole = layers(x, causal)
+    assert (layers.at(x, place, causal=causal) - whole[torch.arange(5), place]).abs().max() <= 1e-6
+    assert (layers.at(x, place, causal=not causal) - whole[torch.arange(5), place]).abs().max() > 1e-3
+
+
+@torch.inference_mode()
 def test_pictures_have_the_vectors_that_transformers_gives_them(
     pair: tuple[Path, torch.nn.Module, Encoder],
 ) -> None:
@@ -235,6 +276,30 @@ def test_the_temperature_is_the_one_that_was_learned(pair: tuple[Path, torch.nn.
     assert encoder.temperature == pytest.approx(max(0.01, learned))
 
 
+CONFIGURATIONS: list[dict[str, dict[str, object] | None]] = [
+    {},
+    {"text_config": {"hidden_act": "gelu"}, "vision_config": {"image_size": 336}},
+    {
+        "text_config": {"eos_token_id": 2, "hidden_act": "gelu"},
+        "text_config_dict": {"num_attention_heads": 4},
+    },
+    {"vision_config": {"image_size": 336, "hidden_act": "gelu"}, "vision_config_dict": {"image_size": 448}},
+    {"text_config": {"num_attention_heads": 16}, "text_config_dict": None, "vision_config_dict": {}},
+]
+
+
+@pytest.mark.parametrize("config", CONFIGURATIONS, ids=lambda config: " ".join(config) or "empty")
+def test_what_a_configuration_leaves_out_is_what_transformers_puts_there(
+    config: dict[str, dict[str, object] | None],
+) -> None:
+    from transformers import CLIPConfig
+
+    theirs = CLIPConfig(**json.loads(json.dumps(config)))
+    for which, defaults in (("text", TEXT), ("vision", VISION)):
+        ours, wanted = sizes(config, which, defaults), getattr(theirs, f"{which}_config")
+        assert {key: ours[key] for key in defaults} == {key: getattr(wanted, key) for key in defaults}
+
+
 # one weight, one file
 
 
@@ -277,6 +342,59 @@ def test_a_tensor_that_does_not_fit_is_refused_by_name(clip: Path, fault: str) -
     change(clip, **tensors)
     with pytest.raises(BadInput, match=said):
         load_encoder(str(clip), EXACT)
+
+
+def test_buffers_of_early_checkpoints_are_no_left_overs(clip: Path) -> None:
+    wanted = load_encoder(str(clip), EXACT).encode_text(TEXTS)
+    places = {f"{half}_model__embeddings__position_ids": torch.arange(9)[None] for half in ("text", "vision")}
+    change(clip, **places)
+    assert np.array_equal(load_encoder(str(clip), EXACT).encode_text(TEXTS), wanted)
+
+
+def test_the_one_tokenizer_file_gives_the_ids_of_the_two(clip: Path) -> None:
+    from transformers import CLIPTokenizer
+
+    def ids() -> list[list[int]]:
+        encoder = load_encoder(str(clip), EXACT)
+        assert isinstance(encoder, TwoTowers)
+        return encoder.text.tokens.ids(TEXTS)
+
+    of_two = ids()
+    CLIPTokenizer.from_pretrained(clip).save_pretrained(clip)
+    for file in ("vocab.json", "merges.txt"):
+        (clip / file).unlink()
+    assert (clip / "tokenizer.json").exists() and ids() == of_two
+
+
+def test_the_processor_may_be_in_the_file_that_newer_versions_write(clip: Path) -> None:
+    from transformers import CLIPImageProcessorPil, CLIPProcessor, CLIPTokenizer
+
+    before = load_encoder(str(clip), EXACT)
+    both = CLIPProcessor(CLIPImageProcessorPil.from_pretrained(clip), CLIPTokenizer.from_pretrained(clip))
+    (clip / "preprocessor_config.json").unlink()
+    both.save_pretrained(clip)
+    assert not (clip / "preprocessor_config.json").exists()
+    after = load_encoder(str(clip), EXACT)
+    assert isinstance(before, TwoTowers) and isinstance(after, TwoTowers)
+    assert before.images is not None and after.images is not None
+    assert after.images.preprocess == before.images.preprocess
+
+
+@pytest.mark.parametrize("fields", [{"do_normalize": False}, {"image_mean": None, "image_std": None}])
+def test_pixels_follow_a_processor_that_does_not_normalise_or_says_no_colours(
+    clip: Path, fields: dict[str, object]
+) -> None:
+    from transformers import CLIPImageProcessorPil
+
+    about = json.loads((clip / "preprocessor_config.json").read_text()) | fields
+    kept = {key: value for key, value in about.items() if value is not None}
+    (clip / "preprocessor_config.json").write_text(json.dumps(kept))
+    encoder = load_encoder(str(clip), EXACT)
+    assert isinstance(encoder, TwoTowers) and encoder.images is not None
+    processor = CLIPImageProcessorPil.from_pretrained(clip)
+    wanted = torch.as_tensor(processor(pictures()[:1], return_tensors="pt")["pixel_values"])
+    ours = torch.from_numpy(encoder.prepare_image(pictures()[0]).copy())[None]
+    assert (encoder.images.preprocess.normalise(ours) - wanted).abs().max() <= 1e-6
 
 
 def test_every_weight_counts(clip: Path) -> None:
@@ -336,6 +454,8 @@ def test_weights_in_shards_are_the_same_weights(clip: Path) -> None:
         ("preprocessor_config.json", "crop_size", {"height": 32, "width": 32}, "makes 32 pixels"),
         ("preprocessor_config.json", "do_center_crop", False, "neither crops nor squashes"),
         ("preprocessor_config.json", "rescale_factor", 1 / 127.5, "rescales"),
+        ("preprocessor_config.json", "do_resize", False, "do_resize false"),
+        ("config.json", "vision_config", {"image_size": 64}, "image_size of 64"),
         ("config.json", "text_config", {"hidden_act": "relu6"}, "hidden_act 'relu6'"),
         ("config.json", "model_type", "siglip2", "naflex"),
     ],
