@@ -313,7 +313,7 @@ def test_an_empty_query_and_no_query_exit_2(indexed: tuple[Shell, Ended]) -> Non
     empty, none = shell.run("search", " "), shell.run("search")
     assert (empty.code, none.code) == (2, 2)
     assert empty.err.startswith("searchkit: the query is empty\nhint: ")
-    assert none.err.startswith("searchkit: give either QUERY or --image FILE\nhint: ")
+    assert none.err.startswith("searchkit: give QUERY, --image FILE, or both\nhint: ")
 
 
 def test_an_unknown_column_in_a_filter_is_answered_with_the_columns(indexed: tuple[Shell, Ended]) -> None:
