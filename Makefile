@@ -33,6 +33,7 @@ extras:                # OpenCLIP, timm and onnxruntime in an environment of the
 
 bench: setup           # make bench DATA=folder-of-real-data
 	$(BIN)/python benchmarks/main_job.py --data $(DATA)
+	$(BIN)/python benchmarks/confidence.py --data $(DATA)
 
 setup: $(STAMP)
 

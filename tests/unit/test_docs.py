@@ -54,6 +54,15 @@ def test_the_readme_quotes_the_measured_figures(part: str, path: str, form: str)
     assert form.format(value) in README
 
 
+@pytest.mark.parametrize("size", ["1024x768", "12 megapixels"])
+def test_the_readme_quotes_the_figures_beside_the_rivals(size: str) -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "encoders.json").read_text())["pictures"]
+    ours, rclip, other = (
+        found["cpu ms a picture"][size][name] for name in ("searchkit", "rclip", "sentence-transformers")
+    )
+    assert f"**{ours:.0f} ms** CPU a photo; rclip {rclip:.0f}, sentence-transformers {other:.0f} " in README
+
+
 def test_links_in_the_docs_lead_somewhere() -> None:
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
