@@ -11,6 +11,7 @@ import numpy as np
 from searchkit.types import (
     Candidate,
     Document,
+    Embedded,
     EncoderRecord,
     Item,
     Kind,
@@ -108,6 +109,11 @@ class Parser(Protocol):
     """Lower-case, with the dot."""
 
     def parse(self, path: Path) -> Document: ...
+
+    def pictures(self, path: Path) -> Iterator[Embedded]:
+        """The pictures inside, in order, one at a time; none for formats that hold none. Decoding them, and
+        leaving out what is too small, is the caller's. Raises `Unreadable` as `parse` does."""
+        return iter(())
 
 
 class Chunker(Protocol):

@@ -106,15 +106,36 @@ class PageSpan:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
-    """What a parser makes of a file: one text, and where its pages lie in it.
+class Heading:
+    """`text[start:end]` of its document names the section that follows, up to the next heading of this level
+    or a higher one."""
 
-    `pages` is empty for formats that have none; otherwise it is sorted and does not overlap.
+    level: int
+    """1 is the highest."""
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A picture inside a document, as the bytes of a picture file."""
+
+    data: bytes
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a parser makes of a file: one text, and where its pages and headings lie in it.
+
+    `pages` is empty for formats that have none; otherwise it is sorted and does not overlap. `headings` are
+    in order.
     """
 
     text: str
     pages: tuple[PageSpan, ...] = ()
     title: str | None = None
+    headings: tuple[Heading, ...] = ()
 
     def page_at(self, offset: int) -> int | None:
         """The number of the page that holds the character at `offset`."""
@@ -134,6 +155,8 @@ class Passage:
     end: int
     text: str
     page: int | None = None
+    context: str | None = None
+    """The headings above it, the highest first, with " › " between: encoded with the text, not part of it."""
 
 
 @dataclass(frozen=True, slots=True)

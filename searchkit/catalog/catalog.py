@@ -7,12 +7,24 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from searchkit.catalog.connect import open_engine
 from searchkit.catalog.tables import (
@@ -142,36 +154,54 @@ class Catalog:
     def record(self, source: Source, space: str, assets: Sequence[Asset]) -> None:
         """These assets' items are in the store: note them, end their failures, bury what they replace."""
         with self._writer.begin() as tx:
-            for asset in assets:
-                self._bury(tx, AssetRow.path == asset.path, only_space=space, unless=asset.sha256)
-                values: dict[str, Any] = {
-                    "source_id": source.id,
-                    "size": asset.size,
-                    "mtime_ns": asset.mtime_ns,
-                    "sha256": asset.sha256,
-                    "kind": asset.kind,
-                }
-                found = tx.execute(select(AssetRow.id).where(AssetRow.path == asset.path)).scalar()
-                if found is None:
-                    found = tx.execute(
-                        insert(AssetRow).values(path=asset.path, **values).returning(AssetRow.id)
-                    ).scalar_one()
-                else:
-                    tx.execute(update(AssetRow).where(AssetRow.id == found).values(**values))
-                same = and_(EncodedRow.asset_id == found, EncodedRow.space == space)
-                tx.execute(delete(EncodedRow).where(same))
-                tx.execute(
-                    insert(EncodedRow).values(
-                        asset_id=found, space=space, sha256=asset.sha256, items=asset.items
-                    )
-                )
-                tx.execute(delete(FailureRow).where(FailureRow.path == asset.path))
-                revived = and_(
-                    TombstoneRow.space == space,
-                    TombstoneRow.path == asset.path,
-                    TombstoneRow.sha256 == asset.sha256,
-                )
-                tx.execute(delete(TombstoneRow).where(revived))
+            for some in _chunks({asset.path: asset for asset in assets}.values(), 500):
+                self._record(tx, source, space, {asset.path: asset for asset in some})
+
+    def _record(self, tx: Connection, source: Source, space: str, by_path: Mapping[str, Asset]) -> None:
+        """A few statements for all of them: six for each took 2 ms of a file."""
+        here = AssetRow.path.in_(by_path)
+        same = and_(EncodedRow.asset_id == AssetRow.id, EncodedRow.space == space)
+        known = select(AssetRow.path, AssetRow.id, EncodedRow.sha256, EncodedRow.items)
+        before = {row.path: row for row in tx.execute(known.outerjoin(EncodedRow, same).where(here))}
+        buried = [
+            {"space": space, "path": path, "sha256": row.sha256, "items": row.items}
+            for path, row in before.items()
+            if row.items and row.sha256 != by_path[path].sha256
+        ]
+        values = {
+            path: {
+                "source_id": source.id,
+                "path": path,
+                "size": asset.size,
+                "mtime_ns": asset.mtime_ns,
+                "sha256": asset.sha256,
+                "kind": asset.kind,
+            }
+            for path, asset in by_path.items()
+        }
+        changed = [{"was": before[path].id, **values[path]} for path in by_path if path in before]
+        added = [values[path] for path in by_path if path not in before]
+        if buried:
+            tx.execute(insert(TombstoneRow), buried)
+        if changed:
+            tx.execute(update(AssetRow).where(AssetRow.id == bindparam("was")), changed)
+        if added:
+            tx.execute(insert(AssetRow), added)
+        ids = {row.path: row.id for row in tx.execute(select(AssetRow.path, AssetRow.id).where(here))}
+        tx.execute(delete(EncodedRow).where(EncodedRow.space == space, EncodedRow.asset_id.in_(ids.values())))
+        tx.execute(
+            insert(EncodedRow),
+            [
+                {"asset_id": ids[path], "space": space, "sha256": asset.sha256, "items": asset.items}
+                for path, asset in by_path.items()
+            ],
+        )
+        tx.execute(delete(FailureRow).where(FailureRow.path.in_(by_path)))
+        revived = select(TombstoneRow.id, TombstoneRow.path, TombstoneRow.sha256)
+        graves = tx.execute(revived.where(TombstoneRow.space == space, TombstoneRow.path.in_(by_path)))
+        again = [grave.id for grave in graves if by_path[grave.path].sha256 == grave.sha256]
+        if again:
+            tx.execute(delete(TombstoneRow).where(TombstoneRow.id.in_(again)))
 
     def touch(self, entries: Sequence[FileEntry]) -> None:
         """The files were written again with the same content: only size and time change."""
@@ -204,22 +234,12 @@ class Catalog:
     # tombstones
 
     @staticmethod
-    def _bury(
-        tx: Connection,
-        which: ColumnElement[bool],
-        *,
-        only_space: str | None = None,
-        unless: str | None = None,
-    ) -> None:
+    def _bury(tx: Connection, which: ColumnElement[bool]) -> None:
         query = (
             select(EncodedRow.space, AssetRow.path, EncodedRow.sha256, EncodedRow.items)
             .join(AssetRow, AssetRow.id == EncodedRow.asset_id)
             .where(which, EncodedRow.items > 0)
         )
-        if only_space is not None:
-            query = query.where(EncodedRow.space == only_space)
-        if unless is not None:
-            query = query.where(EncodedRow.sha256 != unless)
         buried = [row._asdict() for row in tx.execute(query)]
         if buried:
             tx.execute(insert(TombstoneRow), buried)

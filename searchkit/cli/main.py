@@ -88,6 +88,8 @@ for _command, _example in COMMANDS:
 def main() -> None:
     """Run a command and leave with its exit code: 0 done; 1 nothing found; 2 failed; 3 some files failed;
     4 encoder and collection do not fit; 5 a model is missing; 130 interrupted."""
+    # threads of torch that wait spin otherwise, and on a busy machine they take the time of those that work
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except Exception as error:

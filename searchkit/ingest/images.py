@@ -102,7 +102,8 @@ def decode(data: bytes, *, name: str, at_least: int = 0) -> Picture:
             if at_least and image.format in ("JPEG", "MPO"):
                 image.draft("RGB", (at_least, at_least))
             image.load()
-            return Picture(_rgb(ImageOps.exif_transpose(image)), *full, taken)
+            ImageOps.exif_transpose(image, in_place=True)  # without it a second copy of every picture
+            return Picture(_rgb(image), *full, taken)
     except Image.DecompressionBombError as error:
         raise Unreadable(f"{name} has more than {MAX_PIXELS / 1e6:.0f} megapixels") from error
     except UnidentifiedImageError as error:
@@ -143,4 +144,4 @@ def _rgb(image: Image.Image) -> Image.Image:
         rgba = image.convert("RGBA")
         image = Image.new("RGB", rgba.size, "white")
         image.paste(rgba, mask=rgba.getchannel("A"))
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")

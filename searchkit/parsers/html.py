@@ -11,6 +11,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from searchkit.errors import Unreadable
 from searchkit.parsers.text import BOMS, decode, read_bytes
+from searchkit.protocols import Parser
 from searchkit.types import Document
 
 NOT_SHOWN = "head script style nav template noscript noframes iframe audio video canvas datalist rp"
@@ -36,7 +37,7 @@ SELF_CLOSED = re.compile(rb"<(script|style|title|template|noscript|iframe|textar
 """Empty elements as XHTML writes them; read as HTML, they would swallow the rest of the page."""
 
 
-class HtmlParser:
+class HtmlParser(Parser):
     """`Document.text` is what the page shows: blocks on lines of their own, white space collapsed."""
 
     name = f"selectolax {importlib.metadata.version('selectolax')}"

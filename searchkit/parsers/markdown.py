@@ -10,6 +10,7 @@ import markdown_it
 from markdown_it import MarkdownIt
 
 from searchkit.parsers.text import read_text
+from searchkit.protocols import Parser
 from searchkit.types import Document
 
 TITLE_WITHIN = 50_000
@@ -24,7 +25,7 @@ WORDS = {"softbreak": " ", "hardbreak": " ", "html_inline": ""}
 """What stands for a piece of markup in a title; a piece not named here for its own content."""
 
 
-class MarkdownParser:
+class MarkdownParser(Parser):
     """The raw Markdown, titled by its first heading."""
 
     name = f"markdown-it-py {markdown_it.__version__}"

@@ -10,6 +10,7 @@ import pypdfium2
 import pypdfium2.raw
 
 from searchkit.errors import Unreadable
+from searchkit.protocols import Parser
 from searchkit.types import Document, PageSpan
 
 LOCK = threading.Lock()
@@ -21,7 +22,7 @@ NOT_TEXT = dict.fromkeys(map(ord, "\0\ufffe"))
 """Glyphs without a meaning, and PDFium's sign for a hyphen at a line's end: the word is joined again."""
 
 
-class PdfParser:
+class PdfParser(Parser):
     """Pages joined by a line end; `pages` has every one, with an empty span where it holds no text."""
 
     name = f"pypdfium2 {pypdfium2.version.PYPDFIUM_INFO}"

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from searchkit.errors import Unreadable
+from searchkit.protocols import Parser
 from searchkit.types import Document
 
 MAX_BYTES = 256 * 1024 * 1024
@@ -27,7 +28,7 @@ MAX_HIGH_BYTES = 0.3
 """Accents in a western language stay far below; Cyrillic, Greek or Chinese in an old encoding, far above."""
 
 
-class TextParser:
+class TextParser(Parser):
     """The text as it is in the file: `open(path, newline="", encoding=…).read()[start:end]` is a passage."""
 
     name = "searchkit text 1"
