@@ -7,10 +7,12 @@ for hit in library.search("two dogs on a beach", k=5): print(hit.confidence, hit
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from searchkit.catalog.catalog import Asset, Catalog, Content, Source
+from searchkit.catalog.catalog import Asset, Catalog, Content, Reference, Source
 from searchkit.catalog.connect import sqlite_url
 from searchkit.errors import BadInput, CollectionMissing, NothingIndexed, SpaceMismatch
 from searchkit.ingest.images import decode_file, enough
@@ -27,11 +29,13 @@ from searchkit.ingest.pipeline import Ingest, Options, ids_of, scopes
 from searchkit.ingest.walk import Selection
 from searchkit.place import FORMAT, Manifest, read_manifest, resolve, write_manifest, writing
 from searchkit.registry import AUTO, DEFAULT_ENCODER, DOCUMENT_SUFFIXES, load_encoder, same_model
-from searchkit.search.confidence import is_current, measure
+from searchkit.search.confidence import is_current, measure, neutral_vectors
 from searchkit.search.filters import expression
-from searchkit.search.find import find
+from searchkit.search.find import Sources, find
 from searchkit.search.hybrid import cosines
-from searchkit.search.question import as_part, vector_of
+from searchkit.search.plan import Planner
+from searchkit.search.question import as_part, checked, vector_of
+from searchkit.search.trace import Trace, timed
 from searchkit.types import (
     FULL_TEXT,
     Candidate,
@@ -51,11 +55,26 @@ if TYPE_CHECKING:
 
     from searchkit.doctor import Status
     from searchkit.label import Labelled
-    from searchkit.protocols import Encoder
+    from searchkit.protocols import Encoder, Reranker
     from searchkit.stores.faiss import Accelerator
     from searchkit.stores.lance import LanceStore
 
+logger = logging.getLogger(__name__)
+
 CATALOG = "catalog.sqlite"
+SEEN_FOR = 1.0
+"""Seconds for which what another process may have measured is not read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """What a search does beside looking for the nearest."""
+
+    filter: str | None = None
+    words: str | None = None
+    """For hybrid search."""
+    rerank: Reranker | None = None
+    trace: Trace | None = None
 
 
 class Collection:
@@ -67,6 +86,8 @@ class Collection:
         self.root, self.manifest = root, manifest
         self._given = encoder
         self._runtime = replace(runtime, accept_licence=True)  # it was accepted when this was made
+        self._building: threading.Thread | None = None
+        self._read_references: tuple[float, Mapping[tuple[str, str], Reference]] = (-SEEN_FOR, {})
 
     @classmethod
     def open(
@@ -129,6 +150,10 @@ class Collection:
         from searchkit.stores.faiss import Accelerator
 
         return Accelerator(self.root / "faiss" / self.manifest.space, self.store)
+
+    @cached_property
+    def _planner(self) -> Planner:
+        return Planner(self.store, self.accelerator)
 
     @cached_property
     def _space(self) -> Space:
@@ -236,12 +261,32 @@ class Collection:
         return Ingest(self.catalog, self.manifest.space, lambda: self.store, lambda: self.encoder, options)
 
     def _refresh(self) -> None:
-        """After a change: compact, measure what neutral queries find, rebuild the accelerator."""
+        """After a change: compact, measure what neutral queries find, bring the accelerator up to date."""
         self.store.compact()
         references = measure(self.encoder, self.store, self.root / "neutral")
         for (asked_with, kind), reference in references.items():
             self.catalog.set_reference(self.manifest.space, asked_with, kind, reference)
-        self.accelerator.rebuild()
+        self._read_references = (-SEEN_FOR, {})
+        self.accelerate()
+
+    def accelerate(self, *, wait: bool = False) -> None:
+        """Bring the accelerator up to date. Where a large one has to be built anew that takes minutes and
+        goes on in the background while searches are answered without it; `wait` for it, or `close` does."""
+        self.accelerator.refresh()
+        if self._building is not None and not self._building.is_alive():
+            self._building = None
+        if self._building is None and self.accelerator.is_due():
+            self._building = threading.Thread(target=self._build, name="accelerator")
+            self._building.start()
+        if wait and self._building is not None:
+            self._building.join()
+            self._building = None
+
+    def _build(self) -> None:
+        try:
+            self.accelerator.rebuild(neutral_vectors(self.encoder, self.root / "neutral"))
+        except Exception:  # searches are answered without it
+            logger.exception("the accelerator could not be built")
 
     # read
 
@@ -264,6 +309,8 @@ class Collection:
         group: str | None = None,
         sort: str = "confidence",
         hybrid: bool = False,
+        rerank: Reranker | None = None,
+        trace: Trace | None = None,
     ) -> list[Hit]:
         """The k best hits for a text, a picture file, both together, or a vector; the most confident first.
 
@@ -272,7 +319,8 @@ class Collection:
         `kind` is "image" or "passage"; `filter` an expression over the store's columns, `label` a label that
         pictures got, `since` and `until` ISO dates of when a picture was taken or a file changed: all applied
         before the search. `hybrid` lets the exact words of `text`, in passages and file names, count as much
-        as its meaning. `sort="date"` puts the hits in order of that date, the newest first.
+        as its meaning; `rerank` looks at the best again. `sort="date"` puts the hits in order of that date,
+        the newest first. `trace` is filled with how the search went.
         Raises `BadInput`, `Unreadable` (a picture), `NothingIndexed`.
         """
         wanted = [Part(text=text)] if text is not None else []
@@ -288,43 +336,68 @@ class Collection:
             group=group,
             sort=sort,
         )
-        if self.store.count() == 0:
+        if self.accelerator.version is None and self.store.count() == 0:
             raise NothingIndexed(f"{self.root} holds nothing yet", hint="searchkit index FOLDER")
         asked_with = sorted({"image" if part.text is None else "text" for part in query.positives})
         where = expression(filter, label=label, since=since, until=until)
         if hybrid and text is None:
             raise BadInput("there are no words to look for", hint="hybrid search needs a text")
-        asked = vector_of(query, self.encoder, _picture)
-        return self._find(query, asked, asked_with or ["image"], where, text if hybrid else None)
+        with timed(trace, "encode"):
+            asked = self._vector_of(query)
+        how = _How(where, text if hybrid else None, rerank, trace)
+        return self._find(query, asked, asked_with or ["image"], how)
+
+    def _vector_of(self, query: Query) -> np.ndarray:
+        """A vector that is given needs no encoder."""
+        if query.vector is not None and not (query.positives or query.negatives):
+            return checked(query.vector, self._space.dim)
+        return vector_of(query, self.encoder, _picture)
 
     def _find(
         self,
         query: Query,
         vector: np.ndarray,
         asked_with: Sequence[str],
-        filter: str | None = None,
-        exact: str | None = None,
+        how: _How = _How(),
     ) -> list[Hit]:
         def search(vector: np.ndarray, k: int, kind: Kind) -> list[Candidate]:
-            if filter is None and self.accelerator.version is not None:
-                return self.accelerator.search(vector, k, kind=kind)
-            return self.store.search(vector, k, kind=kind, where=filter)
+            with timed(how.trace, "nearest"):
+                found, plan = self._planner.search(vector, k, kind=kind, where=how.filter)
+            if how.trace is not None:
+                how.trace.plan[kind.value] = plan()
+            return found
 
         def words(k: int) -> list[list[Candidate]]:
-            assert exact is not None
-            lists = [
-                self.store.match(exact, k, column=column, kind=query.kind, where=filter)
-                for column in FULL_TEXT
-            ]
-            return [cosines(self.store, found, vector) for found in lists]
+            assert how.words is not None
+            lists = []
+            with timed(how.trace, "words"):
+                for column in FULL_TEXT:
+                    found = self.store.match(how.words, k, column=column, kind=query.kind, where=how.filter)
+                    if how.trace is not None:
+                        how.trace.leg(column, found)
+                    lists.append(cosines(self.store, found, vector))
+            return lists
 
-        references = self.catalog.references(self.manifest.space)
-        space = self.manifest.space
-        return find(query, vector, asked_with, search, references, space, words if exact else None)
+        space, hybrid = self.manifest.space, words if how.words else None
+        sources = Sources(search, self.store.vectors, self._references(), space, hybrid, how.rerank)
+        return find(query, vector, asked_with, sources, how.trace)
 
-    def similar(self, path: str | Path, *, k: int = 10, kind: str | None = None) -> list[Hit]:
-        """What is like this file, the file itself left out. An indexed file costs no encoding; a document
-        that is not indexed raises `BadInput`."""
+    def _references(self) -> Mapping[tuple[str, str], Reference]:
+        """Read again after a second at the latest: another process may have measured anew."""
+        now = time.monotonic()
+        if now - self._read_references[0] >= SEEN_FOR:
+            self._read_references = now, self.catalog.references(self.manifest.space)
+        return self._read_references[1]
+
+    def similar(self, path: str | Path | Hit, *, k: int = 10, kind: str | None = None) -> list[Hit]:
+        """What is like this file, or like the picture or passage of a hit, itself left out. What is indexed
+        costs no encoding; a document that is not raises `BadInput`."""
+        if isinstance(path, Hit):
+            like = self.store.vectors([path.item.id])[0]
+            found = self._find(
+                Query(vector=like.tolist(), kind=_kind(kind), k=k + 1), like, [path.kind.value]
+            )
+            return [hit for hit in found if hit.item.id != path.item.id][:k]
         wanted = _absolute(path)
         known = next((a for a in self.assets(under=wanted) if a.path == wanted), None)
         if known is None or not known.encoded:
@@ -337,7 +410,7 @@ class Collection:
         mean = vectors.mean(axis=0)
         asked_with = ["image" if known.kind == Kind.IMAGE.value else "text"]
         query = Query(vector=mean.tolist(), kind=_kind(kind), k=k + known.items)
-        hits = self._find(query, vector_of(query, self.encoder, _picture), asked_with)
+        hits = self._find(query, self._vector_of(query), asked_with)
         return [h for h in hits if h.path != wanted][:k]
 
     def assets(self, *, under: str | Path | None = None) -> Iterator[Asset]:
@@ -354,6 +427,10 @@ class Collection:
         return status(self)
 
     def close(self) -> None:
+        """Wait for what goes on in the background, and let go of the catalog."""
+        if self._building is not None:
+            self._building.join()
+            self._building = None
         if "catalog" in self.__dict__:
             self.catalog.close()
 

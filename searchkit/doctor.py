@@ -108,7 +108,7 @@ def _examine(collection: Collection, *, fix: bool) -> Iterator[Finding]:
     covered = collection.accelerator.version
     if covered is not None and covered != collection.store.version:
         if fix:
-            collection.accelerator.rebuild()
+            collection.accelerate(wait=True)
         yield Finding(
             "note",
             "the accelerator is older than the store; newer rows are searched without it",

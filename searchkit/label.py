@@ -49,7 +49,7 @@ def label(
             given += len(items)
         if given:
             library.store.compact()
-            library.accelerator.rebuild()
+            library.accelerate()
     if not given:
         raise BadInput(f"no indexed picture at or below {', '.join(under)}", hint="searchkit index FOLDER")
 

@@ -16,6 +16,7 @@ from searchkit.types import (
     Item,
     Kind,
     Passage,
+    Query,
     Space,
     Vectors,
 )
@@ -94,6 +95,16 @@ class VectorStore(Protocol):
         ...
 
     def count(self, *, kind: Kind | None = None) -> int: ...
+
+
+class Reranker(Protocol):
+    """Looks again, and closer, at the best of what was found: a cross-encoder, an image–text matcher.
+
+    Law: (n,) finite scores for the n items, in their order, the higher the better; the same question and
+    item give the same score whatever else is there.
+    """
+
+    def __call__(self, query: Query, items: Sequence[Item]) -> np.ndarray: ...
 
 
 class Parser(Protocol):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FILE = "searchkit.toml"
 PREFIX = "SEARCHKIT_"
-COLLAPSE = ("exact", "none")
+COLLAPSE = ("exact", "near", "none")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 DEBUG = "SEARCHKIT_DEBUG"

@@ -214,6 +214,10 @@ class Hit:
     confidence: float
     item: Item
     space: str
+    copies: tuple[str, ...] = ()
+    """The files that it stands for too, since they hold the same, or nearly the same."""
+    passages: tuple[Item, ...] = ()
+    """More of the same document, the better first, when hits are grouped."""
 
     @property
     def path(self) -> str:
@@ -256,6 +260,11 @@ class Hit:
             "taken": None if item.taken is None else _iso(item.taken),
             "label": item.label,
             "label_confidence": None if item.label_confidence is None else round(item.label_confidence, 4),
+            "copies": [os.fsencode(path).decode("utf-8", "replace") for path in self.copies],
+            "passages": [
+                {"page": one.page, "start": one.start, "end": one.end, "text": one.text}
+                for one in self.passages
+            ],
         }
         if record["path"].encode() != encoded:
             record["path_b64"] = base64.b64encode(encoded).decode("ascii")
@@ -350,9 +359,10 @@ class Query:
     k: int = 10
     min_confidence: float = 0.0
     collapse: str = "exact"
-    """"exact" shows one copy of identical contents, "none" shows them all."""
+    """"exact" shows one copy of identical contents, "near" one of contents that are nearly the same too (a
+    burst of photos), "none" shows them all."""
     group: str | None = None
-    """"document" shows the best passage of each file."""
+    """"document" shows each file once, with its best passages."""
     sort: str = "confidence"
     """Or "date", the newest first: of the k best."""
 

@@ -22,6 +22,7 @@ from searchkit.errors import BadInput, SearchkitError
 from searchkit.settings import DEBUG
 
 if TYPE_CHECKING:
+    from searchkit.search.trace import Trace
     from searchkit.types import Hit, IndexReport
 
 FAILED = 2
@@ -49,22 +50,50 @@ def form(*, as_json: bool = False, null: bool = False, paths_only: bool = False)
 # results
 
 
-def hits(found: Sequence[Hit], how: Form) -> None:
-    """One hit a line; on a terminal a passage's beginning follows it."""
+def hits(found: Sequence[Hit], how: Form, trace: Trace | None = None) -> None:
+    """One hit a line, with a `trace` where each leg had it; on a terminal a passage's beginning follows, and
+    what else the hit stands for."""
     if how in (Form.PATHS, Form.NULL):
         paths(dict.fromkeys(hit.path for hit in found), how)
     elif how is Form.JSON:
-        records(hit.to_json() for hit in found)
+        records(hit.to_json() | _legs(hit, trace) for hit in found)
     else:
-        lines(line for hit in found for line in _lines(hit))
+        lines(line for hit in found for line in _lines(hit, trace))
 
 
-def _lines(hit: Hit) -> Iterator[str]:
-    page = f":{hit.page}" if hit.page is not None else ""
-    yield f"{hit.confidence:.3f}\t{hit.score:.3f}\t{escape(hit.path)}{page}"
-    if hit.text and sys.stdout.isatty():
-        room = shutil.get_terminal_size().columns - 5
-        yield "    " + escape(" ".join(hit.text.split()))[:room]
+def explained(trace: Trace) -> None:
+    """How a search went as a whole."""
+    for kind, plan in trace.plan.items():
+        note(f"{kind}: {plan}")
+    note("times: " + ", ".join(f"{step} {took:.1f} ms" for step, took in trace.milliseconds.items()))
+
+
+def _legs(hit: Hit, trace: Trace | None) -> dict[str, Any]:
+    if trace is None:
+        return {}
+    found = trace.of(hit.item.id).items()
+    return {"explain": {leg: {"rank": rank, "score": round(score, 6)} for leg, (rank, score) in found}}
+
+
+def _lines(hit: Hit, trace: Trace | None) -> Iterator[str]:
+    line = f"{hit.confidence:.3f}\t{hit.score:.3f}\t{escape(hit.path)}{_page(hit.page)}"
+    if trace is not None:
+        found = trace.of(hit.item.id).items()
+        line += "\t" + ", ".join(f"{leg} {rank} ({score:.3f})" for leg, (rank, score) in found)
+    yield line
+    if not sys.stdout.isatty():
+        return
+    room = shutil.get_terminal_size().columns - 5
+    for item in (hit.item, *hit.passages):
+        if item.text:
+            page = f"{_page(item.page)[1:]}  ".lstrip() if hit.passages else ""
+            yield "    " + (page + escape(" ".join(item.text.split())))[:room]
+    if hit.copies:
+        yield "    " + f"and {len(hit.copies)} more like it: {escape(hit.copies[0])}"[:room]
+
+
+def _page(number: int | None) -> str:
+    return "" if number is None else f":{number}"
 
 
 def paths(found: Iterable[str], how: Form = Form.PATHS) -> None:

@@ -49,10 +49,12 @@ def search(
         float | None, typer.Option("--min-confidence", metavar="0..1", help="Nothing less sure than this.")
     ] = None,
     collapse: Annotated[
-        Literal["exact", "none"] | None, typer.Option("--collapse", help="Show copies once, or each.")
+        Literal["exact", "near", "none"] | None,
+        typer.Option("--collapse", help="Show copies once, bursts and near-copies too, or each."),
     ] = None,
     group: Annotated[
-        Literal["document"] | None, typer.Option("--group", help="Only the best passage of each document.")
+        Literal["document"] | None,
+        typer.Option("--group", help="Each document once, with its best passages."),
     ] = None,
     label: Annotated[
         str | None, typer.Option("--label", metavar="NAME", help="Only pictures that got this label.")
@@ -71,6 +73,9 @@ def search(
     sort: Annotated[
         Literal["confidence", "date"], typer.Option("--sort", help="The order of the hits.")
     ] = "confidence",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say how the hits were found: plan, times, ranks and scores.")
+    ] = False,
     device: Device = None,
     dtype: Dtype = None,
     offline: Offline = None,
@@ -101,8 +106,10 @@ def search(
     if quiet:
         output.say_less()
     from searchkit.collection import Collection
+    from searchkit.search.trace import Trace
     from searchkit.types import Part
 
+    trace = Trace() if explain else None
     unwanted = [Part(text=text, weight=weight) for text, weight in map(_weighted, avoid or ())]
     unwanted += [Part(image=file, weight=weight) for file, weight in map(_weighted, avoid_image or ())]
 
@@ -123,8 +130,11 @@ def search(
             min_confidence=settings.min_confidence,
             collapse=settings.collapse,
             group=group,
+            trace=trace,
         )
-    output.hits(found, how)
+    if trace is not None:
+        output.explained(trace)
+    output.hits(found, how, trace)
     if not found and not quiet:
         output.note("nothing found")
     return 0 if found else NOTHING_FOUND

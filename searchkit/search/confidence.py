@@ -34,6 +34,10 @@ MARGIN = 2.3
 """Deviations above the mean at which confidence is 0.5. Chosen on the development photos of Flickr8k:
 of 200 strings of random words 92 % stay below it, of captions that find their photo first 84 % reach it."""
 MIN_DEVIATION = 1e-3
+PAIRS = "pairs"
+"""In place of what a question is asked with: items of a collection with one another, and the cosine that one
+in a thousand of such pairs reaches."""
+UNRELATED = 0.999
 UNLIKE = 0.95
 """The part of a collection's pictures that a picture is taken to be unlike."""
 
@@ -83,13 +87,18 @@ def measure(
 
     Asking with pictures needs two of them, since a picture is not compared with itself.
     """
-    images = _sample(store, Kind.IMAGE, dim=encoder.space.dim)
+    samples = {kind: _sample(store, kind, dim=encoder.space.dim) for kind in Kind}
+    images = samples[Kind.IMAGE]
     texts = neutral_vectors(encoder, cache)
     found = {}
     for kind in Kind:
         best = _best(texts, store, kind)
         if best is not None:
             found["text", kind.value] = _fit(best, MARGIN)
+        if len(samples[kind]) > 1:
+            pairs = (samples[kind] @ samples[kind].T)[np.triu_indices(len(samples[kind]), k=1)]
+            level, deviation = float(np.quantile(pairs, UNRELATED)), max(MIN_DEVIATION, float(pairs.std()))
+            found[PAIRS, kind.value] = Reference(level, deviation, len(pairs))
     if len(images) > 1:
         found["image", Kind.IMAGE.value] = _fit(_likeness(images))
         best = _best(images, store, Kind.PASSAGE)

@@ -1,20 +1,25 @@
-"""From a query vector to hits: candidates → confidence → collapse → group → the first k."""
+"""From a query vector to hits: candidates → confidence → rerank → collapse → group → the first k."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from searchkit.catalog.catalog import Reference
 from searchkit.errors import BadInput
-from searchkit.search.confidence import confidence
+from searchkit.protocols import Reranker
+from searchkit.search.confidence import PAIRS, confidence
+from searchkit.search.fold import COLLAPSE, GROUP, Folded, VectorsOf, collapse, group, near_level
 from searchkit.search.hybrid import DEPTH, Sure, fuse
+from searchkit.search.trace import Trace
 from searchkit.types import Candidate, Hit, Item, Kind, Query
 
-COLLAPSE = ("exact", "none")
-GROUP = ("document",)
 SORT = ("confidence", "date")
+RERANKED = 50
+"""The best that a reranker looks at; what comes after keeps its place."""
 
 Search = Callable[[np.ndarray, int, Kind], list[Candidate]]
 """(vector, k, kind) → the k nearest of that kind."""
@@ -22,47 +27,125 @@ Words = Callable[[int], list[list[Candidate]]]
 """(k) → lists of the k items that hold the query's words best, each with its cosine to the query."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where a search looks, and what is known of scores there."""
+
+    search: Search
+    vectors_of: VectorsOf
+    references: Mapping[tuple[str, str], Reference]
+    space: str
+    words: Words | None = None
+    rerank: Reranker | None = None
+
+
 def find(
-    query: Query,
-    vector: np.ndarray,
-    asked_with: Sequence[str],
-    search: Search,
-    references: Mapping[tuple[str, str], Reference],
-    space: str,
-    words: Words | None = None,
+    query: Query, vector: np.ndarray, asked_with: Sequence[str], sources: Sources, trace: Trace | None = None
 ) -> list[Hit]:
     """The best `query.k` hits of the kinds that were asked for, ordered by confidence; with `words`, by the
-    reciprocal ranks of meaning and exact words.
+    reciprocal ranks of meaning and exact words; with a reranker, the best of them by what it says.
 
     Each kind is searched by itself, since raw scores of the two cannot be compared; more than k are
     fetched until collapsing and grouping leave k, or there are no more. A question of a text and a picture
     (`asked_with` both) is as sure as the less sure of the two says.
     """
     check(query)
-
-    def sure(candidate: Candidate) -> Sure:
-        known = (references.get((how, candidate.item.kind.value)) for how in asked_with)
-        return min(confidence(candidate.score, reference) for reference in known), candidate
-
-    depth = query.k if words is None else max(query.k, DEPTH)
     kinds = [query.kind] if query.kind else list(Kind)
-    ranked = [sure(c) for kind in kinds for c in _enough(query, depth, vector, kind, search)]
-    ranked.sort(key=lambda pair: (-pair[0], -pair[1].score, pair[1].item.id))
-    if words is not None:
-        fused = fuse([ranked, *([sure(c) for c in found] for found in words(depth))])
-        kept_ids = {c.item.id for c in group(collapse([c for _, c in fused], query.collapse), query.group)}
-        ranked = [pair for pair in fused if pair[1].item.id in kept_ids]
+    known = {kind: [sources.references.get((how, kind.value)) for how in asked_with] for kind in Kind}
+
+    def sure(candidate: Candidate) -> float:
+        return min([confidence(candidate.score, reference) for reference in known[candidate.item.kind]])
+
+    def fold(found: Sequence[Candidate], kind: Kind | None = None) -> list[Folded]:
+        level = near_level(None if kind is None else sources.references.get((PAIRS, kind.value)))
+        return group(collapse(found, query.collapse, sources.vectors_of, level), query.group)
+
+    depth = query.k if sources.words is None else max(query.k, DEPTH)
+    depth = depth if sources.rerank is None else max(depth, RERANKED)
+    folded = [one for kind in kinds for one in _enough(partial(sources.search, vector), depth, fold, kind)]
+    ranked = [(sure(one.best), one) for one in folded]
+    ranked.sort(key=lambda pair: (-pair[0], -pair[1].best.score, pair[1].best.item.id))
+    if trace is not None:
+        trace.leg("meaning", [one.best for _, one in ranked])
+    if sources.words is not None:
+        lists: list[list[Sure]] = [[(certain, one.best) for certain, one in ranked]]
+        lists += [[(sure(c), c) for c in found] for found in sources.words(depth)]
+        ranked = _fused(lists, fold, {one.best.item.id: one for one in folded})
+    elif query.group and len(kinds) > 1:  # a document's text and pictures are one result too
+        certain_of = {one.best.item.id: certain for certain, one in ranked}
+        merged = group([one for _, one in ranked], query.group)
+        ranked = [(certain_of[one.best.item.id], one) for one in merged]
+    if sources.rerank is not None:
+        ranked = _reranked(ranked, query, sources.rerank, trace)
     kept = [pair for pair in ranked if pair[0] >= query.min_confidence][: query.k]
     if query.sort == "date":
-        kept.sort(key=lambda pair: -_when(pair[1].item))
+        kept.sort(key=lambda pair: -_when(pair[1].best.item))
     return [
-        Hit(rank=n, score=c.score, confidence=certain, item=c.item, space=space)
-        for n, (certain, c) in enumerate(kept, start=1)
+        Hit(n, one.best.score, certain, one.best.item, sources.space, _paths(one), _items(one))
+        for n, (certain, one) in enumerate(kept, start=1)
     ]
+
+
+def _fused(
+    lists: Sequence[Sequence[Sure]],
+    fold: Callable[[Sequence[Candidate]], list[Folded]],
+    before: Mapping[str, Folded],
+) -> list[tuple[float, Folded]]:
+    """Meaning and words in one list; what was folded `before` they were fused stays with its best."""
+    certain_of = {c.item.id: certain for some in lists for certain, c in some}
+    return [
+        (certain_of[one.best.item.id], _joined(one, before.get(one.best.item.id)))
+        for one in fold([c for _, c in fuse(lists)])
+    ]
+
+
+def _enough(
+    search: Callable[[int, Kind], list[Candidate]],
+    depth: int,
+    fold: Callable[[Sequence[Candidate], Kind], list[Folded]],
+    kind: Kind,
+) -> list[Folded]:
+    wanted = depth
+    while True:
+        found = search(wanted, kind)
+        folded = fold(found, kind)
+        if len(folded) >= depth or len(found) < wanted:
+            return folded[:depth]
+        wanted *= 4
+
+
+def _joined(one: Folded, before: Folded | None) -> Folded:
+    if before is None:
+        return one
+    here = {c.item.id for c in one.copies}
+    copies = (*one.copies, *(c for c in before.copies if c.item.id not in here))
+    return Folded(one.best, copies, one.passages or before.passages)
+
+
+def _reranked(
+    ranked: list[tuple[float, Folded]], query: Query, rerank: Reranker, trace: Trace | None
+) -> list[tuple[float, Folded]]:
+    first = ranked[:RERANKED]
+    scores = np.asarray(rerank(query, [one.best.item for _, one in first]), np.float64)
+    if scores.shape != (len(first),) or not np.isfinite(scores).all():
+        raise BadInput(f"a reranker gave scores of shape {scores.shape}", hint=f"({len(first)},), finite")
+    order = np.argsort(-scores, kind="stable")
+    if trace is not None:
+        trace.leg("rerank", [Candidate(first[n][1].best.item, float(scores[n])) for n in order])
+    return [*(first[n] for n in order), *ranked[RERANKED:]]
 
 
 def _when(item: Item) -> float:
     return item.mtime if item.taken is None else item.taken
+
+
+def _paths(one: Folded) -> tuple[str, ...]:
+    """Of the files that a result stands for, beside its own."""
+    return tuple(dict.fromkeys([c.item.path for c in one.copies]))
+
+
+def _items(one: Folded) -> tuple[Item, ...]:
+    return tuple([c.item for c in one.passages])
 
 
 def check(query: Query) -> None:
@@ -77,33 +160,3 @@ def check(query: Query) -> None:
         raise BadInput(f"sort is {query.sort!r}", hint=f"one of: {', '.join(SORT)}")
     if not 0 <= query.min_confidence <= 1:
         raise BadInput(f"min_confidence is {query.min_confidence}", hint="a number from 0 to 1")
-
-
-def _enough(query: Query, depth: int, vector: np.ndarray, kind: Kind, search: Search) -> list[Candidate]:
-    wanted = depth
-    while True:
-        found = search(vector, wanted, kind)
-        kept = group(collapse(found, query.collapse), query.group)
-        if len(kept) >= depth or len(found) < wanted:
-            return kept[:depth]
-        wanted *= 4
-
-
-def collapse(found: Sequence[Candidate], how: str) -> list[Candidate]:
-    """With "exact", of items with the same content only the first is kept."""
-    if how == "none":
-        return list(found)
-    first: dict[tuple[str, int], Candidate] = {}
-    for candidate in found:
-        first.setdefault((candidate.item.sha256, candidate.item.ordinal), candidate)
-    return list(first.values())
-
-
-def group(found: Sequence[Candidate], how: str | None) -> list[Candidate]:
-    """With "document", of the passages of one file only the best is kept."""
-    if how is None:
-        return list(found)
-    first: dict[str, Candidate] = {}
-    for candidate in found:
-        first.setdefault(candidate.item.path, candidate)
-    return list(first.values())

@@ -36,7 +36,7 @@ def vector_of(query: Query, encoder: Encoder, open_picture: OpenPicture) -> np.n
     if query.vector is not None:
         if parts:
             raise BadInput("a vector is a whole question", hint="search with the vector alone")
-        return _checked(query.vector, encoder.space.dim)
+        return checked(query.vector, encoder.space.dim)
     if not query.positives:
         raise BadInput("the query is empty", hint="give a text, a picture, or a vector")
     vectors = [_encoded(part, encoder, open_picture) for part in parts]
@@ -73,7 +73,8 @@ def _say_once(warning: str) -> None:
     logger.warning(warning)
 
 
-def _checked(given: Sequence[float], dim: int) -> np.ndarray:
+def checked(given: Sequence[float], dim: int) -> np.ndarray:
+    """(dim,) float32 of unit length. Raises `BadInput`."""
     vector = np.asarray(given, np.float32)
     if vector.shape != (dim,) or not np.isfinite(vector).all() or not vector.any():
         raise BadInput(f"the vector has shape {vector.shape}; needs ({dim},), finite, not zero")

@@ -1,47 +1,59 @@
-"""The accelerator: an exact FAISS index a kind, memory-mapped, rebuilt from the store, disposable.
+"""The accelerator: FAISS over what the store holds, memory-mapped, rebuilt from it, disposable.
 
-It answers for the version of the store that it was built from; what is newer is searched in the store and
-merged, what is gone is not found there and drops out. An id decides its vector for ever, so nothing in it
-can be stale.
+Of each kind there is a base, exact while it is small, and a small exact shelf of what was written since.
+It answers for one version of the store. When the store has changed, what is newer is searched in the store
+and merged, and what is gone drops out; an id decides its vector for ever, so nothing in it can be stale.
 """
 
 from __future__ import annotations
 
 import json
+import logging
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import filelock
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from searchkit.errors import BadInput
 from searchkit.stores.lance import LanceStore
-from searchkit.types import Candidate, Kind
+from searchkit.stores.lists import Truth, trained, tuned
+from searchkit.stores.shelf import GONE, Shelf, Tuning, faiss, fill, keep, open_shelf
+from searchkit.types import Candidate, Kind, Vectors
 
-try:
-    import faiss
-except ImportError as error:  # two packages bring this module; an extra chooses one
-    raise BadInput(
-        "FAISS is not installed", hint="pip install 'searchkit[cpu]' (or 'searchkit[gpu]')"
-    ) from error
+logger = logging.getLogger(__name__)
 
+FORMAT = 2
 MIN_ROWS = 2000
 """Below this the store's own scan takes a few milliseconds."""
+EXACT_UP_TO = 50_000
+"""Of a kind: comparing with all of them takes as long as encoding a word of the question."""
+FRESH = 0.01
+"""The part of a large base that may be new or gone before it is built anew."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Shelf:
-    index: faiss.Index
-    ids: np.ndarray
+class _Pointer:
+    """`current.json`: which files are in use, and the version of the store that they answer for."""
+
+    version: int
+    base: str
+    fresh: str | None
 
 
 class Accelerator:
-    """`folder` holds one sub-folder a build and `current.json`, which names the one in use."""
+    """`folder` holds one base, at most one shelf of what came after it, and `current.json`."""
 
     def __init__(self, folder: Path, store: LanceStore) -> None:
         self._folder, self._store = folder, store
-        self._shelves: dict[Kind, _Shelf] = {}
+        self._shelves: dict[Kind, list[Shelf]] = {}
         self._version: int | None = None
+        self._stamp: int | None = None
         self._load()
 
     @property
@@ -49,71 +61,217 @@ class Accelerator:
         """The store's version that it covers; None while there is none."""
         return self._version
 
-    def search(self, vector: np.ndarray, k: int, *, kind: Kind) -> list[Candidate]:
-        """The k nearest of a kind, exactly, the store's newer rows included."""
-        shelf = self._shelves[kind]
+    @property
+    def is_current(self) -> bool:
+        """Whether it covers the store as it is now; looks for a newer build where it does not."""
+        if self._version != self._store.version and self._stamp != _stamp(self._folder):
+            self._load()
+        return self._version == self._store.version
+
+    def describe(self, kind: Kind) -> Tuning:
+        """How the base of a kind is asked."""
+        return self._shelves[kind][0].tuning
+
+    def search(
+        self, vector: np.ndarray, k: int, *, kind: Kind, among: np.ndarray | None = None
+    ) -> list[Candidate]:
+        """The k nearest of a kind, the store's newer rows included: exactly, or where the base is large with
+        the recall that it was tuned to. `among` these rows of the store only, exactly; that is for a version
+        that `is_current`."""
+        if not self.is_current:
+            assert among is None
+            return self._with_the_store(vector, k, kind)
+        found = [(shelf, *hit) for shelf in self._shelves[kind] for hit in shelf.search(vector, k, among)]
+        if len(self._shelves[kind]) > 1:
+            found.sort(key=lambda hit: -hit[1])
+        return _ordered([shelf.candidate(score, place) for shelf, score, place in found[:k]])
+
+    def _with_the_store(self, vector: np.ndarray, k: int, kind: Kind) -> list[Candidate]:
+        """When the store has changed: what of the shelves it still holds, and what is newer in it."""
+        shelves = self._shelves[kind]
+        total = sum(len(shelf.rows) for shelf in shelves)
         found: list[Candidate] = []
         wanted = k
-        while len(shelf.ids):  # FAISS cannot be asked for the nearest of nothing
-            scores, rows = shelf.index.search(vector[None].astype(np.float32), min(wanted, len(shelf.ids)))
-            ids = [shelf.ids[row].decode() for row in rows[0]]
-            alive = {item.id: item for item in self._store.get(ids)}
-            found = [Candidate(alive[i], float(s)) for i, s in zip(ids, scores[0], strict=True) if i in alive]
-            if len(found) >= k or wanted >= len(shelf.ids):
+        while total:
+            scores = {
+                shelf.ids[place].decode(): score
+                for shelf in shelves
+                for score, place in shelf.search(vector, min(wanted, total))
+            }
+            alive = self._store.get(list(scores))
+            found = [Candidate(item, scores[item.id]) for item in alive]
+            if len(found) >= k or wanted >= total:
                 break
             wanted = max(2 * wanted, 2 * k)  # deleted items took places: look further down
-        if self._store.version != self._version:
-            newer = self._store.search(vector, k, kind=kind, newer_than=self._version)
-            known = {c.item.id for c in found}
-            found += [c for c in newer if c.item.id not in known]
-        return sorted(found, key=lambda c: (-c.score, c.item.id))[:k]
+        newer = self._store.search(vector, k, kind=kind, newer_than=self._version)
+        known = {c.item.id for c in newer}
+        return _ordered([*newer, *(c for c in found if c.item.id not in known)])[:k]
 
-    def rebuild(self) -> bool:
-        """Build from the store as it is now, and use that; False when the store is too small to want it."""
-        version, total = self._store.version, self._store.count()
-        if total < MIN_ROWS:
+    # making it
+
+    def refresh(self) -> None:
+        """Bring it to the store's version the short way: all anew where that is quick, else what is new on a
+        shelf beside the base. Where a base has to be built first, `is_due` says so."""
+        if not self._is_wanted() or self.is_current:
+            return
+        pointer = self._pointer()
+        if self._is_large():
+            if pointer is not None:
+                with self._changing():
+                    self._put(self._extended(pointer.base))
+            return
+        self.rebuild()
+
+    def is_due(self) -> bool:
+        """Whether `rebuild` would help: there is none, or too much has come and gone since it was built."""
+        if not self._is_wanted():
             return False
-        scratch = self._folder / f"build-{version}.tmp"
+        if self._version is None:
+            return True
+        base = [shelves[0] for shelves in self._shelves.values()]
+        changed = sum(int((shelf.rows == GONE).sum()) for shelf in base)
+        changed += sum(len(s.rows) for shelves in self._shelves.values() for s in shelves[1:])
+        return changed > max(MIN_ROWS, FRESH * sum(len(shelf.rows) for shelf in base))
+
+    def rebuild(self, questions: Vectors | None = None) -> bool:
+        """Build from the store as it is now, and use that; False when the store is too small to want it, or
+        another process builds. `questions` are vectors of texts such as will be asked: a large base is tuned
+        on them beside its own items. For a large one this takes minutes; searches go on meanwhile."""
+        if not self._is_wanted():
+            return False
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(self._folder / "build.lock", thread_local=False)
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            return False
+        try:
+            base = self._build(questions)
+            with self._changing():
+                self._put(self._extended(base))
+        finally:
+            lock.release()
+            faiss.omp_set_num_threads(1)
+        return True
+
+    def _is_wanted(self) -> bool:
+        return self._store.count() >= MIN_ROWS
+
+    def _is_large(self) -> bool:
+        return any(self._store.count(kind=kind) > EXACT_UP_TO for kind in Kind)
+
+    def _build(self, questions: Vectors | None) -> str:
+        """The name of a folder with the base of every kind."""
+        version = self._store.version
+        faiss.omp_set_num_threads(os.cpu_count() or 1)
+        with self._scratch(f"base-{version}") as scratch:
+            for kind in Kind:
+                count, batches = self._store.count(kind=kind), self._store.whole(kind=kind)
+                if count <= EXACT_UP_TO:
+                    index, tuning = faiss.IndexFlatIP(self._store.dim), Tuning("Flat")
+                    fill(scratch, kind.value, index, batches)
+                else:
+                    scan = (vectors for _, vectors in self._store.scan(kind=kind))
+                    index, items = trained(self._store.dim, count, scan)
+                    truth = Truth(items, items[:0] if questions is None else questions)
+                    fill(scratch, kind.value, index, truth.watching(batches))
+                    tuning = tuned(index, truth)
+                    logger.info("%d of %s: %s", count, kind, tuning)
+                keep(scratch, kind.value, index, tuning)
+            (scratch / "version").write_text(str(version))
+        return f"base-{version}"
+
+    def _extended(self, base: str) -> _Pointer:
+        """What a base needs to answer for the store as it is now: where its items are, and a shelf of those
+        that came since."""
+        version, built = self._store.version, int((self._folder / base / "version").read_text())
+        if version == built:
+            return _Pointer(version, base, None)
+        with self._scratch(f"fresh-{version}") as scratch:
+            for kind in Kind:
+                ids = np.load(self._folder / base / f"{kind.value}.ids.npy")
+                now = self._store.rows(kind=kind)
+                now = now.filter(pc.less_equal(now["written"], built))
+                at = pc.index_in(pa.array(ids).cast(pa.string()), value_set=now["id"].combine_chunks())
+                place = at.fill_null(GONE).to_numpy()
+                row = np.append(now["_rowid"].to_numpy().astype(np.int64), GONE)[place]
+                np.save(scratch / f"{kind.value}.base.npy", row)
+                index = faiss.IndexFlatIP(self._store.dim)
+                fill(scratch, kind.value, index, self._store.whole(kind=kind, newer_than=built))
+                keep(scratch, kind.value, index, Tuning("Flat"))
+        return _Pointer(version, base, f"fresh-{version}")
+
+    @contextmanager
+    def _scratch(self, name: str) -> Iterator[Path]:
+        """A folder to write in, which gets its name when all is written."""
+        scratch, final = self._folder / f"{name}.tmp", self._folder / name
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
-        for kind in Kind:
-            index = faiss.IndexFlatIP(self._store.dim)
-            ids: list[str] = []
-            for batch, vectors in self._store.scan(kind=kind):
-                index.add(np.ascontiguousarray(vectors))
-                ids += batch
-            faiss.write_index(index, str(scratch / f"{kind.value}.faiss"))
-            np.save(scratch / f"{kind.value}.npy", np.array([i.encode() for i in ids], dtype="S64"))
-        final = self._folder / f"build-{version}"
+        yield scratch
         shutil.rmtree(final, ignore_errors=True)
         scratch.rename(final)
-        pointer = self._folder / "current.tmp"
-        pointer.write_text(json.dumps({"build": final.name, "version": version}))
-        pointer.replace(self._folder / "current.json")
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """One at a time moves the pointer; that takes seconds at most."""
+        with filelock.FileLock(self._folder / "current.lock", thread_local=False):
+            yield
+
+    def _put(self, pointer: _Pointer) -> None:
+        scratch = self._folder / "current.tmp"
+        plain = {"version": pointer.version, "base": pointer.base, "fresh": pointer.fresh}
+        scratch.write_text(json.dumps({"format": FORMAT, **plain}))
+        scratch.replace(self._folder / "current.json")
         self._load()
-        for old in self._folder.glob("build-*"):
-            if old != final:
+        for old in self._folder.iterdir():
+            if old.is_dir() and old.suffix != ".tmp" and old.name not in (pointer.base, pointer.fresh):
                 shutil.rmtree(old, ignore_errors=True)
-        return True
+
+    # opening it
+
+    def _pointer(self) -> _Pointer | None:
+        try:
+            current = json.loads((self._folder / "current.json").read_text())
+            if current["format"] != FORMAT:
+                return None
+            fresh = current["fresh"]
+            return _Pointer(
+                int(current["version"]), str(current["base"]), None if fresh is None else str(fresh)
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def _load(self) -> None:
         """Map what `current.json` names. Anything wrong with it means that there is no accelerator."""
-        self._shelves, self._version = {}, None
-        try:
-            current = json.loads((self._folder / "current.json").read_text())
-            build, version = self._folder / current["build"], int(current["version"])
-            shelves = {
-                kind: _Shelf(
-                    faiss.read_index(str(build / f"{kind.value}.faiss"), faiss.IO_FLAG_MMAP_IFC),
-                    np.load(build / f"{kind.value}.npy", mmap_mode="r"),
-                )
-                for kind in Kind
-            }
-        except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError):
-            return
-        if any(s.index.d != self._store.dim or s.index.ntotal != len(s.ids) for s in shelves.values()):
-            return
-        if version > self._store.version:
-            return  # the store was put back to an older state
-        faiss.omp_set_num_threads(1)  # a single query is faster on one thread while torch holds the others
+        self._stamp = _stamp(self._folder)
+        shelves, version = self._mapped()
         self._shelves, self._version = shelves, version
+
+    def _mapped(self) -> tuple[dict[Kind, list[Shelf]], int | None]:
+        pointer = self._pointer()
+        if pointer is None or pointer.version > self._store.version:  # the store was put back
+            return {}, None
+        base, dim = self._folder / pointer.base, self._store.dim
+        fresh = self._folder / pointer.fresh if pointer.fresh else None
+        shelves = {}
+        try:
+            for kind in Kind:
+                rows = fresh / f"{kind.value}.base.npy" if fresh else None
+                shelves[kind] = [open_shelf(base, kind.value, dim, rows=rows)]
+                if fresh:
+                    shelves[kind].append(open_shelf(fresh, kind.value, dim))
+        except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError):
+            return {}, None
+        faiss.omp_set_num_threads(1)  # a single query is faster on one thread while torch holds the others
+        return shelves, pointer.version
+
+
+def _ordered(found: list[Candidate]) -> list[Candidate]:
+    return sorted(found, key=lambda c: (-c.score, c.item.id))
+
+
+def _stamp(folder: Path) -> int | None:
+    try:
+        return (folder / "current.json").stat().st_mtime_ns
+    except OSError:
+        return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,18 @@ from typing import Any
 import lancedb
 import numpy as np
 import pyarrow as pa
-from lancedb.index import FTS
+from lancedb.index import FTS, BTree
 from lancedb.query import MatchQuery
 
 from searchkit.errors import BadInput
 from searchkit.types import FULL_TEXT, Candidate, Item, Kind, Space, Vectors
 
 CHUNK = 1000
+SEEN_FOR = 1.0
+"""Seconds, twice: how long a table is taken to be as it was last seen, here and in lancedb. What another
+process writes is found after two."""
+INDEX_IDS_FROM = 10_000
+"""Rows, from which a lookup by id is faster with an index than by a scan."""
 KEEP_VERSIONS = dt.timedelta(hours=1)
 """Readers in other processes may still hold a version that young."""
 
@@ -97,7 +103,7 @@ class LanceStore:
         self.dim = space.dim
         session = lancedb.Session(index_cache_size_bytes=256 << 20, metadata_cache_size_bytes=8 << 20)
         database = lancedb.connect(
-            str(folder), session=session, read_consistency_interval=dt.timedelta(seconds=2)
+            str(folder), session=session, read_consistency_interval=dt.timedelta(seconds=SEEN_FOR)
         )
         if space.key in database.list_tables().tables:
             self._table = database.open_table(space.key)
@@ -107,12 +113,18 @@ class LanceStore:
         else:
             self._table = database.create_table(space.key, schema=schema(space.dim))
             self._table.set_unenforced_primary_key("id")
+        self._version, self._seen = 0, -SEEN_FOR
 
     @property
     def version(self) -> int:
         """Grows with every write and delete."""
-        version: int = self._table.version
-        return version
+        now = time.monotonic()
+        if now - self._seen >= SEEN_FOR:  # to ask takes a quarter of a millisecond, as long as a search
+            self._version, self._seen = self._table.version, now
+        return self._version
+
+    def _changed(self) -> None:
+        self._seen = -SEEN_FOR
 
     def write(self, items: Sequence[Item], vectors: Vectors) -> None:
         if len(items) != len(vectors) or vectors.shape[1:] != (self.dim,):
@@ -121,11 +133,14 @@ class LanceStore:
             return
         self._table.checkout_latest()  # `written` must be later than what any other process has committed
         merge = self._table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+        self._changed()
         merge.use_index(False).execute(self._rows(items, vectors))
+        self._changed()
 
     def delete(self, ids: Sequence[str]) -> None:
         for chunk in _chunks(ids):
             self._table.delete(_is_in(chunk))
+        self._changed()
 
     def get(self, ids: Sequence[str]) -> list[Item]:
         found = {item.id: item for table in self._lookup(ids, list(COLUMNS)) for item in _items(table)}
@@ -152,8 +167,7 @@ class LanceStore:
 
         Times in `where` are ISO 8601 in quotes. Raises `BadInput` for a filter that Lance cannot read.
         """
-        conditions = [f"kind = '{kind.value}'"] if kind else []
-        conditions += ["(" + TIME_LITERAL.sub(r"\1timestamp ", where) + ")"] if where else []
+        conditions = _conditions(kind, where)
         conditions += [f"written > {newer_than}"] if newer_than is not None else []
         query = self._table.search(np.asarray(vector, np.float32)).distance_type("dot")
         query = query.select([*COLUMNS, "_distance"]).limit(k).bypass_vector_index()
@@ -165,10 +179,8 @@ class LanceStore:
         self, words: str, k: int, *, column: str, kind: Kind | None = None, where: str | None = None
     ) -> list[Candidate]:
         """The k items with the best BM25 of these words in a column of `FULL_TEXT`, filtered before."""
-        conditions = [f"kind = '{kind.value}'"] if kind else []
-        conditions += ["(" + TIME_LITERAL.sub(r"\1timestamp ", where) + ")"] if where else []
         query = self._table.search(MatchQuery(words, column), query_type="fts")
-        found = self._run(query.select([*COLUMNS, "_score"]).limit(k), conditions, where)
+        found = self._run(query.select([*COLUMNS, "_score"]).limit(k), _conditions(kind, where), where)
         return _ranked(_items(found), found["_score"].to_numpy())
 
     def _run(self, query: Any, conditions: Sequence[str], where: str | None) -> pa.Table:
@@ -198,6 +210,27 @@ class LanceStore:
         for batch in self._table.search().select(["id"]).to_batches(batch_size=65536):
             yield from batch.column("id").to_pylist()
 
+    def rows(self, *, kind: Kind, where: str | None = None) -> pa.Table:
+        """Of every row: `_rowid` (its place, which compaction may change), `id`, and `written` (the table's
+        version when it came); in order of `_rowid`. Raises `BadInput` as `search` does."""
+        query = self._table.search().select(["id", "written"]).with_row_id(True)
+        return self._run(query, _conditions(kind, where), where).sort_by("_rowid")
+
+    def places(self, where: str, *, kind: Kind) -> np.ndarray:
+        """(n,) int64: the `_rowid` of every row that a filter keeps, ascending."""
+        found = self._run(
+            self._table.search().select(["written"]).with_row_id(True), _conditions(kind, where), where
+        )
+        return np.sort(found["_rowid"].to_numpy().astype(np.int64))
+
+    def whole(self, *, kind: Kind, newer_than: int = -1) -> Iterator[tuple[np.ndarray, list[Item], Vectors]]:
+        """Every row written after that version, in batches: its `_rowid` as int64, item and vector."""
+        query = self._table.search().select([*COLUMNS, "vector"]).with_row_id(True)
+        query = query.where(" AND ".join([*_conditions(kind, None), f"written > {newer_than}"]))
+        for batch in query.to_batches(batch_size=8192):
+            table = pa.Table.from_batches([batch])
+            yield table["_rowid"].to_numpy().astype(np.int64), _items(table), _matrix(table, self.dim)
+
     def count(self, *, kind: Kind | None = None) -> int:
         count: int = self._table.count_rows(f"kind = '{kind.value}'" if kind else None)
         return count
@@ -209,7 +242,11 @@ class LanceStore:
         for column in FULL_TEXT:
             if column not in indexed and self._table.count_rows():
                 self._table.create_index(column, config=WORDS)
+        if "id" not in indexed and self._table.count_rows() >= INDEX_IDS_FROM:
+            for column in ("id", "written"):
+                self._table.create_index(column, config=BTree())
         self._table.optimize(cleanup_older_than=KEEP_VERSIONS)
+        self._changed()
 
     def _lookup(self, ids: Sequence[str], columns: list[str]) -> Iterator[pa.Table]:
         for chunk in _chunks(ids):
@@ -241,6 +278,11 @@ class LanceStore:
             for field in schema(self.dim)
         ]
         return pa.Table.from_arrays(arrays, schema=schema(self.dim))
+
+
+def _conditions(kind: Kind | None, where: str | None) -> list[str]:
+    conditions = [f"kind = '{kind.value}'"] if kind else []
+    return conditions + (["(" + TIME_LITERAL.sub(r"\1timestamp ", where) + ")"] if where else [])
 
 
 def _ranked(items: Sequence[Item], scores: np.ndarray) -> list[Candidate]:

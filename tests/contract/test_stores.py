@@ -228,6 +228,7 @@ def test_a_row_written_through_a_handle_that_lags_is_newer_than_the_accelerator(
     vector = unit(1, 77)
     lagging.write([item(500)], vector)  # its own version is still the empty table's
     store._table.checkout_latest()
+    store._changed()
     assert accelerator.search(vector[0], 1, kind=Kind.IMAGE)[0].item.id == item(500).id
 
 
@@ -355,8 +356,11 @@ def test_rebuilding_leaves_one_build_and_serves_readers_of_the_old_one(
     reader = Accelerator(tmp_path / "faiss", store)
     store.write([item(900)], unit(1, 900))
     assert fast.rebuild()
-    assert [p.name for p in (tmp_path / "faiss").glob("build-*")] == [f"build-{store.version}"]
+    assert [p.name for p in (tmp_path / "faiss").iterdir() if p.is_dir()] == [f"base-{store.version}"]
     assert reader.search(unit(1, 900)[0], 1, kind=Kind.IMAGE)[0].item.id == item(900).id
+
+
+FILES = ["current.json", *(f"base/image.{end}" for end in ("faiss", "ids.npy", "items", "ends.npy", "json"))]
 
 
 def cut(path: Path) -> None:
@@ -367,20 +371,23 @@ def write(content: bytes) -> Callable[[Path], object]:
     return lambda path: path.write_bytes(content)
 
 
-@pytest.mark.parametrize("name", ["current.json", "build/image.faiss", "build/passage.npy"])
+@pytest.mark.parametrize(
+    "name",
+    FILES,
+)
 @pytest.mark.parametrize("harm", [cut, write(b""), write(b"junk" * 99), Path.unlink])
 def test_a_damaged_accelerator_is_none(
     fast: Accelerator, store: LanceStore, tmp_path: Path, name: str, harm: Callable[[Path], object]
 ) -> None:
-    build = json.loads((tmp_path / "faiss" / "current.json").read_text())["build"]
-    harm(tmp_path / "faiss" / name.replace("build", build))
+    build = json.loads((tmp_path / "faiss" / "current.json").read_text())["base"]
+    harm(tmp_path / "faiss" / name.replace("base", build))
     damaged = Accelerator(tmp_path / "faiss", store)
     assert damaged.version is None
     assert damaged.rebuild() and damaged.search(unit(1, 0)[0], 1, kind=Kind.IMAGE)
 
 
 @pytest.mark.parametrize(
-    "pointer", [[], {"build": "x"}, {"version": 1}, {"build": "build-9", "version": "x"}]
+    "pointer", [[], {"base": "x"}, {"version": 1}, {"format": 2, "base": "base-9", "version": "x"}]
 )
 def test_a_pointer_to_nothing_is_no_accelerator(store: LanceStore, tmp_path: Path, pointer: object) -> None:
     (tmp_path / "faiss").mkdir()

@@ -27,7 +27,7 @@ ODD_NAMES = (b"two\nlines.png", b"caf\xe9.png")
 HIT_FIELDS = [
     "schema", "rank", "score", "confidence", "kind", "path", "source", "page", "start", "end", "text",
     "sha256", "space", "mtime", "width", "height",
-    "size", "taken", "label", "label_confidence",
+    "size", "taken", "label", "label_confidence", "copies", "passages",
 ]  # fmt: skip
 REPORT_FIELDS = [
     "schema", "seen", "indexed", "reused", "unchanged", "deleted", "failed", "offline", "seconds",
@@ -181,6 +181,18 @@ def test_a_hit_in_json_has_the_fields_of_the_contract(indexed: tuple[Shell, Ende
     assert (image["kind"], image["width"], image["height"], image["text"]) == ("image", 24, 16, None)
     odd = [hit for hit in hits if "path_b64" in hit]
     assert [hit["path"].endswith("caf\N{REPLACEMENT CHARACTER}.png") for hit in odd] == [True]
+
+
+def test_explain_says_how_each_hit_was_found(indexed: tuple[Shell, Ended]) -> None:
+    shell, _ = indexed
+    ended = shell.run("search", "retry policy", "--hybrid", "--explain", "-k", "1")
+    assert "passage: the store compares all, exactly" in ended.err
+    times = next(line for line in ended.err.splitlines() if line.startswith("times: "))
+    assert [step.split()[0] for step in times[7:].split(", ")] == ["encode", "nearest", "words"]
+    _, score, path, legs = ended.out.decode().strip().split("\t")
+    assert path.endswith("retry.txt") and legs.startswith(f"meaning 1 ({score}), text 1 (")
+    (hit,) = shell.run("search", "retry policy", "--explain", "--json", "-k", "1").records
+    assert hit["explain"] == {"meaning": {"rank": 1, "score": hit["score"]}}
 
 
 def test_a_name_with_a_newline_is_one_line_and_other_bytes_are_kept(indexed: tuple[Shell, Ended]) -> None:

@@ -15,6 +15,7 @@ from searchkit.search import confidence as module
 from searchkit.search.confidence import (
     MARGIN,
     MIN_DEVIATION,
+    PAIRS,
     confidence,
     measure,
     neutral_queries,
@@ -84,7 +85,7 @@ def test_without_a_reference_nothing_is_known() -> None:
 def test_text_references_are_the_mean_of_the_best_scores_and_a_margin() -> None:
     # the text (1, 0) finds 0.8 at best and (0, 1) finds 1.0: mean 0.9, deviation 0.1
     found = measured(passage=[(0.8, 0.6), (0, 1), (-1, 0)])
-    assert set(found) == {("text", "passage")}
+    assert set(found) == {("text", "passage"), (PAIRS, "passage")}
     reference = found["text", "passage"]
     assert reference.level == pytest.approx(0.9 + MARGIN * 0.1) and reference.deviation == pytest.approx(0.1)
     assert reference.queries == 2
@@ -108,7 +109,8 @@ def test_a_few_true_likenesses_do_not_raise_the_reference() -> None:
 
 def test_pictures_are_put_to_every_passage() -> None:
     found = measured(image=[(1, 0), (0, 1)], passage=[(0.6, 0.8)])
-    assert set(found) == {(how, kind) for how in ("text", "image") for kind in ("image", "passage")}
+    asked = {(how, kind) for how in ("text", "image") for kind in ("image", "passage")}
+    assert set(found) == asked | {(PAIRS, "image")}
     assert found["image", "passage"].level == pytest.approx(0.7)
     assert found["image", "image"].level == pytest.approx(0.0)
 
@@ -154,7 +156,11 @@ def test_the_references_of_a_real_store_equal_brute_force(tmp_path: Path) -> Non
     kept = np.concatenate([vectors for _, vectors in store.scan()])
     best = (encoder.encode_text(neutral_queries()) @ kept.T).max(axis=1)
     found = measure(encoder, store)
-    assert set(found) == {("text", "passage")}  # a collection without pictures
+    # a collection without pictures
+    assert set(found) == {("text", "passage"), (PAIRS, "passage")}
+    pairs = (kept @ kept.T)[np.triu_indices(len(kept), k=1)]
+    assert found[PAIRS, "passage"].level == pytest.approx(float(np.quantile(pairs, 0.999)), abs=1e-6)
+    assert found[PAIRS, "passage"].queries == len(pairs) == 78 * 77 / 2
     assert found["text", "passage"].level == pytest.approx(float(best.mean() + MARGIN * best.std()), abs=1e-6)
     assert found["text", "passage"].deviation == pytest.approx(float(best.std()), abs=1e-6)
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from searchkit.catalog.catalog import Reference
 from searchkit.errors import BadInput
-from searchkit.search.find import check, collapse, find, group
-from searchkit.types import Candidate, Hit, Item, Kind, Query
+from searchkit.protocols import Reranker
+from searchkit.search.confidence import PAIRS
+from searchkit.search.find import RERANKED, Sources, check, find
+from searchkit.search.fold import NEAR, NEAR_AT_LEAST, Folded, collapse, group, near_level
+from searchkit.search.trace import Trace
+from searchkit.types import Candidate, Hit, Item, Kind, Query, Vectors
 
 VECTOR = np.ones(4, np.float32) / 2
 
@@ -36,15 +41,23 @@ class Shelf:
         self.asked.append((k, kind))
         return [c for c in self.candidates if c.item.kind is kind][:k]
 
+    def vectors_of(self, ids: Sequence[str]) -> Vectors:
+        """In the plane, at an angle of the number that a name ends with, in degrees."""
+        angles = np.deg2rad([float(i.split("-")[0].split("at")[1]) for i in ids])
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
 
 def ask(
     shelf: Shelf,
     references: dict[tuple[str, str], Reference] | None = None,
     *,
     asked_with: str = "text",
+    rerank: Reranker | None = None,
+    trace: Trace | None = None,
     **query: object,
 ) -> list[Hit]:
-    return find(Query(**query), VECTOR, [asked_with], shelf, references or {}, "space")  # type: ignore[arg-type]
+    sources = Sources(shelf, shelf.vectors_of, references or {}, "space", rerank=rerank)
+    return find(Query(**query), VECTOR, [asked_with], sources, trace)  # type: ignore[arg-type]
 
 
 def names(hits: list[Hit]) -> list[str]:
@@ -109,9 +122,83 @@ def test_a_document_is_shown_by_its_best_passage_and_makes_room_for_others() -> 
 def test_passages_of_one_content_are_not_copies_of_each_other() -> None:
     found = [candidate("a", 0.9, sha256="x", ordinal=n) for n in (0, 1)]
     found += [candidate("b", 0.9, sha256="x", ordinal=n) for n in (0, 1)]
-    assert [c.item.id for c in collapse(found, "exact")] == ["a-0", "a-1"]
-    assert collapse(found, "none") == found
-    assert [c.item.id for c in group(found, "document")] == ["a-0", "b-0"] and group(found, None) == found
+    folded = collapse(found, "exact")
+    assert [(one.best.item.id, [c.item.id for c in one.copies]) for one in folded] == [
+        ("a-0", ["b-0"]),
+        ("a-1", ["b-1"]),
+    ]
+    alone = collapse(found, "none")
+    assert alone == [Folded(c) for c in found]
+    assert [one.best.item.id for one in group(alone, "document")] == ["a-0", "b-0"]
+    assert group(alone, None) == alone
+
+
+def passage(name: str, score: float, start: int, end: int) -> Candidate:
+    item = Item(
+        f"{name}-{start}", Kind.PASSAGE, f"/{name}", "/", name, start, 0.0, start=start, end=end, text=""
+    )
+    return Candidate(item, score)
+
+
+def test_a_document_is_shown_with_its_best_passages_that_do_not_overlap() -> None:
+    found = [passage("a", 0.9, 0, 100), passage("a", 0.8, 90, 200), passage("a", 0.7, 100, 200)]
+    found += [passage("b", 0.6, 0, 50), passage("a", 0.5, 300, 400), passage("a", 0.4, 500, 600)]
+    hits = ask(Shelf(*found), group="document", kind=Kind.PASSAGE)
+    assert names(hits) == ["a-0", "b-0"]
+    assert [item.id for item in hits[0].passages] == ["a-100", "a-300"] and hits[1].passages == ()
+    assert [one["start"] for one in hits[0].to_json()["passages"]] == [100, 300]
+
+
+def test_a_burst_is_one_hit_that_names_the_others() -> None:
+    shelf = Shelf(
+        candidate("at0", 0.9),
+        candidate("at10", 0.8),  # cos 10° = 0.985 to the first
+        candidate("at20", 0.7),  # as near to the second, but 0.940 to the first, which stands for it
+        candidate("at40", 0.6),
+        candidate("at11", 0.5, sha256="at10"),
+    )
+    assert [names(ask(shelf, collapse=how, k=5)) for how in ("none", "exact", "near")] == [
+        ["at0-0", "at10-0", "at20-0", "at40-0", "at11-0"],
+        ["at0-0", "at10-0", "at20-0", "at40-0"],
+        ["at0-0", "at20-0", "at40-0"],
+    ]
+    first = ask(shelf, collapse="near", k=5)[0]
+    assert first.copies == ("/at10", "/at11") and first.to_json()["copies"] == ["/at10", "/at11"]
+
+
+def test_what_is_near_follows_from_how_alike_unrelated_items_are() -> None:
+    wide = {(PAIRS, "image"): Reference(level=0.95, deviation=0.1, queries=9)}
+    assert near_level(wide[PAIRS, "image"]) == pytest.approx(1 - NEAR * 0.05)
+    assert near_level(None) == near_level(Reference(0.0, 0.1, 9)) == NEAR_AT_LEAST
+    shelf = Shelf(candidate("at0", 0.9), candidate("at13", 0.8))  # cos 13° = 0.974
+    assert len(ask(shelf, collapse="near")) == 1 and len(ask(shelf, wide, collapse="near")) == 2
+
+
+def test_near_copies_make_room_for_others() -> None:
+    shelf = Shelf(*[candidate(f"at{n / 100}", 0.9 - n / 1000) for n in range(50)], candidate("at90", 0.1))
+    hits = ask(shelf, collapse="near", k=2)
+    assert names(hits) == ["at0.0-0", "at90-0"] and len(hits[0].copies) == 49
+
+
+def by_name(query: Query, items: Sequence[Item]) -> np.ndarray:
+    return np.array([float(item.path[1:]) for item in items])
+
+
+def test_a_reranker_puts_the_best_in_its_own_order_and_leaves_the_rest() -> None:
+    shelf = Shelf(*[candidate(f"{n:03}", 1 - n / 1000) for n in range(200)])
+    trace = Trace()
+    hits = ask(shelf, rerank=by_name, k=RERANKED + 2, trace=trace)
+    assert names(hits)[:2] == [f"{RERANKED - 1:03}-0", f"{RERANKED - 2:03}-0"]
+    assert names(hits)[RERANKED:] == [f"{RERANKED:03}-0", f"{RERANKED + 1:03}-0"]
+    assert trace.of("049-0") == {"meaning": (50, 0.951), "rerank": (1, 49.0)}
+    assert names(ask(shelf, rerank=by_name, k=1)) == [f"{RERANKED - 1:03}-0"]
+
+
+@pytest.mark.parametrize("wrong", [np.zeros(3), np.full(40, np.nan)])
+def test_a_reranker_that_breaks_its_law_is_refused(wrong: np.ndarray) -> None:
+    shelf = Shelf(*[candidate(f"{n}", 0.5) for n in range(40)])
+    with pytest.raises(BadInput, match="reranker"):
+        ask(shelf, rerank=lambda query, items: wrong)
 
 
 def test_no_more_is_fetched_than_is_needed() -> None:
@@ -131,7 +218,7 @@ def test_the_search_ends_when_there_is_no_more() -> None:
     [
         (Query(k=0), "k is 0"),
         (Query(k=-3), "k is -3"),
-        (Query(collapse="near"), "collapse is 'near'"),
+        (Query(collapse="all"), "collapse is 'all'"),
         (Query(group="folder"), "group is 'folder'"),
         (Query(min_confidence=1.1), "min_confidence is 1.1"),
         (Query(min_confidence=-0.1), "min_confidence is -0.1"),

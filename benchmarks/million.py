@@ -1,0 +1,309 @@
+"""A search in a large collection beside raw FAISS and raw LanceDB, on the same vectors in one run.
+
+    python benchmarks/million.py --rows 1000000 --work DIR --out benchmarks/results/million.json
+
+The collection is a real one, with a catalog and a store; its encoder is the source of the vectors, so that
+texts lie across a gap from pictures, as in a real space. Every program is asked one question at a time, on
+one thread where it can be told so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.vectors import BATCH, Sheet
+from searchkit.collection import Collection
+from searchkit.types import EncoderRecord, Item, Kind, Space
+
+DIM = 512
+K = 10
+QUESTIONS = 200
+GOAL = 0.95
+SPACE = Space("sheet", "0" * 64, 1, DIM)
+LABELS = 100
+"""Each keeps one row in a hundred."""
+
+
+class Source:
+    """An encoder whose texts are questions from across the gap."""
+
+    record = EncoderRecord("sheet", DIM, "none", "none", 64, 64, 0.0, "sheet", "made by a formula")
+    space = SPACE
+    temperature = 0.05
+
+    def __init__(self) -> None:
+        self._sheet = Sheet(DIM)
+
+    def encode_text(self, texts: Sequence[str]) -> np.ndarray:
+        return self._sheet.questions(len(texts), 77, across=True)
+
+    def encode_images(self, pixels: Sequence[np.ndarray]) -> np.ndarray:
+        return self._sheet.questions(len(pixels), 78)
+
+    def prepare_image(self, image: Any) -> np.ndarray:
+        return np.asarray(image)
+
+    def token_offsets(self, text: str) -> list[tuple[int, int]]:
+        return [(0, len(text))]
+
+
+def item(n: int) -> Item:
+    return Item(
+        id=f"{n:020x}-{n:020x}-0",
+        kind=Kind.IMAGE,
+        path=f"/photos/{n // 1000:04}/IMG_{n:07}.jpg",
+        source="/photos",
+        sha256=f"{n:064x}",
+        ordinal=0,
+        mtime=1.6e9 + 60 * n,
+        width=4000,
+        height=3000,
+        size=2_000_000 + n,
+        label=f"label {n % LABELS}",
+    )
+
+
+def fill(library: Collection, rows: int) -> None:
+    started, done = time.perf_counter(), library.store.count()
+    for batch, vectors in enumerate(Sheet(DIM).rows(rows, seed=1)):
+        start = batch * BATCH
+        if start >= done:
+            library.store.write([item(n) for n in range(start, start + len(vectors))], vectors)
+    say(f"written {time.perf_counter() - started:.0f} s")
+
+
+def questions() -> dict[str, np.ndarray]:
+    sheet = Sheet(DIM)
+    return {"alike": sheet.questions(QUESTIONS, 2), "across": sheet.questions(QUESTIONS, 3, across=True)}
+
+
+def truth(rows: int, keep: Callable[[np.ndarray], np.ndarray] | None = None) -> dict[str, np.ndarray]:
+    """(q, K) numbers of the rows that are nearest, by comparing with all."""
+    import faiss
+
+    asked = questions()
+    heaps = {sort: faiss.ResultHeap(QUESTIONS, K, keep_max=True) for sort in asked}
+    for batch, vectors in enumerate(Sheet(DIM).rows(rows, seed=1)):
+        numbers = np.arange(batch * BATCH, batch * BATCH + len(vectors))
+        kept = np.ones(len(vectors), bool) if keep is None else keep(numbers)
+        for sort, some in asked.items():
+            scores, places = faiss.knn(some, vectors[kept], K, metric=faiss.METRIC_INNER_PRODUCT)
+            heaps[sort].add_result(scores, numbers[kept][places])
+    for heap in heaps.values():
+        heap.finalize()
+    return {sort: heap.I for sort, heap in heaps.items()}
+
+
+def asked(answer: Callable[[np.ndarray], Sequence[int]], true: dict[str, np.ndarray]) -> dict[str, Any]:
+    """recall@10 and the median and 95th percentile of milliseconds, of each sort of question."""
+    found = {}
+    for sort, some in questions().items():
+        for vector in some[:10]:
+            answer(vector)
+        seconds, hits = [], 0
+        for vector, right in zip(some, true[sort], strict=True):
+            began = time.perf_counter()
+            numbers = answer(vector)
+            seconds.append(time.perf_counter() - began)
+            hits += len(set(numbers) & set(right.tolist()))
+        ordered = sorted(seconds)
+        found[sort] = {
+            "recall": round(hits / (K * QUESTIONS), 4),
+            "p50_ms": round(1000 * statistics.median(ordered), 3),
+            "p95_ms": round(1000 * ordered[int(0.95 * len(ordered))], 3),
+        }
+    return found
+
+
+def worst(found: dict[str, Any]) -> float:
+    return min(found["alike"]["recall"], found["across"]["recall"])
+
+
+def number(path: str) -> int:
+    return int(path[-11:-4])
+
+
+def ours(work: Path, rows: int, true: dict[str, np.ndarray], where: str | None = None) -> dict[str, Any]:
+    with Collection.open(work / "library", encoder=Source()) as library:  # type: ignore[arg-type]
+
+        def answer(vector: np.ndarray) -> list[int]:
+            return [number(hit.path) for hit in library.search(vector=vector, k=K, filter=where)]
+
+        found = asked(answer, true)
+        found["resident_mb"] = round(resident(), 1)
+        return found
+
+
+def resident() -> float:
+    with Path("/proc/self/statm").open() as file:
+        return int(file.read().split()[1]) * resource.getpagesize() / 1e6
+
+
+def raw_faiss(work: Path, true: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The same index, asked without anything around it."""
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    folder = next((work / "library" / "faiss").glob("*/base-*"))
+    tuning = json.loads((folder / "image.json").read_text())
+    index = faiss.read_index(str(folder / "image.faiss"), faiss.IO_FLAG_MMAP_IFC)
+    parameters = None
+    if tuning["nprobe"]:
+        lists = faiss.SearchParametersIVF(nprobe=tuning["nprobe"])
+        parameters = faiss.IndexRefineSearchParameters(k_factor=tuning["k_factor"], base_index_params=lists)
+    ids = np.load(folder / "image.ids.npy")
+
+    def answer(vector: np.ndarray) -> list[int]:
+        places = index.search(vector[None], K, params=parameters)[1][0]
+        return [int(ids[place][:20], 16) for place in places]
+
+    return asked(answer, true) | {"index": tuning["index"], "nprobe": tuning["nprobe"]}
+
+
+LANCE = {"IVF_RQ": "IvfRq", "IVF_SQ": "IvfSq", "HNSW_SQ": "HnswSq"}
+
+
+def raw_lance(work: Path, rows: int, name: str, true: dict[str, np.ndarray]) -> dict[str, Any]:
+    """A table with nothing but numbers and vectors and one of LanceDB's indexes: the first setting of nprobes
+    and refine factor that reaches the goal on both sorts."""
+    import lancedb
+    import lancedb.index
+    import pyarrow as pa
+
+    database = lancedb.connect(str(work / "lance"))
+    if "rows" not in database.list_tables().tables:
+        schema = pa.schema([pa.field("n", pa.int64()), pa.field("vector", pa.list_(pa.float32(), DIM))])
+        table = database.create_table("rows", schema=schema)
+        for batch, vectors in enumerate(Sheet(DIM).rows(rows, seed=1)):
+            numbers = pa.array(np.arange(batch * BATCH, batch * BATCH + len(vectors)))
+            flat = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), DIM)
+            table.add(pa.Table.from_arrays([numbers, flat], schema=schema))
+        table.optimize()
+    table = database.open_table("rows")
+    began = time.perf_counter()
+    table.create_index("vector", config=getattr(lancedb.index, LANCE[name])(distance_type="dot"))
+    built = time.perf_counter() - began
+    best: dict[str, Any] = {}
+    for nprobes in (8, 16, 32, 64, 128):
+        for refine in (5, 20):
+
+            def answer(vector: np.ndarray, nprobes: int = nprobes, refine: int = refine) -> list[int]:
+                query = table.search(vector).distance_type("dot").select(["n", "_distance"]).limit(K)
+                return query.nprobes(nprobes).refine_factor(refine).to_arrow()["n"].to_pylist()
+
+            found = asked(answer, true) | {"nprobes": nprobes, "refine_factor": refine}
+            say(f"  {name} {found}")
+            best = max(best or found, found, key=worst)
+            if worst(found) >= GOAL:
+                return found | {"build_seconds": round(built, 1)}
+    return best | {"build_seconds": round(built, 1)}
+
+
+def changed(work: Path, rows: int, count: int) -> dict[str, Any]:
+    """So many rows deleted, others like them added: what recall is at once, and after the rebuild."""
+    whole = enumerate(Sheet(DIM).rows(rows, seed=1))
+    vectors = np.concatenate([some for batch, some in whole if batch * BATCH < count])[:count]
+    again = [item(n) for n in range(len(vectors))]
+    true = truth(rows)
+    with Collection.open(work / "library", encoder=Source()) as library:  # type: ignore[arg-type]
+        library.store.delete([one.id for one in again])
+        gone = {n for vector in vectors[:50] for n in [number(library.search(vector=vector, k=1)[0].path)]}
+        library.store.write(again, vectors)
+        first = [number(library.search(vector=vector, k=1)[0].path) for vector in vectors[:50]]
+        library.store.compact()
+        library.accelerate(wait=True)
+        after = asked(lambda v: [number(hit.path) for hit in library.search(vector=v, k=K)], true)
+    return {
+        "rows": count,
+        "deleted_rows_found": len(gone & set(range(count))),
+        "added_rows_found_at_once": f"{sum(n == m for n, m in enumerate(first))} of 50",
+        "after": after,
+    }
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def part(name: str, args: argparse.Namespace) -> Any:
+    """Each program in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.million", "--part", name, "--rows", str(args.rows)]
+    command += ["--work", str(args.work)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    say(f"{name}: {done.stdout.strip()}")
+    return json.loads(done.stdout)
+
+
+def run(name: str, args: argparse.Namespace) -> Any:
+    work, rows = args.work, args.rows
+    if name == "build":
+        with Collection.open(work / "library", encoder=Source()) as library:  # type: ignore[arg-type]
+            fill(library, rows)
+            began = time.perf_counter()
+            library._refresh()
+            ready = time.perf_counter() - began
+            library.accelerate(wait=True)
+            return {
+                "searchable_after_seconds": round(ready, 1),
+                "accelerated_after_seconds": round(time.perf_counter() - began, 1),
+                "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000, 1),
+            }
+    if name == "changed":
+        return changed(work, rows, rows // 10)
+    if name == "filtered":
+        return ours(work, rows, truth(rows, lambda n: n % LABELS == 7), "label = 'label 7'")
+    true = truth(rows)
+    if name == "searchkit":
+        return ours(work, rows, true)
+    if name == "faiss":
+        return raw_faiss(work, true)
+    return raw_lance(work, rows, name, true)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--part")
+    args = parser.parse_args()
+    if args.part:
+        print(json.dumps(run(args.part, args)))
+        return
+    parts = {name: part(name, args) for name in ("build", "searchkit", "faiss", "filtered", *LANCE)}
+    fast = parts["searchkit"]["alike"]["p50_ms"]
+    enough = [parts[name] for name in LANCE if worst(parts[name]) >= GOAL]
+    lance = min((one["alike"]["p50_ms"] for one in enough), default=None)
+    parts["changed"] = part("changed", args)
+    result = {
+        "rows": args.rows,
+        "dim": DIM,
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": {"cpus": os.cpu_count(), "processor": platform.machine()},
+        "ratio_to_raw_faiss": round(fast / parts["faiss"]["alike"]["p50_ms"], 2),
+        "times_faster_than_lancedb": round(lance / fast, 1) if lance else None,
+        **parts,
+    }
+    text = json.dumps(result, indent=2)
+    say(text)
+    if args.out:
+        args.out.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""What belongs together is one result: copies, near-copies, the passages of one document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from searchkit.catalog.catalog import Reference
+from searchkit.types import Candidate, Item, Vectors
+
+COLLAPSE = ("exact", "near", "none")
+GROUP = ("document",)
+PASSAGES = 3
+"""Of one document that are shown, the best among them."""
+NEAR = 0.37
+"""The part of the way from identical to unrelated that two near-copies may lie apart. On photos it takes in
+97 of 100 copies with a tenth cropped away or saved again at low quality, and one in a hundred photos has a
+stranger that near."""
+NEAR_AT_LEAST = 0.95
+"""Cosine. Passages that say the same in other words are nearer than unrelated ones, and are no copies."""
+
+VectorsOf = Callable[[Sequence[str]], Vectors]
+"""Ids → (n, dim)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A result, and what it stands for, the better first."""
+
+    best: Candidate
+    copies: tuple[Candidate, ...] = ()
+    passages: tuple[Candidate, ...] = ()
+    """More of the same document."""
+
+
+def near_level(pairs: Reference | None) -> float:
+    """The cosine from which two items count as near-copies: 1 − NEAR·(1 − what unrelated pairs reach).
+
+    >>> round(near_level(Reference(level=0.89, deviation=0.1, queries=1)), 3)
+    0.959
+    """
+    return NEAR_AT_LEAST if pairs is None else max(NEAR_AT_LEAST, 1 - NEAR * (1 - pairs.level))
+
+
+def collapse(
+    found: Sequence[Candidate], how: str, vectors_of: VectorsOf | None = None, level: float = 1.0
+) -> list[Folded]:
+    """With "exact", items with the same content are one; with "near" those too whose vectors are at least
+    `level` alike. The best stands for the others."""
+    if how == "none":
+        return [Folded(candidate) for candidate in found]
+    same: dict[tuple[str, int], list[Candidate]] = {}
+    for candidate in found:
+        same.setdefault((candidate.item.sha256, candidate.item.ordinal), []).append(candidate)
+    folded = [Folded(first, tuple(others)) for first, *others in same.values()]
+    if how == "exact" or len(folded) < 2 or vectors_of is None:
+        return folded
+    vectors = vectors_of([one.best.item.id for one in folded])
+    kept: list[int] = []
+    for place, one in enumerate(folded):
+        alike = vectors[kept] @ vectors[place] >= level
+        if alike.any():
+            leader = kept[int(np.argmax(alike))]
+            copies = (*folded[leader].copies, one.best, *one.copies)
+            folded[leader] = replace(folded[leader], copies=copies)
+        else:
+            kept.append(place)
+    return [folded[place] for place in kept]
+
+
+def group(found: Sequence[Folded], how: str | None) -> list[Folded]:
+    """With "document", the items of one file are one result, with its best passages that do not overlap."""
+    if how is None:
+        return list(found)
+    first: dict[str, Folded] = {}
+    for one in found:
+        known = first.setdefault(one.best.item.path, one)
+        if known is one:
+            continue
+        shown = [known.best, *known.passages]
+        more = [
+            c for c in (one.best, *one.passages) if not any(_overlap(c.item, other.item) for other in shown)
+        ]
+        passages = (*known.passages, *more)[: PASSAGES - 1]
+        first[one.best.item.path] = replace(known, passages=passages)
+    return list(first.values())
+
+
+def _overlap(one: Item, other: Item) -> bool:
+    if one.start is None or other.start is None or one.end is None or other.end is None:
+        return one.id == other.id
+    return one.start < other.end and other.start < one.end

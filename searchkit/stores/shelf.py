@@ -1,0 +1,191 @@
+"""A shelf: one FAISS index over items of one kind, with the items beside it, in files that are mapped."""
+
+from __future__ import annotations
+
+import json
+import mmap
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from searchkit.errors import BadInput
+from searchkit.types import Candidate, Item, Kind, Vectors
+
+try:
+    import faiss as installed
+except ImportError as error:  # two packages bring this module; an extra chooses one
+    raise BadInput(
+        "FAISS is not installed", hint="pip install 'searchkit[cpu]' (or 'searchkit[gpu]')"
+    ) from error
+
+faiss: Any = installed
+"""Its classes get arguments in Python that their types do not know."""
+
+GONE = -1
+"""The row of an item that was deleted, or written again, since the shelf was made."""
+NAMES = tuple(field.name for field in fields(Item))
+"""The order in which an item is written; the id comes first, then the kind."""
+DECODE = json.JSONDecoder().decode
+
+Batches = Iterable[tuple[np.ndarray, list[Item], Vectors]]
+"""(n,) rows of the store, n items, (n, dim) vectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """How an index is asked, and what that finds."""
+
+    index: str
+    """FAISS' name for its form: "Flat" is exact."""
+    nprobe: int = 0
+    """Lists that are looked into."""
+    k_factor: int = 1
+    """Candidates by their 4-bit codes for each hit that is wanted; their 8-bit codes decide."""
+    recall: float = 1.0
+    """recall@10 on questions held out when it was made."""
+
+    @property
+    def exact(self) -> bool:
+        return self.nprobe == 0
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """(n,) everything by place; `rows[place]` is the row of the store, or GONE."""
+
+    index: Any
+    tuning: Tuning
+    ids: np.ndarray
+    rows: np.ndarray
+    _ends: np.ndarray
+    _text: bytes | mmap.mmap
+
+    @cached_property
+    def _all(self) -> np.ndarray | None:
+        """(n,) bool: what is not gone; None where nothing is."""
+        there = self.rows != GONE
+        return None if there.all() else there
+
+    @cached_property
+    def _usual(self) -> tuple[int, Any]:
+        """How many can be found, and the parameters for them."""
+        if self._all is None:
+            return len(self.rows), self._parameters(None)
+        return int(self._all.sum()), self._parameters(_selector(self._all))
+
+    def search(self, vector: np.ndarray, k: int, among: np.ndarray | None = None) -> list[tuple[float, int]]:
+        """(score, place) of the k nearest, the best first; `among` these rows of the store (ascending) all of
+        them are compared, else as many as the tuning says."""
+        count, parameters = self._usual
+        index = self.index
+        if among is not None:
+            kept = self._at(among)
+            count, parameters = len(kept), None
+            if count:
+                mask = np.zeros(len(self.rows), bool)
+                mask[kept] = True
+                index, parameters = self._compared(), faiss.SearchParameters(sel=_selector(mask))
+        k = min(k, count)
+        if k == 0:  # FAISS cannot be asked for the nearest of nothing
+            return []
+        asked = np.ascontiguousarray(vector[None], np.float32)
+        scores, places = index.search(asked, k, params=parameters)
+        if places[0, -1] < 0:  # the lists that were looked into hold too few
+            everything = None if self._all is None else faiss.SearchParameters(sel=_selector(self._all))
+            scores, places = self._compared().search(asked, k, params=everything)
+        return list(zip(scores[0].tolist(), places[0].tolist(), strict=True))
+
+    def candidate(self, score: float, place: int) -> Candidate:
+        start = self._ends[place - 1] if place else 0
+        row = DECODE(self._text[start : self._ends[place]].decode("ascii"))
+        return Candidate(Item(row[0], Kind(row[1]), *row[2:]), score)
+
+    def _compared(self) -> Any:
+        """What holds every vector, at least in 8 bits a number."""
+        return self.index if self.tuning.exact else faiss.downcast_index(self.index.refine_index)
+
+    def _at(self, rows: np.ndarray) -> np.ndarray:
+        """The places of these rows of the store, of those that are here."""
+        order, ordered = self._order
+        found = np.searchsorted(ordered, rows)
+        found = np.minimum(found, len(ordered) - 1)
+        here = ordered[found] == rows if len(ordered) else np.zeros(len(rows), bool)
+        places: np.ndarray = order[found[here]]
+        return places
+
+    @cached_property
+    def _order(self) -> tuple[np.ndarray, np.ndarray]:
+        order = np.argsort(self.rows, kind="stable")
+        return order, self.rows[order]
+
+    def _parameters(self, selector: Any | None) -> Any:
+        if self.tuning.exact:
+            return faiss.SearchParameters(sel=selector) if selector else None
+        limit = {"sel": selector} if selector else {}
+        lists = faiss.SearchParametersIVF(nprobe=self.tuning.nprobe, **limit)
+        return faiss.IndexRefineSearchParameters(k_factor=self.tuning.k_factor, base_index_params=lists)
+
+
+def fill(folder: Path, name: str, index: Any, batches: Batches) -> np.ndarray:
+    """Add everything to the index and write the items beside it; the (n,) rows."""
+    rows: list[np.ndarray] = []
+    ids: list[bytes] = []
+    ends: list[int] = []
+    with (folder / f"{name}.items").open("wb") as file:
+        for some, items, vectors in batches:
+            index.add(np.ascontiguousarray(vectors))
+            rows.append(some)
+            for item in items:
+                plain = [getattr(item, field) for field in NAMES]
+                file.write(json.dumps(plain).encode())  # ASCII, so that names that are not UTF-8 survive
+                ends.append(file.tell())
+                ids.append(item.id.encode())
+    np.save(folder / f"{name}.ends.npy", np.array(ends, np.int64))
+    np.save(folder / f"{name}.ids.npy", np.array(ids, "S64"))
+    every = np.concatenate(rows) if rows else np.zeros(0, np.int64)
+    np.save(folder / f"{name}.rows.npy", every)
+    return every
+
+
+def keep(folder: Path, name: str, index: Any, tuning: Tuning) -> None:
+    """Write the index and how it is asked."""
+    faiss.write_index(index, str(folder / f"{name}.faiss"))
+    plain = {field.name: getattr(tuning, field.name) for field in fields(tuning)}
+    (folder / f"{name}.json").write_text(json.dumps(plain))
+
+
+def open_shelf(folder: Path, name: str, dim: int, *, rows: Path | None = None) -> Shelf:
+    """A shelf that `fill` and `keep` wrote, mapped, not read; `rows` where they were written anew.
+
+    Raises OSError, ValueError, TypeError or RuntimeError for files that are missing or damaged.
+    """
+    with (folder / f"{name}.items").open("rb") as file:
+        size = file.seek(0, 2)
+        text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+    shelf = Shelf(
+        index=faiss.read_index(str(folder / f"{name}.faiss"), faiss.IO_FLAG_MMAP_IFC),
+        tuning=Tuning(**json.loads((folder / f"{name}.json").read_text())),
+        ids=_mapped(folder / f"{name}.ids.npy"),
+        rows=np.load(rows or folder / f"{name}.rows.npy"),
+        _ends=_mapped(folder / f"{name}.ends.npy"),
+        _text=text,
+    )
+    count = shelf.index.ntotal
+    ends = int(shelf._ends[-1]) if count and len(shelf._ends) else 0
+    if shelf.index.d != dim or {len(shelf.ids), len(shelf.rows), len(shelf._ends)} != {count} or ends != size:
+        raise ValueError(f"the files of {folder / name} do not belong together")
+    return shelf
+
+
+def _mapped(file: Path) -> np.ndarray:
+    """Plain in type: numpy's own for mapped files is slow to pick from."""
+    array: np.ndarray = np.load(file, mmap_mode="r").view(np.ndarray)
+    return array
+
+
+def _selector(mask: np.ndarray) -> Any:
+    return faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
