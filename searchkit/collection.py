@@ -25,10 +25,11 @@ from searchkit.catalog.connect import sqlite_url
 from searchkit.errors import BadInput, CollectionMissing, NothingIndexed, SpaceMismatch
 from searchkit.ingest.images import decode_file, enough
 from searchkit.ingest.load import indexable
-from searchkit.ingest.pipeline import Ingest, Options, ids_of, scopes
+from searchkit.ingest.pipeline import Ingest, Options, ids_of, item_id, scopes
 from searchkit.ingest.walk import Selection
 from searchkit.place import FORMAT, Manifest, read_manifest, resolve, write_manifest, writing
 from searchkit.registry import AUTO, DEFAULT_ENCODER, DOCUMENT_SUFFIXES, load_encoder, same_model
+from searchkit.search.around import around
 from searchkit.search.confidence import is_current, measure, neutral_vectors
 from searchkit.search.filters import expression
 from searchkit.search.find import Sources, find
@@ -44,6 +45,7 @@ from searchkit.types import (
     IndexReport,
     Kind,
     Part,
+    Passage,
     Progress,
     Query,
     Runtime,
@@ -412,6 +414,18 @@ class Collection:
         query = Query(vector=mean.tolist(), kind=_kind(kind), k=k + known.items)
         hits = self._find(query, self._vector_of(query), asked_with)
         return [h for h in hits if h.path != wanted][:k]
+
+    def around(self, hit: Hit, *, passages: int = 1, page: bool = False) -> Passage:
+        """The passage of a hit with its neighbours, or with its whole page, as one stretch of the document:
+        what a language model should read. Raises `BadInput` for a picture."""
+        item = hit.item
+        return around(
+            item,
+            self.store.get,
+            lambda place: item_id(item.path, item.sha256, place),
+            passages=passages,
+            page=page,
+        )
 
     def assets(self, *, under: str | Path | None = None) -> Iterator[Asset]:
         """Every indexed file, or those at or below a path, in order of path."""

@@ -50,13 +50,20 @@ def form(*, as_json: bool = False, null: bool = False, paths_only: bool = False)
 # results
 
 
-def hits(found: Sequence[Hit], how: Form, trace: Trace | None = None) -> None:
+def hits(
+    found: Sequence[Hit],
+    how: Form,
+    trace: Trace | None = None,
+    more: Sequence[Mapping[str, Any]] | None = None,
+) -> None:
     """One hit a line, with a `trace` where each leg had it; on a terminal a passage's beginning follows, and
-    what else the hit stands for."""
+    what else the hit stands for. In JSON each hit has `more` of its own."""
     if how in (Form.PATHS, Form.NULL):
         paths(dict.fromkeys(hit.path for hit in found), how)
     elif how is Form.JSON:
-        records(hit.to_json() | _legs(hit, trace) for hit in found)
+        added = more or [{}] * len(found)
+        pairs = zip(found, added, strict=True)
+        records({**hit.to_json(), **_legs(hit, trace), **one} for hit, one in pairs)
     else:
         lines(line for hit in found for line in _lines(hit, trace))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -21,6 +21,10 @@ from searchkit.cli.options import (
 )
 from searchkit.errors import BadInput
 from searchkit.settings import load
+
+if TYPE_CHECKING:
+    from searchkit.collection import Collection
+    from searchkit.types import Hit
 
 NOTHING_FOUND = 1
 
@@ -73,6 +77,10 @@ def search(
     sort: Annotated[
         Literal["confidence", "date"], typer.Option("--sort", help="The order of the hits.")
     ] = "confidence",
+    context: Annotated[
+        int | None,
+        typer.Option("--context", metavar="N", min=0, help="With --json: N passages before and after too."),
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say how the hits were found: plan, times, ranks and scores.")
     ] = False,
@@ -93,6 +101,8 @@ def search(
     """
     if query is None and image is None:
         raise BadInput("give QUERY, --image FILE, or both", hint="searchkit search 'two dogs on a beach'")
+    if context is not None and not as_json:
+        raise BadInput("--context is for --json", hint="add --json")
     how = output.form(as_json=as_json, null=null, paths_only=paths_only)
     settings = load(
         collection=collection,
@@ -132,12 +142,20 @@ def search(
             group=group,
             trace=trace,
         )
+        more = None if context is None else [_context(library, hit, context) for hit in found]
     if trace is not None:
         output.explained(trace)
-    output.hits(found, how, trace)
+    output.hits(found, how, trace, more)
     if not found and not quiet:
         output.note("nothing found")
     return 0 if found else NOTHING_FOUND
+
+
+def _context(library: Collection, hit: Hit, passages: int) -> dict[str, Any]:
+    if hit.kind.value == "image":
+        return {"context": None}
+    near = library.around(hit, passages=passages)
+    return {"context": {"start": near.start, "end": near.end, "text": near.text}}
 
 
 def _weighted(given: str) -> tuple[str, float]:
