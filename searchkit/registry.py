@@ -16,6 +16,7 @@ from searchkit.encoders.checkpoint import Checkpoint, is_repository
 from searchkit.encoders.hub import BASIC, cached, fetch, fetch_export
 from searchkit.encoders.records import RECORDS
 from searchkit.errors import BadInput, ModelMissing
+from searchkit.parsers.suffixes import CODE
 from searchkit.types import EncoderRecord, Runtime
 
 if TYPE_CHECKING:
@@ -224,12 +225,27 @@ def encoder_records() -> list[EncoderRecord]:
     return [load_encoder(DEFAULT_ENCODER).record, *RECORDS.values(), *points]
 
 
+OFFICE_WORD = (".docx", ".docm", ".dotx", ".dotm", ".doc")
+OFFICE_SLIDES = (".pptx", ".pptm", ".ppsx", ".potx", ".ppt")
+OFFICE_SHEETS = (".xlsx", ".xlsm", ".xltx", ".xltm", ".xls")
 PARSERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("searchkit.parsers.text", "TextParser", (".txt", ".text", ".log", ".rst")),
     ("searchkit.parsers.markdown", "MarkdownParser", (".md", ".markdown")),
     ("searchkit.parsers.html", "HtmlParser", (".html", ".htm", ".xhtml")),
     ("searchkit.parsers.pdf", "PdfParser", (".pdf",)),
+    ("searchkit.parsers.docx", "DocxParser", OFFICE_WORD),
+    ("searchkit.parsers.pptx", "PptxParser", OFFICE_SLIDES),
+    ("searchkit.parsers.xlsx", "XlsxParser", OFFICE_SHEETS),
+    ("searchkit.parsers.epub", "EpubParser", (".epub",)),
+    ("searchkit.parsers.rtf", "RtfParser", (".rtf",)),
+    ("searchkit.parsers.mail", "MailParser", (".eml",)),
+    ("searchkit.parsers.table", "TableParser", (".csv", ".tsv", ".tab")),
+    ("searchkit.parsers.notebook", "NotebookParser", (".ipynb",)),
+    ("searchkit.parsers.code", "CodeParser", CODE),
 )
+"""A suffix says that a file is looked at; its content says which parser reads it, `parser_of`."""
+
+BINARY = frozenset((*OFFICE_WORD, *OFFICE_SLIDES, *OFFICE_SHEETS, ".pdf", ".epub"))
 
 
 @cache
@@ -240,6 +256,18 @@ def parser_for(suffix: str) -> Parser | None:
             parser: Parser = getattr(import_module(module), name)()
             return parser
     return None
+
+
+def parser_of(path: Path) -> Parser | None:
+    """The parser of what a file holds, where its suffix is one that parsers take; else None.
+
+    Raises `Unreadable` for content that no parser reads, naming both.
+    """
+    from searchkit.parsers.sniff import held
+
+    suffix = path.suffix.lower()
+    parser = parser_for(suffix)
+    return parser and (parser_for(held(path, binary=suffix in BINARY) or suffix) or parser)
 
 
 DOCUMENT_SUFFIXES = frozenset(suffix for _, _, suffixes in PARSERS for suffix in suffixes)

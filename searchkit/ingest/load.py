@@ -14,7 +14,7 @@ from searchkit.errors import Unreadable
 from searchkit.ingest.chunk import TokenWindow
 from searchkit.ingest.images import DECODER, HEIC_SUFFIXES, HEIF, SUFFIXES, decode, enough
 from searchkit.protocols import Encoder
-from searchkit.registry import DOCUMENT_SUFFIXES, parser_for
+from searchkit.registry import DOCUMENT_SUFFIXES, parser_for, parser_of
 from searchkit.types import FileEntry, Kind, Passage
 
 MAX_BYTES = 2 << 30
@@ -84,7 +84,7 @@ class Loader:
             if sha256 in self._known:
                 return Loaded(entry, sha256, kind)
             if kind is Kind.PASSAGE:
-                return Loaded(entry, sha256, kind, passages=self._passages(entry, suffix))
+                return Loaded(entry, sha256, kind, passages=self._passages(entry))
             if suffix in HEIC_SUFFIXES and not HEIF:
                 raise Unreadable(f"{entry.path} is HEIC", hint="pip install 'searchkit[heif]'")
             picture = decode(data, name=entry.path, at_least=enough(self._encoder.record.pixels))
@@ -98,10 +98,11 @@ class Loader:
         ) as error:  # the one broad boundary: whatever a file does to a library, the run goes on
             return Failed(entry, f"{type(error).__name__}: {error}", decoder_of(entry.path), sha256)
 
-    def _passages(self, entry: FileEntry, suffix: str) -> tuple[Passage, ...]:
-        parser = parser_for(suffix)
+    def _passages(self, entry: FileEntry) -> tuple[Passage, ...]:
+        path = Path(entry.path)
+        parser = parser_of(path)
         assert parser is not None
-        passages = tuple(self._chunk(parser.parse(Path(entry.path))))
+        passages = tuple(self._chunk(parser.parse(path)))
         if not passages:
             raise Unreadable(f"{entry.path} has no text")
         return passages

@@ -10,9 +10,10 @@ from pathlib import Path
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from searchkit.errors import Unreadable
+from searchkit.parsers.nesting import refuse_deep
 from searchkit.parsers.text import BOMS, decode, read_bytes
 from searchkit.protocols import Parser
-from searchkit.types import Document
+from searchkit.types import Document, Heading
 
 NOT_SHOWN = "head script style nav template noscript noframes iframe audio video canvas datalist rp"
 DROPPED = frozenset(NOT_SHOWN.split())
@@ -23,8 +24,15 @@ PARAGRAPHS = (
     "p h1 h2 h3 h4 h5 h6 pre blockquote table section article header footer main aside figure hr form "
     "fieldset details address"
 )
+HEADINGS = {f"h{level}": level for level in range(1, 7)}
 BREAKS = dict.fromkeys(LINES.split(), 1) | dict.fromkeys(PARAGRAPHS.split(), 2)
 """Line ends around an element: some stand on lines of their own, some have an empty line around them too."""
+
+AROUND = frozenset({"navigation", "contentinfo", "search", "menu", "menubar", "toolbar"})
+"""Roles of what stands around a page's own text; a banner too, unless it holds the page's first heading."""
+NOTICE = re.compile(r"(cookie|consent|gdpr)[-_a-z]*(banner|notice|bar|popup|modal|overlay|dialog|wall)\b")
+NOTICE_LENGTH = 2000
+"""Characters; what is longer is about cookies, not a question about them."""
 
 SPACES = re.compile(r"[ \t\n\f\r]+")
 """What HTML collapses; a no-break space is not among them."""
@@ -38,24 +46,29 @@ SELF_CLOSED = re.compile(rb"<(script|style|title|template|noscript|iframe|textar
 
 
 class HtmlParser(Parser):
-    """`Document.text` is what the page shows: blocks on lines of their own, white space collapsed."""
+    """`Document.text` is what the page shows: blocks on lines of their own, white space collapsed; without
+    what stands around the text on every page of a site, unless nothing else is there."""
 
     name = f"selectolax {importlib.metadata.version('selectolax')}"
     suffixes = frozenset({".html", ".htm", ".xhtml"})
 
     def parse(self, path: Path) -> Document:
         data = read_bytes(path)
-        if path.suffix.lower() == ".xhtml" or data.lstrip().startswith(b"<?xml"):
-            data = SELF_CLOSED.sub(rb"<\1\2></\1>", data)
-        tree = _tree(data, name=str(path))
-        text = visible_text(tree.root) if tree.root else ""
+        tree = parse_page(data, name=str(path), xhtml=path.suffix.lower() == ".xhtml")
+        text, headings = visible(tree.root) if tree.root else ("", ())
         if not text:
             raise Unreadable(f"{path} has no text")
-        return Document(text, title=_title(tree))
+        return Document(text, title=_title(tree), headings=headings)
 
 
-def _tree(data: bytes, *, name: str) -> LexborHTMLParser:
-    """A declared encoding is the library's to follow; without one the page is read as any text is."""
+def parse_page(data: bytes, *, name: str, xhtml: bool = False) -> LexborHTMLParser:
+    """A declared encoding is the library's to follow; without one the page is read as any text is.
+
+    Raises `Unreadable` for what is no text, and for what would take the library minutes.
+    """
+    if xhtml or data.lstrip().startswith(b"<?xml"):
+        data = SELF_CLOSED.sub(rb"<\1\2></\1>", data)
+    refuse_deep(data, name=name)
     marked = any(data.startswith(mark) for mark, _ in BOMS)
     if not marked and DECLARED.search(data[:DECLARED_WITHIN]):
         return LexborHTMLParser(data, encoding=True)
@@ -69,11 +82,16 @@ def _title(tree: LexborHTMLParser) -> str | None:
     return None
 
 
-def visible_text(root: LexborNode) -> str:
-    """The text under `root` in reading order; empty if there is none."""
+def visible(root: LexborNode) -> tuple[str, tuple[Heading, ...]]:
+    """The text under `root` in reading order, empty if there is none, and the headings in it."""
+    page = _shown(root, around=False)
+    return page if page[0] else _shown(root, around=True)
+
+
+def _shown(root: LexborNode, *, around: bool) -> tuple[str, tuple[Heading, ...]]:
     page = _Page()
     preformatted = 0
-    for node, entering in _walk(root):
+    for node, entering in _walk(root, around=around):
         tag = node.tag or ""
         if node.is_text_node:
             show = page.verbatim if preformatted else page.flow
@@ -82,14 +100,16 @@ def visible_text(root: LexborNode) -> str:
             page.line_break()
         elif tag in BREAKS:
             page.border(BREAKS[tag])
+            if tag in HEADINGS:
+                page.heading(HEADINGS[tag], entering)
         elif tag in ("td", "th") and not entering:
             page.tab()
         if tag == "pre":
             preformatted += 1 if entering else -1
-    return page.text()
+    return page.result()
 
 
-def _walk(root: LexborNode) -> Iterator[tuple[LexborNode, bool]]:
+def _walk(root: LexborNode, *, around: bool) -> Iterator[tuple[LexborNode, bool]]:
     """Every node that is shown, entering (True), and elements once more, leaving (False), in reading order.
 
     No recursion: pages nest deep.
@@ -98,7 +118,7 @@ def _walk(root: LexborNode) -> Iterator[tuple[LexborNode, bool]]:
     while stack:
         node, entering = stack.pop()
         if entering and node.is_element_node:
-            if node.tag in DROPPED or "hidden" in node.attributes:
+            if node.tag in DROPPED or "hidden" in node.attributes or not (around or _is_own(node)):
                 continue
             stack.append((node, False))
             child = node.last_child
@@ -108,13 +128,31 @@ def _walk(root: LexborNode) -> Iterator[tuple[LexborNode, bool]]:
         yield node, entering
 
 
+def _is_own(node: LexborNode) -> bool:
+    """Whether an element may belong to the page's own text."""
+    attributes = node.attributes
+    role = (attributes.get("role") or "").lower()
+    if role in AROUND:
+        return False
+    if role == "banner":
+        return node.css_first("h1") is not None
+    names = f"{attributes.get('id') or ''} {attributes.get('class') or ''}".lower()
+    if NOTICE.search(names):
+        return node.css_first("article, main, h1") is not None or len(node.text()) > NOTICE_LENGTH
+    return True
+
+
 class _Page:
     """Text so far, and the white space that is due before the next word: the widest wish wins."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
+        self._length = 0
         self._breaks = 0
         self._gap = ""
+        self._open: list[tuple[int, int]] = []
+        """Level, and length of the text before: of the headings that we are in."""
+        self._headings: list[Heading] = []
 
     def flow(self, text: str) -> None:
         """Running text: white space collapses, also across the borders of inline elements."""
@@ -128,9 +166,13 @@ class _Page:
     def verbatim(self, text: str) -> None:
         """Text whose white space is kept, after what is due before it."""
         if self._parts:
-            self._parts.append("\n" * self._breaks or self._gap)
-        self._parts.append(text)
+            self._add("\n" * self._breaks or self._gap)
+        self._add(text)
         self._breaks, self._gap = 0, ""
+
+    def _add(self, text: str) -> None:
+        self._parts.append(text)
+        self._length += len(text)
 
     def border(self, breaks: int) -> None:
         self._breaks = max(self._breaks, breaks)
@@ -141,5 +183,24 @@ class _Page:
     def tab(self) -> None:
         self._gap = "\t"
 
-    def text(self) -> str:
-        return "".join(self._parts).strip()
+    def heading(self, level: int, entering: bool) -> None:
+        """Its borders; one in another, which only broken pages have, is part of the outer."""
+        if entering:
+            self._open.append((level, self._length))
+            return
+        level, start = self._open.pop()
+        if not self._open:
+            self._headings.append(Heading(level, start, self._length))
+
+    def result(self) -> tuple[str, tuple[Heading, ...]]:
+        whole = "".join(self._parts)
+        text = whole.strip()
+        return text, tuple(self._trimmed(whole, len(whole) - len(whole.lstrip())))
+
+    def _trimmed(self, whole: str, cut: int) -> Iterator[Heading]:
+        """Headings without the white space around them, `cut` characters further to the front."""
+        for heading in self._headings:
+            words = whole[heading.start : heading.end]
+            if words.strip():
+                start = heading.end - len(words.lstrip())
+                yield Heading(heading.level, start - cut, start - cut + len(words.strip()))

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pypdfium2
 import pypdfium2.raw
 
 from searchkit.errors import Unreadable
+from searchkit.parsers.limits import MAX_CHARACTERS, MAX_PIXELS, MB, too_much
 from searchkit.protocols import Parser
-from searchkit.types import Document, PageSpan
+from searchkit.types import Document, Embedded, PageSpan
 
 LOCK = threading.Lock()
 """PDFium may be called from one thread at a time, whatever the document."""
+
+IMAGES = (pypdfium2.raw.FPDF_PAGEOBJ_IMAGE,)
+WHOLE_FILES = ("DCTDecode",)
+"""What a stream in a document packs as a picture file would: JPEG."""
 
 SEPARATOR = "\n"
 
@@ -37,13 +45,50 @@ class PdfParser(Parser):
             )
         return Document(SEPARATOR.join(texts), pages=_spans(texts), title=title)
 
+    def pictures(self, path: Path) -> Iterator[Embedded]:
+        """A page at a time; what is on many pages (a logo) comes with the first."""
+        seen = set()
+        with _opened(path) as pdf:
+            with LOCK:
+                pages = len(pdf)
+            for index in range(pages):
+                with LOCK:
+                    found = _page_pictures(pdf, index)
+                for data in found:
+                    digest = hashlib.sha256(data).digest()
+                    if digest not in seen:
+                        seen.add(digest)
+                        yield Embedded(data, index + 1)
+
 
 def _read(path: Path) -> tuple[list[str], str | None]:
     """The text of every page, and the title. Raises `Unreadable`."""
-    try:
-        with LOCK, path.open("rb") as file, pypdfium2.PdfDocument(file) as pdf:
+    texts, length = [], 0
+    with _opened(path) as pdf:
+        with LOCK:
             title = " ".join(pdf.get_metadata_value("Title").translate(NOT_TEXT).split())
-            return [_page_text(pdf, index) for index in range(len(pdf))], title or None
+            pages = len(pdf)
+        for index in range(pages):
+            with LOCK:
+                texts.append(_page_text(pdf, index))
+            length += len(texts[-1])
+            if length > MAX_CHARACTERS:
+                raise too_much(path, f"more than {MAX_CHARACTERS // MB} million characters of text")
+    return texts, title or None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pypdfium2.PdfDocument]:
+    """The document; hold `LOCK` for every call to it. Raises `Unreadable`, also for what happens within."""
+    try:
+        with path.open("rb") as file:
+            with LOCK:
+                pdf = pypdfium2.PdfDocument(file)
+            try:
+                yield pdf
+            finally:
+                with LOCK:
+                    pdf.close()
     except OSError as error:
         raise Unreadable(f"cannot read {path}: {error.strerror}") from error
     except pypdfium2.PdfiumError as error:
@@ -52,6 +97,28 @@ def _read(path: Path) -> tuple[list[str], str | None]:
                 f"{path} is protected by a password", hint="save a copy without the password"
             ) from error
         raise Unreadable(f"{path} is damaged or not a PDF: {error}") from error
+
+
+def _page_pictures(pdf: pypdfium2.PdfDocument, index: int) -> list[bytes]:
+    """Of one page, as picture files: its JPEGs as they are, others as PNG. Those that PDFium cannot decode
+    are passed over, and so are those beyond `MAX_PIXELS`."""
+    found = []
+    with closing(pdf[index]) as page:
+        for image in page.get_objects(IMAGES):
+            try:
+                width, height = image.get_px_size()
+                if width * height > MAX_PIXELS:
+                    continue
+                if tuple(image.get_filters(skip_simple=True)) == WHOLE_FILES:
+                    found.append(bytes(image.get_data(decode_simple=True)))
+                    continue
+                with closing(image.get_bitmap()) as bitmap:
+                    picture = io.BytesIO()
+                    bitmap.to_pil().convert("RGB").save(picture, "PNG", compress_level=1)
+                    found.append(picture.getvalue())
+            except (pypdfium2.PdfiumError, ValueError):
+                continue
+    return found
 
 
 def _page_text(pdf: pypdfium2.PdfDocument, index: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import tempfile
@@ -11,36 +12,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from searchkit.errors import Unreadable
 from searchkit.protocols import Parser
-from searchkit.registry import PARSERS, parser_for
+from searchkit.registry import BINARY, PARSERS, parser_for, parser_of
 from searchkit.types import Document
+from tests.documents import SAMPLES
 
-# No cross-reference table: PDFium rebuilds it, and so a changed byte does not hide behind a wrong offset.
-PDF = b"""%PDF-1.4
-1 0 obj << /Type /Catalog /Pages 2 0 R >> endobj
-2 0 obj << /Type /Pages /Count 2 /Kids [4 0 R 6 0 R] /MediaBox [0 0 600 800]
-  /Resources << /Font << /F 3 0 R >> >> >> endobj
-3 0 obj << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> endobj
-4 0 obj << /Type /Page /Parent 2 0 R /Contents 5 0 R >> endobj
-5 0 obj << /Length 44 >> stream
-BT /F 12 Tf 72 700 Td (The lighthouse) Tj ET
-endstream endobj
-6 0 obj << /Type /Page /Parent 2 0 R /Contents 7 0 R >> endobj
-7 0 obj << /Length 44 >> stream
-BT /F 12 Tf 72 700 Td (and its keeper) Tj ET
-endstream endobj
-trailer << /Root 1 0 R /Size 8 >>
-%%EOF
-"""
-
-SAMPLES = {
-    "TextParser": b"The lighthouse\r\nand its keeper\r\n",
-    "MarkdownParser": b"# The lighthouse\n\nand its *keeper*\n",
-    "HtmlParser": b"<title>Coast</title><p>The <b>light</b>house<p>and its keeper",
-    "PdfParser": PDF,
-}
+WITH_PICTURE = {"DocxParser", "PptxParser", "EpubParser", "MailParser", "NotebookParser"}
+"""Whose samples hold a red one."""
 
 
 def _parser(suffix: str) -> Parser:
@@ -77,13 +58,44 @@ def assert_lawful(document: Document) -> None:
         for page in reversed(document.pages):
             del between[page.start : page.end]
         assert not "".join(between).strip(), "text that is on no page"
+    end = 0
+    for heading in document.headings:
+        words = document.text[heading.start : heading.end]
+        assert 1 <= heading.level <= 9 and end <= heading.start and words.strip() == words != ""
+        end = heading.end
 
 
 @every_parser
 def test_a_good_file_gives_its_words(parser: Parser, sample: bytes) -> None:
     document = parse_bytes(parser, sample)
     assert_lawful(document)
-    assert re.search(r"The lighthouse\s+and its \W?keeper", document.text)
+    assert re.search(r"The lighthouse\s+(.+\s+)?and its \W?keeper", document.text)
+
+
+@every_parser
+def test_the_registry_knows_a_good_file_whatever_suffix_it_has(
+    parser: Parser, sample: bytes, tmp_path: Path
+) -> None:
+    for suffix in parser.suffixes | (BINARY if parser.suffixes <= BINARY else set()):
+        path = tmp_path / f"file{suffix}"
+        path.write_bytes(sample)
+        assert type(parser_of(path)) is type(parser)
+
+
+@every_parser
+def test_pictures_are_picture_files_and_asked_for_one_by_one(
+    parser: Parser, sample: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / f"file{min(parser.suffixes)}"
+    path.write_bytes(sample)
+    pictures = list(parser.pictures(path))
+    assert len(pictures) == (type(parser).__name__ in WITH_PICTURE)
+    for picture in pictures:
+        assert Image.open(io.BytesIO(picture.data)).convert("RGB").resize((1, 1)).getpixel((0, 0))[0] > 250  # type: ignore[index]
+    asked = parser.pictures(path)
+    next(asked, None)
+    getattr(asked, "close", lambda: None)()  # half-way: nothing stays open, nothing is locked
+    assert parser.parse(path)
 
 
 @every_parser

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from searchkit.parsers.markdown import MarkdownParser, first_heading
+from searchkit.parsers.markdown import MarkdownParser, headings, title_of
 
 
 def test_the_text_is_the_source_byte_for_byte(tmp_path: Path) -> None:
@@ -15,6 +15,10 @@ def test_the_text_is_the_source_byte_for_byte(tmp_path: Path) -> None:
     path.write_bytes(source.encode())
     document = MarkdownParser().parse(path)
     assert (document.text, document.title, document.pages) == (source, "A title", ())
+
+
+def first_heading(source: str) -> str | None:
+    return title_of(source, headings(source))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,96 @@
+"""What a file holds, told from its first bytes, whatever its name says."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+
+from searchkit.errors import Unreadable
+
+HEAD = 4096
+"""Bytes that are looked at."""
+
+PACKED = {"word/": ".docx", "ppt/": ".pptx", "xl/": ".xlsx"}
+"""The folder in an archive of Office Open XML that says which it is."""
+EPUB = b"application/epub+zip"
+"""The content of the member `mimetype`."""
+
+OTHERS = (
+    (b"\x89PNG\r\n", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"II*\0", "a TIFF picture"),
+    (b"MM\0*", "a TIFF picture"),
+    (b"RIFF", "a WebP picture, a sound or a film"),
+    (b"\x1f\x8b\x08", "a gzip archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
+    (b"\x7fELF", "a program"),
+    (b"SQLite format 3\0", "a SQLite database"),
+)
+"""What no parser reads; of pictures, those that often have a document's name."""
+OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+ZIP = b"PK\x03\x04"
+RTF = b"{\\rtf"
+PAGE = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:\s|<\?xml[^>]*>|<!--.*?-->)*<(?:!doctype\s+html|html|head|body|table)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def held(path: Path, *, binary: bool) -> str | None:
+    """The suffix of the format that a file's content shows; None where it shows none (plain text, damage).
+
+    `binary` says that its name promises something else than text: then a page or an RTF text is one, where
+    otherwise it is text that may be about HTML. Raises `Unreadable` for what no parser reads, naming the
+    suffix and the content.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError as error:
+        raise Unreadable(f"cannot read {path}: {error.strerror}") from error
+    if head.startswith(OLD_OFFICE):
+        raise _old_office(path)
+    for magic, what in OTHERS:
+        if head.startswith(magic):
+            raise Unreadable(f"{path} is named {path.suffix} but holds {what}", hint="give it its own suffix")
+    if b"%PDF-" in head[:1024] and (binary or head.startswith(b"%PDF-")):
+        return ".pdf"
+    if head.startswith(ZIP):
+        return _packed(path)
+    if head.startswith(RTF):
+        return ".rtf"
+    return ".html" if binary and PAGE.match(head) else None
+
+
+def _packed(path: Path) -> str | None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if "mimetype" in names and archive.getinfo("mimetype").file_size < HEAD:
+                declared = archive.read("mimetype").strip()
+                if declared == EPUB:
+                    return ".epub"
+    except Exception:  # a damaged archive: what its name says shall give the reason
+        return None
+    for folder, suffix in PACKED.items():
+        if "[Content_Types].xml" in names and any(name.startswith(folder) for name in names):
+            return suffix
+    if "META-INF/container.xml" in names:
+        return ".epub"
+    return None
+
+
+def _old_office(path: Path) -> Unreadable:
+    """OLE2 holds the formats from before 2007, and newer ones that are encrypted."""
+    try:
+        encrypted = ENCRYPTED in path.read_bytes()
+    except OSError:
+        encrypted = False
+    if encrypted:
+        return Unreadable(f"{path} is protected by a password", hint="save a copy without the password")
+    new = {".ppt": ".pptx", ".xls": ".xlsx"}.get(path.suffix.lower(), ".docx")
+    return Unreadable(f"{path} is in the binary format of Office before 2007", hint=f"save it as {new}")
