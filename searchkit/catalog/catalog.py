@@ -27,10 +27,12 @@ from sqlalchemy import (
 )
 
 from searchkit.catalog.connect import open_engine
+from searchkit.catalog.jobs import Jobs
 from searchkit.catalog.tables import (
     AssetRow,
     EncodedRow,
     FailureRow,
+    JobRow,
     ReferenceRow,
     SourceRow,
     SpaceRow,
@@ -87,6 +89,7 @@ class Catalog:
     def __init__(self, url: str) -> None:
         self._engine: Engine = open_engine(url)
         self._writer = self._engine.execution_options(writes=True)
+        self.jobs = Jobs(self._engine)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -115,6 +118,7 @@ class Catalog:
         """Forget a source that has no assets left."""
         with self._writer.begin() as tx:
             tx.execute(delete(FailureRow).where(FailureRow.source_id == source.id))
+            tx.execute(delete(JobRow).where(JobRow.source_id == source.id))
             tx.execute(delete(SourceRow).where(SourceRow.id == source.id))
 
     # assets
@@ -261,7 +265,9 @@ class Catalog:
         self, source: Source, entry: FileEntry, *, reason: str, decoder: str, sha256: str | None
     ) -> None:
         """Note a failure. What the space holds of the file, if anything, stays as it is."""
-        reason = os.fsencode(reason).decode("utf-8", "replace")  # it may name a path that is not UTF-8
+        reason = (
+            os.fsencode(reason).decode("utf-8", "replace").replace("\0", "")
+        )  # it may name a path that is not UTF-8
         with self._writer.begin() as tx:
             tx.execute(delete(FailureRow).where(FailureRow.path == entry.path))
             tx.execute(
