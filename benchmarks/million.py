@@ -255,7 +255,7 @@ def run(name: str, args: argparse.Namespace) -> Any:
         with Collection.open(work / "library", encoder=Source()) as library:  # type: ignore[arg-type]
             fill(library, rows)
             began = time.perf_counter()
-            library._refresh()
+            library.refresh()
             ready = time.perf_counter() - began
             library.accelerate(wait=True)
             return {

@@ -12,22 +12,33 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, update_wrapper
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
 from searchkit.catalog.catalog import Asset, Catalog, Content, Reference, Source
 from searchkit.catalog.connect import sqlite_url
 from searchkit.errors import BadInput, CollectionMissing, NothingIndexed, SpaceMismatch
+from searchkit.ingest.golden import golden
 from searchkit.ingest.images import decode_file, enough
 from searchkit.ingest.load import indexable
-from searchkit.ingest.pipeline import Ingest, Options, ids_of, item_id, scopes
+from searchkit.ingest.pipeline import Ingest, Options, ids_of, item_id, scopes, sweep_tombstones
 from searchkit.ingest.walk import Selection
-from searchkit.place import FORMAT, Manifest, read_manifest, resolve, write_manifest, writing
+from searchkit.place import (
+    FORMAT,
+    MANIFEST,
+    Manifest,
+    manifest_stamp,
+    read_manifest,
+    resolve,
+    write_manifest,
+    writing,
+)
 from searchkit.registry import AUTO, DEFAULT_ENCODER, DOCUMENT_SUFFIXES, load_encoder, same_model
 from searchkit.search.around import around
 from searchkit.search.confidence import is_current, measure, neutral_vectors
@@ -63,7 +74,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CATALOG = "catalog.sqlite"
+CATALOG, LANCE, FAISS, NEUTRAL = "catalog.sqlite", "lance", "faiss", "neutral"
+UNFINISHED = ("writer.", CATALOG, f"{MANIFEST}.tmp")
+"""What a process that was killed while it made a collection may have left there."""
 SEEN_FOR = 1.0
 """Seconds for which what another process may have measured is not read again."""
 
@@ -79,6 +92,20 @@ class _How:
     trace: Trace | None = None
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _follows(method: Callable[Concatenate[Collection, P], R]) -> Callable[Concatenate[Collection, P], R]:
+    """Of a method: run from beginning to end on the space that is active when it is called."""
+
+    def on_current(self: Collection, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return method(self.current, *args, **kwargs)
+
+    update_wrapper(on_current, method)
+    return on_current
+
+
 class Collection:
     """Catalog and store in one directory. Any number of processes may search; one at a time may write."""
 
@@ -90,6 +117,10 @@ class Collection:
         self._runtime = replace(runtime, accept_licence=True)  # it was accepted when this was made
         self._building: threading.Thread | None = None
         self._read_references: tuple[float, Mapping[tuple[str, str], Reference]] = (-SEEN_FOR, {})
+        self._stores: dict[str, LanceStore] = {}
+        self._seen = manifest_stamp(root)
+        self._successor: Collection = self
+        self._turn = threading.Lock()
 
     @classmethod
     def open(
@@ -100,11 +131,13 @@ class Collection:
         encoder: Encoder | None = None,
         create: bool = True,
         runtime: Runtime = AUTO,
+        catalog: str = "",
     ) -> Collection:
         """The collection of that name or at that path; made when it is not there, unless `create` is False.
 
         `model` names the encoder of a new collection ("pocket" by default); for one that exists it must
         be the encoder it was made with. `encoder` hands one in instead; `runtime` says on what it runs.
+        `catalog` is the address of a PostgreSQL database for the catalog of a new collection.
         Raises `CollectionMissing`, `SpaceMismatch`, `ModelMissing`, `CollectionTooNew`.
         """
         root = resolve(where)
@@ -113,15 +146,48 @@ class Collection:
         except CollectionMissing:
             if not create:
                 raise
-            manifest, encoder = _create(root, encoder or load_encoder(model or DEFAULT_ENCODER, runtime))
+            encoder = encoder or load_encoder(model or DEFAULT_ENCODER, runtime)
+            manifest = _create(root, encoder, catalog)
+        if catalog and catalog != manifest.catalog:
+            raise BadInput(
+                f"{root} has another catalog", hint="a catalog is chosen when a collection is made (-c NAME)"
+            )
         if encoder is None and model is not None and not same_model(model, manifest.encoder):
             encoder = load_encoder(model, replace(runtime, accept_licence=True))
         if encoder is not None and encoder.space.key != manifest.space:
             raise SpaceMismatch(
                 f"{root} holds vectors of {manifest.space}; {encoder.record.name} makes {encoder.space.key}",
-                hint="use another collection (-c NAME) for another model",
+                hint=f"searchkit index --model {encoder.record.name} changes the model; -c NAME keeps both",
             )
         return cls(root, manifest, encoder, runtime)
+
+    @property
+    def current(self) -> Collection:
+        """This collection with the space that is active now: itself, until another process has changed that.
+
+        One look at the time of a file. A `Collection` keeps the space it was opened with for ever, so what
+        has begun with one space ends with it.
+        """
+        with self._turn:
+            stamp = manifest_stamp(self.root)
+            if stamp != self._seen:
+                manifest, self._seen = read_manifest(self.root), stamp
+                if manifest.space != self._successor.manifest.space:
+                    self._successor = self if manifest.space == self.manifest.space else self._with(manifest)
+            return self._successor
+
+    def with_encoder(self, encoder: Encoder) -> Collection:
+        """The same files in the space of another encoder; `current` is still the one that answers."""
+        images = encoder.record.pixels > 0
+        manifest = replace(self.manifest, encoder=encoder.record.name, space=encoder.space.key, images=images)
+        return self._with(manifest, encoder)
+
+    def _with(self, manifest: Manifest, given: Encoder | None = None) -> Collection:
+        if given is None and self._given and self._given.space.key == manifest.space:
+            given = self._given
+        other = Collection(self.root, manifest, given, self._runtime)
+        other.__dict__["catalog"] = self.catalog
+        return other
 
     # what it is made of, each opened when first needed
 
@@ -143,15 +209,22 @@ class Collection:
 
     @cached_property
     def store(self) -> LanceStore:
+        return self.store_of(self.manifest.space)
+
+    def store_of(self, space: str) -> LanceStore:
+        """The store of any space that the collection holds."""
         from searchkit.stores.lance import LanceStore
 
-        return LanceStore(self.root / "lance", self._space)
+        if space not in self._stores:
+            known = self.catalog.space(space) or self.encoder.space
+            self._stores[space] = LanceStore(self.root / LANCE, known)
+        return self._stores[space]
 
     @cached_property
     def accelerator(self) -> Accelerator:
         from searchkit.stores.faiss import Accelerator
 
-        return Accelerator(self.root / "faiss" / self.manifest.space, self.store)
+        return Accelerator(self.root / FAISS / self.manifest.space, self.store)
 
     @cached_property
     def _planner(self) -> Planner:
@@ -163,6 +236,7 @@ class Collection:
 
     # write
 
+    @_follows
     def add(
         self,
         *paths: str | Path,
@@ -182,31 +256,27 @@ class Collection:
         `BadInput` for a path that does not exist and never did.
         """
         began = time.monotonic()
-        kinds = _Kinds(self.manifest.images)
-        selection = Selection(kinds, include, exclude)
         options = Options(batch_size, threads, prune, retry_failed, on_progress, stop)
         with writing(self.root):
-            targets = self._targets(paths)
-            selection = replace(selection, apart=frozenset(s.path for s in self.catalog.sources()))
-            ingest = self._ingest(options)
-            ingest.sweep_tombstones()
+            targets = self.targets(paths)
+            selection, left_out = self.selection(include, exclude)
+            ingest = self.ingest(options)
+            self.sweep_tombstones()
             for source, scope in targets:
                 ingest.sync(source, selection, scope=scope)
                 if ingest.report.interrupted:
                     break
-            ingest.sweep_tombstones()
+            swept = self.sweep_tombstones()
             references = self.catalog.references(self.manifest.space)
-            if ingest.changed or (not is_current(references) and self.store.count() > 0):
-                self._refresh()
+            if ingest.changed or swept or (not is_current(references) and self.store.count() > 0):
+                self.refresh()
         report = ingest.report
-        if kinds.left_out:
-            report.warnings.append(
-                f"{kinds.left_out} pictures were left out: {self.manifest.encoder} encodes text only"
-            )
+        report.warnings += left_out()
         report.failed = len(self.catalog.failures())
         report.seconds = time.monotonic() - began
         return report
 
+    @_follows
     def remove(self, *paths: str | Path) -> int:
         """Take files, folders or whole sources out of the collection; the disk is not touched.
 
@@ -225,10 +295,11 @@ class Collection:
                 gone += self.catalog.forget([*known, *failed])
                 for source in dropped:
                     self.catalog.drop_source(source)
-            self._ingest(Options()).sweep_tombstones()
-            self._refresh()
+            self.sweep_tombstones()
+            self.refresh()
         return gone
 
+    @_follows
     def label(
         self, labels: Sequence[str], *paths: str | Path, min_confidence: float = 0.0
     ) -> Iterator[Labelled]:
@@ -241,8 +312,9 @@ class Collection:
 
         return label(self, labels, under=[_absolute(p) for p in paths], min_confidence=min_confidence)
 
-    def _targets(self, paths: Sequence[str | Path]) -> list[tuple[Source, str | None]]:
-        """(source, the part of it to look at) for what was named, with the sources inside it."""
+    def targets(self, paths: Sequence[str | Path]) -> list[tuple[Source, str | None]]:
+        """(source, the part of it to look at) for what was named, with the sources inside it; what is new
+        becomes a source."""
         known = self.catalog.sources()
         if not paths:
             return [(source, None) for source in known]
@@ -259,13 +331,33 @@ class Collection:
             targets += [(around, None if around.path == path else path), *((s, None) for s in inside)]
         return list(dict.fromkeys(targets))
 
-    def _ingest(self, options: Options) -> Ingest:
+    def selection(
+        self, include: Sequence[str] = (), exclude: Sequence[str] = ()
+    ) -> tuple[Selection, Callable[[], list[str]]]:
+        """What the walk looks at, and a function that afterwards warns of what was left out."""
+        kinds = _Kinds(self.manifest.images)
+        apart = frozenset(source.path for source in self.catalog.sources())
+
+        def left_out() -> list[str]:
+            message = f"{kinds.left_out} pictures were left out: {self.manifest.encoder} encodes text only"
+            return [message] if kinds.left_out else []
+
+        return Selection(kinds, include, exclude, apart), left_out
+
+    def ingest(self, options: Options) -> Ingest:
+        """What brings files into the active space."""
         return Ingest(self.catalog, self.manifest.space, lambda: self.store, lambda: self.encoder, options)
 
-    def _refresh(self) -> None:
-        """After a change: compact, measure what neutral queries find, bring the accelerator up to date."""
+    def sweep_tombstones(self) -> bool:
+        """Under the write lock: take what was forgotten out of the store of every space. Says whether the
+        active one lost something."""
+        return self.manifest.space in sweep_tombstones(self.catalog, self.store_of)
+
+    def refresh(self) -> None:
+        """Under the write lock, after a change: compact, measure what neutral queries find, bring the
+        accelerator up to date."""
         self.store.compact()
-        references = measure(self.encoder, self.store, self.root / "neutral")
+        references = measure(self.encoder, self.store, self.root / NEUTRAL)
         for (asked_with, kind), reference in references.items():
             self.catalog.set_reference(self.manifest.space, asked_with, kind, reference)
         self._read_references = (-SEEN_FOR, {})
@@ -286,12 +378,13 @@ class Collection:
 
     def _build(self) -> None:
         try:
-            self.accelerator.rebuild(neutral_vectors(self.encoder, self.root / "neutral"))
+            self.accelerator.rebuild(neutral_vectors(self.encoder, self.root / NEUTRAL))
         except Exception:  # searches are answered without it
             logger.exception("the accelerator could not be built")
 
     # read
 
+    @_follows
     def search(
         self,
         text: str | None = None,
@@ -391,6 +484,7 @@ class Collection:
             self._read_references = now, self.catalog.references(self.manifest.space)
         return self._read_references[1]
 
+    @_follows
     def similar(self, path: str | Path | Hit, *, k: int = 10, kind: str | None = None) -> list[Hit]:
         """What is like this file, or like the picture or passage of a hit, itself left out. What is indexed
         costs no encoding; a document that is not raises `BadInput`."""
@@ -415,6 +509,7 @@ class Collection:
         hits = self._find(query, self._vector_of(query), asked_with)
         return [h for h in hits if h.path != wanted][:k]
 
+    @_follows
     def around(self, hit: Hit, *, passages: int = 1, page: bool = False) -> Passage:
         """The passage of a hit with its neighbours, or with its whole page, as one stretch of the document:
         what a language model should read. Raises `BadInput` for a picture."""
@@ -427,6 +522,7 @@ class Collection:
             page=page,
         )
 
+    @_follows
     def assets(self, *, under: str | Path | None = None) -> Iterator[Asset]:
         """Every indexed file, or those at or below a path, in order of path."""
         return self.catalog.assets(self.manifest.space, under=_absolute(under) if under else None)
@@ -434,6 +530,7 @@ class Collection:
     def failures(self) -> list[Failure]:
         return self.catalog.failures()
 
+    @_follows
     def status(self) -> Status:
         """What it holds, in numbers."""
         from searchkit.doctor import status
@@ -441,10 +538,12 @@ class Collection:
         return status(self)
 
     def close(self) -> None:
-        """Wait for what goes on in the background, and let go of the catalog."""
-        if self._building is not None:
-            self._building.join()
-            self._building = None
+        """Wait for what goes on in the background, and let go of the catalog, which is shared with what
+        `current` gave."""
+        for one in (self, self._successor):
+            if one._building is not None:
+                one._building.join()
+                one._building = None
         if "catalog" in self.__dict__:
             self.catalog.close()
 
@@ -474,24 +573,36 @@ class _Kinds:
         return "pictures and documents" if self.images else "documents; its encoder takes no pictures"
 
 
-def _create(root: Path, encoder: Encoder) -> tuple[Manifest, Encoder]:
+def _create(root: Path, encoder: Encoder, catalog: str) -> Manifest:
     try:
         root.mkdir(parents=True, exist_ok=True)
-        if any(entry.name not in ("writer.lock", "writer.json") for entry in root.iterdir()):
+        if any(not entry.name.startswith(UNFINISHED) for entry in root.iterdir()):
             raise BadInput(
                 f"{root} is not empty and not a collection",
                 hint="name an empty or a new folder for the collection with -c",
             )
         with writing(root):
             images = encoder.record.pixels > 0
-            manifest = Manifest(FORMAT, encoder.record.name, encoder.space.key, "", images)
-            catalog = Catalog(sqlite_url(root / CATALOG))
-            catalog.add_space(encoder.space)
-            catalog.close()
+            manifest = Manifest(FORMAT, encoder.record.name, encoder.space.key, catalog, images)
+            with closing(Catalog(catalog or sqlite_url(root / CATALOG))) as made:
+                if made.sources():
+                    raise BadInput(
+                        "the catalog belongs to another collection", hint="give each a database of its own"
+                    )
+                note_space(made, encoder)
+                made.activate(encoder.space.key)
             write_manifest(root, manifest)
     except OSError as error:
         raise BadInput(f"cannot make a collection at {root}: {error.strerror}") from error
-    return manifest, encoder
+    return manifest
+
+
+def note_space(catalog: Catalog, encoder: Encoder) -> None:
+    """Note the encoder's space in the catalog, with what goes back to it and what proves it the same."""
+    if catalog.space(encoder.space.key) is None:
+        images = encoder.record.pixels > 0
+        kept = golden(encoder).tobytes()
+        catalog.add_space(encoder.space, model=encoder.record.name, images=images, golden=kept)
 
 
 def _absolute(path: str | Path) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from searchkit.catalog.catalog import Content
-from searchkit.ingest.pipeline import ids_of, sweep_tombstones
+from searchkit.ingest.pipeline import ids_of
 from searchkit.place import writing
 from searchkit.types import JSON_SCHEMA, Kind
 
@@ -119,11 +119,11 @@ def _examine(collection: Collection, *, fix: bool) -> Iterator[Finding]:
 
 
 def _tombstones(collection: Collection, fix: bool) -> Iterator[Finding]:
-    buried = collection.catalog.tombstones(collection.manifest.space)
+    buried = collection.catalog.tombstones()
     if not buried:
         return
     if fix:
-        sweep_tombstones(collection.catalog, collection.manifest.space, lambda: collection.store)
+        collection.sweep_tombstones()
     yield Finding(
         "broken",
         f"{len(buried)} deleted files still have items in the store (a run was cut off)",

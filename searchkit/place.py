@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
+import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,11 @@ from searchkit.errors import BadInput, CollectionError, CollectionLocked, Collec
 
 FORMAT = 1
 MANIFEST = "collection.toml"
+STEP = 0.02
+"""Seconds between two tries for the lock."""
+GRACE = 5.0
+BRIEF = 60.0
+"""Seconds in which a brief writer is certain to be through, the refresh of a large collection included."""
 
 
 def resolve(where: str | Path | None) -> Path:
@@ -73,6 +80,15 @@ def read_manifest(root: Path) -> Manifest:
         raise CollectionError(f"{path} is damaged: {error}", hint="restore it from a backup") from error
 
 
+def manifest_stamp(root: Path) -> tuple[int, ...]:
+    """Differs when the manifest has been replaced."""
+    try:
+        found = (root / MANIFEST).stat()
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
 def write_manifest(root: Path, manifest: Manifest) -> None:
     """Replace the manifest in one step."""
     lines = [
@@ -95,29 +111,55 @@ def _quoted(text: str) -> str:
 
 
 @contextmanager
-def writing(root: Path) -> Iterator[None]:
+def writing(
+    root: Path, *, brief: bool = False, stop: Callable[[], bool] = lambda: False, name: str = "writer"
+) -> Iterator[None]:
     """Hold the collection's write lock. The system releases it when the process dies, however it dies.
 
-    Raises `CollectionLocked` at once, naming the holder, when another process has it.
+    Whoever writes for long holds it for long, and raises `CollectionLocked` at once, naming the holder, when
+    another does. A `brief` writer, of one batch, waits for whoever it is, and is waited for by everyone; it
+    raises some seconds after `stop()` has become true.
     """
-    lock = filelock.FileLock(root / "writer.lock")
-    holder = root / "writer.json"
+    lock = filelock.FileLock(root / f"{name}.lock")
+    holder = root / f"{name}.json"
+    began = asked = time.monotonic()
     try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout:
-        raise CollectionLocked(
-            f"{root} is being written by {_holder(holder)}", hint="wait until it has finished, then run again"
-        ) from None
+        while True:
+            try:
+                lock.acquire(blocking=False)
+                break
+            except filelock.Timeout:
+                now = time.monotonic()
+                asked = asked if stop() else now
+                patience = (now - asked < GRACE) if brief else now - began < _patience(holder)
+                if not patience:
+                    raise CollectionLocked(
+                        f"{root} is being written by {_holder(holder)}",
+                        hint="wait until it has finished, then run again",
+                    ) from None
+                time.sleep(random.uniform(0.5, 1.5) * STEP)
     except OSError as error:
         raise CollectionError(
             f"cannot write in {root}: {error.strerror}", hint="check who may write there"
         ) from error
     try:
-        holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+        scratch = root / f"{name}.json.tmp"
+        scratch.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "brief": brief}))
+        scratch.replace(holder)
         yield
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
+
+
+def _patience(holder: Path) -> float:
+    """Seconds that a long writer waits for this holder."""
+    try:
+        return BRIEF if json.loads(holder.read_text()).get("brief") else 0.0
+    except FileNotFoundError:
+        return GRACE  # it has just come, or is about to leave
+    except (OSError, ValueError, AttributeError):
+        return 0.0
 
 
 def _holder(path: Path) -> str:

@@ -128,9 +128,12 @@ def load_encoder(name: str, runtime: Runtime = AUTO) -> Encoder:
 
 
 def _truncated(whole: Encoder, dim: int) -> Encoder:
+    from searchkit.encoders.hashing import Hashing
     from searchkit.encoders.matryoshka import truncated
     from searchkit.encoders.towers import TwoTowers
 
+    if isinstance(whole, Hashing):
+        return Hashing(dim)
     if not isinstance(whole, TwoTowers):
         raise BadInput(
             f"{whole.record.name} has no shorter vectors", hint="leave out the number behind the colon"

@@ -42,6 +42,8 @@ class Settings:
     """A name or a path; None is the collection "default"."""
     model: str | None = None
     """None is the encoder that the collection was made with; for a new one, the bundled one."""
+    catalog: str | None = None
+    """A PostgreSQL address for the catalog of a collection that is made; None is a file in its folder."""
     batch_size: int = 32
     threads: int = field(default_factory=_processors)
     """Threads that read and decode files."""
@@ -175,6 +177,7 @@ def _switch(raw: object) -> bool:
 KEYS: Mapping[str, Callable[[object], Any]] = {
     "collection": _text,
     "model": _text,
+    "catalog": _text,
     "batch_size": _count,
     "threads": _count,
     "k": _count,

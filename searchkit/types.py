@@ -304,6 +304,8 @@ class IndexReport:
     """Sources that could not be read; nothing of theirs was touched."""
     images: int = 0
     passages: int = 0
+    queued: int = 0
+    """Jobs that were made for workers."""
     seconds: float = 0.0
     interrupted: bool = False
     warnings: list[str] = field(default_factory=list)

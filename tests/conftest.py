@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,3 +44,70 @@ def quarters() -> Image.Image:
     pixels[:20, 30:] = (0, 255, 0)
     pixels[20:, :30] = (0, 0, 255)
     return Image.fromarray(pixels)
+
+
+# databases
+
+
+def _as_postgres(*command: str | Path) -> None:
+    """PostgreSQL's programs refuse to run as root."""
+    drop = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups") if os.getuid() == 0 else ()
+    subprocess.run([*drop, *map(str, command)], check=True, capture_output=True, timeout=60)
+
+
+class Cluster:
+    """A PostgreSQL server of its own on loopback, in a folder that goes away."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data, self.port = folder / "data", _free_port()
+        self._made = 0
+        if os.getuid() == 0:
+            shutil.chown(folder, "postgres")
+        _as_postgres("initdb", "-D", self.data, "-U", "searchkit", "-A", "trust", "--no-sync", "-E", "UTF8")
+        self.start()
+
+    def start(self) -> None:
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.data} -c fsync=off"
+        _as_postgres("pg_ctl", "-D", self.data, "-w", "-l", self.data / "log", "-o", options, "start")
+
+    def stop(self) -> None:
+        _as_postgres("pg_ctl", "-D", self.data, "-w", "-m", "immediate", "stop")
+
+    def database(self) -> str:
+        """The URL of a new, empty database."""
+        self._made += 1
+        where = f"postgresql://searchkit@127.0.0.1:{self.port}"
+        import psycopg
+
+        with psycopg.connect(f"{where}/postgres", autocommit=True) as server:
+            server.execute(f"CREATE DATABASE test{self._made}")
+        return f"{where}/test{self._made}"
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A running cluster; tests that ask for it are skipped where PostgreSQL is not installed."""
+    pytest.importorskip("psycopg")
+    if not (shutil.which("initdb") and shutil.which("pg_ctl")):
+        pytest.skip("PostgreSQL's initdb and pg_ctl are not on the PATH")
+    # not below pytest's own folder: only its owner may enter that
+    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        cluster = Cluster(Path(folder))
+        yield cluster
+        cluster.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty catalog, once on each engine."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'catalog.sqlite'}"
+    url: str = request.getfixturevalue("postgres").database()
+    return url

@@ -27,10 +27,12 @@ from sqlalchemy import (
 )
 
 from searchkit.catalog.connect import open_engine
+from searchkit.catalog.jobs import Jobs
 from searchkit.catalog.tables import (
     AssetRow,
     EncodedRow,
     FailureRow,
+    JobRow,
     ReferenceRow,
     SourceRow,
     SpaceRow,
@@ -73,6 +75,27 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class Tombstone:
+    """Items that must leave the store of a space."""
+
+    id: int
+    space: str
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceRecord:
+    """A space that the collection holds vectors of. `model` names its encoder; None before that was kept."""
+
+    space: Space
+    model: str | None
+    images: bool | None
+    created: float
+    activated: float | None
+    golden: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class Reference:
     """The score of confidence 0.5, and the spread of the best scores that neutral queries reach."""
 
@@ -87,6 +110,7 @@ class Catalog:
     def __init__(self, url: str) -> None:
         self._engine: Engine = open_engine(url)
         self._writer = self._engine.execution_options(writes=True)
+        self.jobs = Jobs(self._engine)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -115,12 +139,16 @@ class Catalog:
         """Forget a source that has no assets left."""
         with self._writer.begin() as tx:
             tx.execute(delete(FailureRow).where(FailureRow.source_id == source.id))
+            tx.execute(delete(JobRow).where(JobRow.source_id == source.id))
             tx.execute(delete(SourceRow).where(SourceRow.id == source.id))
 
     # assets
 
-    def assets(self, space: str | None = None, *, under: str | None = None) -> Iterator[Asset]:
-        """All assets, or those at or below a path, in order of path, with what `space` holds of them."""
+    def assets(
+        self, space: str | None = None, *, under: str | None = None, paths: Sequence[str] | None = None
+    ) -> Iterator[Asset]:
+        """All assets, those at or below a path, or those of these paths, in order of path, with what `space`
+        holds of them."""
         query = (
             select(
                 AssetRow.path,
@@ -138,6 +166,8 @@ class Catalog:
         )
         if under is not None:
             query = query.where(_at_or_below(AssetRow.path, under))
+        if paths is not None:
+            query = query.where(AssetRow.path.in_(paths))
         with self._engine.connect() as tx:
             yield from (Asset(*row) for row in tx.execute(query))
 
@@ -150,6 +180,18 @@ class Catalog:
         )
         with self._engine.connect() as tx:
             return {row.sha256: Content(*row) for row in tx.execute(query)}
+
+    def content(self, space: str, sha256: str) -> Content | None:
+        """One place of a content in the space."""
+        query = (
+            select(AssetRow.path, EncodedRow.sha256, EncodedRow.items)
+            .join(AssetRow, AssetRow.id == EncodedRow.asset_id)
+            .where(EncodedRow.space == space, EncodedRow.sha256 == sha256)
+            .limit(1)
+        )
+        with self._engine.connect() as tx:
+            row = tx.execute(query).first()
+            return Content(*row) if row else None
 
     def record(self, source: Source, space: str, assets: Sequence[Asset]) -> None:
         """These assets' items are in the store: note them, end their failures, bury what they replace."""
@@ -244,11 +286,13 @@ class Catalog:
         if buried:
             tx.execute(insert(TombstoneRow), buried)
 
-    def tombstones(self, space: str) -> list[tuple[int, Content]]:
-        query = select(TombstoneRow.id, TombstoneRow.path, TombstoneRow.sha256, TombstoneRow.items)
+    def tombstones(self) -> list[Tombstone]:
+        query = select(
+            TombstoneRow.id, TombstoneRow.space, TombstoneRow.path, TombstoneRow.sha256, TombstoneRow.items
+        )
         with self._engine.connect() as tx:
-            rows = tx.execute(query.where(TombstoneRow.space == space))
-            return [(row[0], Content(*row[1:])) for row in rows]
+            rows = tx.execute(query.order_by(TombstoneRow.id))
+            return [Tombstone(row[0], row[1], Content(*row[2:])) for row in rows]
 
     def clear_tombstones(self, ids: Iterable[int]) -> None:
         with self._writer.begin() as tx:
@@ -261,7 +305,9 @@ class Catalog:
         self, source: Source, entry: FileEntry, *, reason: str, decoder: str, sha256: str | None
     ) -> None:
         """Note a failure. What the space holds of the file, if anything, stays as it is."""
-        reason = os.fsencode(reason).decode("utf-8", "replace")  # it may name a path that is not UTF-8
+        reason = (
+            os.fsencode(reason).decode("utf-8", "replace").replace("\0", "")
+        )  # it may name a path that is not UTF-8
         with self._writer.begin() as tx:
             tx.execute(delete(FailureRow).where(FailureRow.path == entry.path))
             tx.execute(
@@ -293,6 +339,13 @@ class Catalog:
             rows = tx.execute(query.where(_at_or_below(FailureRow.path, under)))
             return {row[0]: (row[1], row[2], row[3]) for row in rows}
 
+    def failed_at(self, paths: Sequence[str]) -> dict[str, tuple[int, int, str]]:
+        """The same for those of these paths that failed."""
+        query = select(FailureRow.path, FailureRow.size, FailureRow.mtime_ns, FailureRow.decoder)
+        with self._engine.connect() as tx:
+            rows = tx.execute(query.where(FailureRow.path.in_(paths)))
+            return {row[0]: (row[1], row[2], row[3]) for row in rows}
+
     def clear_failures(self, paths: Iterable[str]) -> None:
         with self._writer.begin() as tx:
             for chunk in _chunks(paths, 500):
@@ -300,7 +353,16 @@ class Catalog:
 
     # spaces and references
 
-    def add_space(self, space: Space) -> None:
+    def add_space(
+        self,
+        space: Space,
+        *,
+        model: str | None = None,
+        images: bool | None = None,
+        golden: bytes | None = None,
+    ) -> None:
+        """Note a space, unless it is known: the name that loads its encoder, whether that takes pictures, and
+        what it made of the golden inputs."""
         with self._writer.begin() as tx:
             if tx.execute(select(SpaceRow.key).where(SpaceRow.key == space.key)).first() is None:
                 tx.execute(
@@ -311,14 +373,54 @@ class Catalog:
                         preprocessing=space.preprocessing,
                         dim=space.dim,
                         created=time.time(),
+                        model=model,
+                        images=images,
+                        golden=golden,
                     )
                 )
 
-    def space(self, key: str) -> Space | None:
-        query = select(SpaceRow.encoder, SpaceRow.weights, SpaceRow.preprocessing, SpaceRow.dim)
+    def spaces(self) -> list[SpaceRecord]:
+        """In order of age, the oldest first."""
+        query = select(
+            SpaceRow.encoder,
+            SpaceRow.weights,
+            SpaceRow.preprocessing,
+            SpaceRow.dim,
+            SpaceRow.model,
+            SpaceRow.images,
+            SpaceRow.created,
+            SpaceRow.activated,
+            SpaceRow.golden,
+        ).order_by(SpaceRow.created)
         with self._engine.connect() as tx:
-            row = tx.execute(query.where(SpaceRow.key == key)).first()
-            return Space(*row) if row else None
+            return [SpaceRecord(Space(*row[:4]), *row[4:]) for row in tx.execute(query)]
+
+    def space(self, key: str) -> Space | None:
+        return next((one.space for one in self.spaces() if one.space.key == key), None)
+
+    def set_golden(self, space: str, golden: bytes) -> None:
+        with self._writer.begin() as tx:
+            tx.execute(update(SpaceRow).where(SpaceRow.key == space).values(golden=golden))
+
+    def activate(self, space: str) -> None:
+        """Note that this space answers from now on."""
+        with self._writer.begin() as tx:
+            tx.execute(update(SpaceRow).where(SpaceRow.key == space).values(activated=time.time()))
+
+    def drop_space(self, space: str) -> None:
+        """Forget all about a space; its table is the caller's to remove."""
+        with self._writer.begin() as tx:
+            for row in (EncodedRow, TombstoneRow, ReferenceRow, JobRow):
+                tx.execute(delete(row).where(row.space == space))
+            tx.execute(delete(SpaceRow).where(SpaceRow.key == space))
+
+    def coverage(self, space: str) -> tuple[int, int, int]:
+        """(assets of which the space holds the content of today, all assets, items in the space)."""
+        current = and_(EncodedRow.asset_id == AssetRow.id, EncodedRow.sha256 == AssetRow.sha256)
+        with self._engine.connect() as tx:
+            query = select(func.count(), func.coalesce(func.sum(EncodedRow.items), 0))
+            held, items = tx.execute(query.join(AssetRow, current).where(EncodedRow.space == space)).one()
+            return held, tx.execute(select(func.count()).select_from(AssetRow)).scalar_one(), items
 
     def set_reference(self, space: str, asked_with: str, kind: str, reference: Reference) -> None:
         with self._writer.begin() as tx:

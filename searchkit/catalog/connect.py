@@ -5,25 +5,74 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 
-from searchkit.errors import CollectionTooNew
+from searchkit.errors import BadInput, CollectionError, CollectionTooNew
 
-HEAD = "0001"
+HEAD = "0003"
 """The newest migration. Known here so that opening an up-to-date catalog does not import alembic."""
-KNOWN = frozenset({"0001"})
+KNOWN = frozenset({"0001", "0003"})
+
+UNAVAILABLE = (OperationalError, InterfaceError)
+"""What a database raises that is stopped, full, or cannot be reached: it may work again later."""
+SQLITE = (
+    "journal_mode=WAL",
+    "synchronous=NORMAL",
+    "busy_timeout=10000",
+    "foreign_keys=ON",
+    "secure_delete=ON",  # what is forgotten is overwritten
+)
+MIGRATION_LOCK = 0x5EA8C4
+"""PostgreSQL's advisory lock of whoever migrates."""
 
 
 def open_engine(url: str) -> Engine:
-    """An engine whose tables are up to date. Raises `CollectionTooNew` for a catalog from the future."""
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
+    """An engine whose tables are up to date. Raises `CollectionTooNew` for a catalog from the future,
+    `BadInput` for an address that cannot be used, `CollectionError` when nothing answers there."""
+    engine = _engine(url)
+    try:
+        return _up_to_date(engine)
+    except UNAVAILABLE as error:
+        if engine.dialect.name == "sqlite":
+            raise
+        raise CollectionError(
+            f"the catalog at {engine.url!r} does not answer: {str(error.orig).splitlines()[0]}",
+            hint="start the database, or check the address in collection.toml",
+        ) from error
+
+
+def _engine(url: str) -> Engine:
+    try:
+        address = make_url(url)
+    except ArgumentError:
+        raise BadInput(
+            f"{url!r} is no address of a catalog", hint="postgresql://user@host/database"
+        ) from None
+    if address.drivername == "sqlite":
+        engine = create_engine(address)
         event.listen(engine, "connect", _sqlite_settings)
         event.listen(engine, "begin", _begin)
+        return engine
+    if address.get_backend_name() != "postgresql":
+        raise BadInput(
+            f"a catalog in {address.get_backend_name()!r} cannot be used", hint="SQLite or PostgreSQL"
+        )
+    try:
+        return create_engine(address.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    except ImportError as error:
+        raise BadInput(
+            "PostgreSQL's driver is not installed", hint="pip install 'searchkit[postgres]'"
+        ) from error
+
+
+def _up_to_date(engine: Engine) -> Engine:
     with engine.connect() as connection:  # a reader does not wait for whoever is writing
         if _version(connection) == HEAD:
             return engine
     with engine.execution_options(writes=True).begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         version = _version(connection)  # another process may have migrated it since
         if version is not None and version not in KNOWN:
             raise CollectionTooNew(
@@ -59,7 +108,7 @@ def _version(connection: Connection) -> str | None:
 
 def _sqlite_settings(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # sqlite3 would begin too late; `_begin` does it instead
-    for setting in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON"):
+    for setting in SQLITE:
         connection.execute(f"PRAGMA {setting}")
 
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from sqlalchemy import BigInteger, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    text,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -105,6 +117,13 @@ class SpaceRow(Base):
     preprocessing: Mapped[int] = mapped_column(Integer)
     dim: Mapped[int] = mapped_column(Integer)
     created: Mapped[float] = mapped_column(Float)
+    model: Mapped[str | None] = mapped_column(Text)
+    """The name by which the encoder is loaded."""
+    images: Mapped[bool | None] = mapped_column(Boolean)
+    golden: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """float32 vectors of a fixed sentence and a fixed picture, as the encoder made them on the first day."""
+    activated: Mapped[float | None] = mapped_column(Float)
+    """When it last became the one that answers."""
 
 
 class ReferenceRow(Base):
@@ -118,3 +137,51 @@ class ReferenceRow(Base):
     mean: Mapped[float] = mapped_column(Float)
     deviation: Mapped[float] = mapped_column(Float)
     queries: Mapped[int] = mapped_column(Integer)
+
+
+LIVE = text("state IN ('waiting', 'running')")
+
+
+class JobRow(Base):
+    """A piece of work on one space, claimed for a time: its lease."""
+
+    __tablename__ = "job"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    """"file": index it; "sweep": drop what is gone from a source; "refresh": compact and measure."""
+    space: Mapped[str] = mapped_column(String(128))
+    source_id: Mapped[int | None] = mapped_column(ForeignKey("source.id"), index=True)
+    path: Mapped[str] = mapped_column(PathBytes)
+    size: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    decoder: Mapped[str] = mapped_column(String(64))
+    """For the failure ledger, should the job end there."""
+    priority: Mapped[int] = mapped_column(Integer)
+    """The higher, the sooner."""
+    state: Mapped[str] = mapped_column(String(16))
+    """"waiting", "running", "done" or "dead"."""
+    due: Mapped[float] = mapped_column(Float)
+    attempts: Mapped[int] = mapped_column(Integer)
+    suspect: Mapped[int] = mapped_column(Integer)
+    """How often it was in a batch whose worker died or failed; such a job is claimed alone."""
+    fence: Mapped[int] = mapped_column(Integer)
+    """Grows with every claim: who comes back after its lease cannot end the claim of another."""
+    worker: Mapped[str | None] = mapped_column(String(128))
+    lease: Mapped[float | None] = mapped_column(Float)
+    """When the claim runs out."""
+    reason: Mapped[str | None] = mapped_column(Text)
+    ended: Mapped[float | None] = mapped_column(Float)
+    __table_args__ = (
+        Index(
+            "uq_job_live",
+            "space",
+            "kind",
+            "path",
+            "size",
+            "mtime_ns",
+            unique=True,
+            sqlite_where=LIVE,
+            postgresql_where=LIVE,
+        ),
+        Index("ix_job_queue", "space", "state", "kind", "priority", "id"),
+    )

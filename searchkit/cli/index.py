@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from searchkit.cli import output
 from searchkit.cli.options import (
     AcceptLicence,
+    BatchSize,
     CollectionName,
     Device,
     Dtype,
@@ -17,11 +19,17 @@ from searchkit.cli.options import (
     Model,
     Offline,
     Quiet,
+    Threads,
     Verbose,
 )
 from searchkit.cli.progress import bar, stopping
 from searchkit.errors import BadInput, CollectionMissing
-from searchkit.settings import load
+from searchkit.settings import Settings, load
+
+if TYPE_CHECKING:
+    from searchkit.collection import Collection
+    from searchkit.protocols import Encoder
+    from searchkit.types import Progress, Runtime
 
 SOME_FAILED = 3
 
@@ -45,12 +53,15 @@ def index(
         bool, typer.Option("--retry-failed", help="Try files again that failed before.")
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 2, not 3, when files failed.")] = False,
-    batch_size: Annotated[
-        int | None, typer.Option("-b", "--batch-size", metavar="N", help="Items to encode and keep at once.")
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Only queue what is due; 'searchkit worker' does it.")
+    ] = False,
+    catalog: Annotated[
+        str | None,
+        typer.Option("--catalog", metavar="URL", help="PostgreSQL for the catalog of a new one."),
     ] = None,
-    threads: Annotated[
-        int | None, typer.Option("--threads", metavar="N", help="Threads that read and decode.")
-    ] = None,
+    batch_size: BatchSize = None,
+    threads: Threads = None,
     device: Device = None,
     dtype: Dtype = None,
     offline: Offline = None,
@@ -73,40 +84,98 @@ def index(
         offline=offline,
     )
     runtime = settings.runtime(accept_licence=accept_licence)
-    from searchkit.collection import Collection
 
     if verbose:
         output.say_more()
-    there = any(os.path.lexists(os.path.expanduser(path)) for path in paths or ())
-    try:
-        library = Collection.open(settings.collection, model=settings.model, create=there, runtime=runtime)
-    except CollectionMissing:
-        if not paths:
-            raise
-        # a slip of the pen must not leave an empty collection behind
-        raise BadInput(f"{paths[0]} does not exist", hint="check the spelling") from None
+    if queue and prune:
+        raise BadInput("--queue does not go with --prune", hint="run without --queue")
+    if model and (include or exclude or prune):
+        hint = "leave out --include, --exclude and --prune"
+        raise BadInput("a change of model is of everything", hint=hint)
+    given = tuple(paths or ())
+    library, encoder = _open(settings, given, runtime, model, catalog)
     with library:
         with stopping() as stop, bar(quiet=quiet) as show:
-            report = library.add(
-                *(paths or ()),
-                on_progress=lambda p: show(p.stage, p.done, p.total),
-                include=include or (),
-                exclude=exclude or (),
-                prune=prune,
-                retry_failed=retry_failed,
-                batch_size=settings.batch_size,
-                threads=settings.threads,
-                stop=stop,
-            )
+
+            def on_progress(progress: Progress) -> None:
+                show(progress.stage, progress.done, progress.total)
+
+            if queue and encoder is None:
+                from searchkit.work import ASKED, enqueue
+
+                report = enqueue(
+                    library,
+                    *given,
+                    include=include or (),
+                    exclude=exclude or (),
+                    retry_failed=retry_failed,
+                    priority=ASKED,
+                    stop=stop,
+                )
+            elif encoder is not None:
+                from searchkit.spaces import refill
+
+                report = refill(
+                    library,
+                    encoder,
+                    *given,
+                    batch_size=settings.batch_size,
+                    threads=settings.threads,
+                    retry_failed=retry_failed,
+                    on_progress=on_progress,
+                    stop=stop,
+                )
+            else:
+                report = library.add(
+                    *given,
+                    on_progress=on_progress,
+                    include=include or (),
+                    exclude=exclude or (),
+                    prune=prune,
+                    retry_failed=retry_failed,
+                    batch_size=settings.batch_size,
+                    threads=settings.threads,
+                    stop=stop,
+                )
         if verbose:
             for failure in library.failures():
                 output.note(f"failed: {output.about(failure.path, failure.reason)}")
     if not quiet:
         output.summary(report)
+        if queue:
+            output.note(f"queued {report.queued}; searchkit worker does them")
     if as_json:
-        output.records([report.to_json()])
+        output.records([{**report.to_json(), **({"queued": report.queued} if queue else {})}])
     if report.interrupted:
         return output.INTERRUPTED
     if report.failed:
         return output.FAILED if strict else SOME_FAILED
     return 0
+
+
+def _open(
+    settings: Settings, paths: Sequence[str], runtime: Runtime, model: str | None, catalog: str | None
+) -> tuple[Collection, Encoder | None]:
+    """The collection, made when it is not there, and the encoder that it is to change to."""
+    from searchkit.collection import Collection
+
+    try:
+        library = Collection.open(settings.collection, create=False, runtime=runtime, catalog=catalog or "")
+    except CollectionMissing:
+        if not paths:
+            raise
+        if not any(os.path.lexists(os.path.expanduser(path)) for path in paths):
+            # a slip of the pen must not leave an empty collection behind
+            raise BadInput(f"{paths[0]} does not exist", hint="check the spelling") from None
+        library = Collection.open(
+            settings.collection, model=settings.model, runtime=runtime, catalog=settings.catalog or ""
+        )
+        return library, None
+    if model is None:  # a setting is for new collections: what exists changes only when it is told to
+        return Collection.open(settings.collection, model=settings.model, create=False, runtime=runtime), None
+    from searchkit.registry import load_encoder, same_model
+
+    if same_model(model, library.manifest.encoder):
+        return library, None
+    encoder = load_encoder(model, runtime)
+    return library, None if encoder.space.key == library.manifest.space else encoder

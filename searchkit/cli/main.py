@@ -21,10 +21,12 @@ from searchkit.cli.models import models
 from searchkit.cli.rm import rm
 from searchkit.cli.search import search
 from searchkit.cli.similar import similar
+from searchkit.cli.spaces import spaces
 from searchkit.cli.status import status
 from searchkit.cli.train import train
 from searchkit.cli.ui import ui
 from searchkit.cli.watch import watch
+from searchkit.cli.worker import worker
 from searchkit.settings import DEBUG
 
 COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
@@ -36,7 +38,9 @@ COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
     (ls, "searchkit ls ~/papers -0 | xargs -0 du -ch"),
     (rm, "searchkit rm ~/Pictures/old"),
     (doctor, "searchkit doctor --fix"),
-    (watch, "searchkit watch ~/Pictures --every 60"),
+    (watch, "searchkit watch ~/Pictures"),
+    (worker, "searchkit worker --jobs 4"),
+    (spaces, "searchkit spaces rollback"),
     (ui, "searchkit ui --port 8600"),
     (models, "searchkit models --json"),
     (evaluate, "searchkit evaluate ./scifact --split test --chunking passages"),
@@ -87,7 +91,8 @@ for _command, _example in COMMANDS:
 
 def main() -> None:
     """Run a command and leave with its exit code: 0 done; 1 nothing found; 2 failed; 3 some files failed;
-    4 encoder and collection do not fit; 5 a model is missing; 130 interrupted."""
+    4 encoder and collection do not fit; 5 a model is missing; 75 a worker has
+    grown too large; 130 interrupted."""
     # threads of torch that wait spin otherwise, and on a busy machine they take the time of those that work
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:

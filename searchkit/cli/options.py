@@ -24,6 +24,10 @@ Dtype = Annotated[
 Offline = Annotated[
     bool | None, typer.Option("--offline", help="Fetch nothing: a model that is not here is missing.")
 ]
+BatchSize = Annotated[
+    int | None, typer.Option("-b", "--batch-size", metavar="N", help="Items to encode and keep at once.")
+]
+Threads = Annotated[int | None, typer.Option("--threads", metavar="N", help="Threads that read and decode.")]
 AcceptLicence = Annotated[
     bool, typer.Option("--accept-licence", help="I have read the model's restricted licence and accept it.")
 ]

@@ -20,8 +20,11 @@ def watch(
         list[str] | None, typer.Argument(metavar="PATH", help="Folders and files. Default: all known.")
     ] = None,
     every: Annotated[
-        float, typer.Option("--every", metavar="SECONDS", min=0.1, help="The pause between two looks.")
-    ] = 10.0,
+        float, typer.Option("--every", metavar="SECONDS", min=0.1, help="Between two looks at everything.")
+    ] = 600.0,
+    poll: Annotated[
+        bool, typer.Option("--poll", help="Look for changes; network drives are looked at in any case.")
+    ] = False,
     as_json: Json = False,
     collection: CollectionName = None,
     quiet: Quiet = False,
@@ -29,7 +32,8 @@ def watch(
 ) -> int:
     """Keep a collection up to date until Ctrl-C.
 
-    Says something when something changed; --json prints a report after every look.
+    A change is indexed within seconds; everything is looked at now and then besides. Says something when
+    something changed; --json prints a report after every look.
     """
     settings = load(collection=collection)
     from searchkit.indexers.watch import watch as run
@@ -45,5 +49,14 @@ def watch(
             output.records([report.to_json()])
 
     with stopping() as stop:
-        run(settings.collection, paths or (), every=every, stop=stop, on_report=on_report)
+        run(
+            settings.collection,
+            paths or (),
+            every=every,
+            poll=poll,
+            stop=stop,
+            on_report=on_report,
+            batch_size=settings.batch_size,
+            threads=settings.threads,
+        )
         return output.INTERRUPTED if stop() else 0

@@ -17,29 +17,34 @@ WORD = re.compile(r"\w+")
 
 
 class Hashing:
-    """Text: the sum of its words' random directions. Picture: the colours of a 4×4 thumbnail, projected."""
+    """Text: the sum of its words' random directions. Picture: the colours of a 4×4 thumbnail, projected.
+
+    Each dimension makes a space of its own.
+    """
 
     temperature = 0.05
 
-    def __init__(self) -> None:
+    def __init__(self, dim: int = DIM) -> None:
+        name = "hashing" if dim == DIM else f"hashing:{dim}"
+        self.dim = dim
         self.record = EncoderRecord(
-            "hashing", DIM, "Apache-2.0", "any", 128, 4, 0.0, "hashing", "computed; for tests"
+            name, dim, "Apache-2.0", "any", 128, 4, 0.0, "hashing", "computed; for tests"
         )
-        self.space = Space("hashing", hashlib.sha256(b"hashing 1").hexdigest(), 1, DIM)
-        self._projection = np.random.default_rng(5).standard_normal((48, DIM)).astype(np.float32)
+        self.space = Space(name, hashlib.sha256(b"hashing 1").hexdigest(), 1, dim)
+        self._projection = np.random.default_rng(5).standard_normal((48, dim)).astype(np.float32)
 
     def encode_text(self, texts: Sequence[str]) -> Vectors:
-        vectors = np.zeros((len(texts), DIM), np.float32)
+        vectors = np.zeros((len(texts), self.dim), np.float32)
         for row, text in enumerate(texts):
             for word in WORD.findall(text.lower())[: self.record.text_window]:
-                vectors[row] += _direction(word)
+                vectors[row] += _direction(word, self.dim)
             if not vectors[row].any():
-                vectors[row] = _direction("")
+                vectors[row] = _direction("", self.dim)
         return _unit(vectors)
 
     def encode_images(self, pixels: Sequence[np.ndarray]) -> Vectors:
         if not len(pixels):
-            return np.zeros((0, DIM), np.float32)
+            return np.zeros((0, self.dim), np.float32)
         flat = np.stack(pixels).reshape(len(pixels), -1).astype(np.float32)
         return _unit((flat / 127.5 - 1.0) @ self._projection + 1e-3)
 
@@ -50,11 +55,11 @@ class Hashing:
         return [match.span() for match in WORD.finditer(text)]
 
 
-def _direction(word: str) -> np.ndarray:
+def _direction(word: str, dim: int) -> np.ndarray:
     seed = int.from_bytes(
         hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big"
     )
-    return np.random.default_rng(seed).standard_normal(DIM).astype(np.float32)
+    return np.random.default_rng(seed).standard_normal(dim).astype(np.float32)
 
 
 def _unit(vectors: np.ndarray) -> Vectors:

@@ -11,6 +11,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from searchkit.catalog.catalog import Asset, Catalog, Content, Source
 from searchkit.ingest.load import Failed, Loaded, Loader, decoder_of
-from searchkit.ingest.walk import Problem, Selection, walk
+from searchkit.ingest.walk import Problem, Selection, entry_of, walk
 from searchkit.protocols import Encoder, VectorStore
 from searchkit.types import FileEntry, IndexReport, Item, Kind, Progress, Vectors
 
@@ -37,16 +38,18 @@ def ids_of(content: Content) -> list[str]:
     return [item_id(content.path, content.sha256, n) for n in range(content.items)]
 
 
-def sweep_tombstones(catalog: Catalog, space: str, store: Callable[[], VectorStore]) -> bool:
-    """Take out of the store what the catalog has already forgotten; says whether there was anything.
+def sweep_tombstones(catalog: Catalog, store: Callable[[str], VectorStore]) -> set[str]:
+    """Take out of the stores, of which `store` gives that of a space, what the catalog has already
+    forgotten; returns the spaces that lost something.
 
     Before a run and after it, not within: a file that moved is copied from where it was.
     """
-    buried = catalog.tombstones(space)
-    if buried:
-        store().delete([i for _, content in buried for i in ids_of(content)])
-        catalog.clear_tombstones([number for number, _ in buried])
-    return bool(buried)
+    buried = catalog.tombstones()
+    for space in sorted({grave.space for grave in buried}):
+        mine = [grave for grave in buried if grave.space == space]
+        store(space).delete([i for grave in mine for i in ids_of(grave.content)])
+        catalog.clear_tombstones([grave.id for grave in mine])
+    return {grave.space for grave in buried}
 
 
 @dataclass(slots=True)
@@ -59,6 +62,28 @@ class Options:
     retry_failed: bool = False
     on_progress: Callable[[Progress], object] | None = None
     stop: Callable[[], bool] = lambda: False
+    exclusive: Callable[[], AbstractContextManager[object]] = nullcontext
+    """Entered around each write, where no lock is held for the whole run."""
+    on_written: Callable[[Sequence[str]], object] = lambda paths: None
+    """Called with the paths of each batch that is in store and catalog."""
+    shared: bool = False
+    """Others fill the space at the same time: what it holds is looked up when it is asked for."""
+
+
+class _Shared(dict[str, Content]):
+    """The contents of a space, each looked up when first asked for: for a run over a few of many files."""
+
+    def __init__(self, catalog: Catalog, space: str) -> None:
+        super().__init__()
+        self._catalog, self._space = catalog, space
+
+    def __contains__(self, sha256: object) -> bool:
+        if super().__contains__(sha256):
+            return True
+        found = self._catalog.content(self._space, str(sha256))
+        if found is not None:
+            self[found.sha256] = found
+        return found is not None
 
 
 @dataclass(slots=True)
@@ -102,21 +127,49 @@ class Ingest:
 
     @cached_property
     def _known(self) -> dict[str, Content]:
+        if self.options.shared:
+            return _Shared(self.catalog, self.space)
         return self.catalog.contents(self.space)
 
     def sync(self, source: Source, selection: Selection, *, scope: str | None = None) -> None:
         """Make the space true to a source, or to the part of it at or below `scope`."""
-        inside = self.catalog.assets(self.space, under=scope or source.path)
-        known = {asset.path: asset for asset in inside if asset.source == source.path}
+        known = self._inside(source, scope)
         scan = self._scan(source, selection, scope, known)
         if scan is None:
             return
-        self._encode(source, scan, known)
+        self._encode(source, scan.pending, known)
         if not self.report.interrupted:
-            self._delete(source, scan, known, selected=bool(selection.include or selection.exclude))
+            self._delete(source, scan, known, selected=selection.partial)
 
-    def sweep_tombstones(self) -> None:
-        self.changed |= sweep_tombstones(self.catalog, self.space, lambda: self.store)
+    def look(
+        self, source: Source, selection: Selection, *, scope: str | None = None
+    ) -> tuple[list[FileEntry], bool]:
+        """What is due in a source, and whether something seems gone from it; nothing of either is done."""
+        known = self._inside(source, scope)
+        scan = self._scan(source, selection, scope, known)
+        if scan is None:
+            return [], False
+        return scan.pending, bool(self._gone(scan, known, selected=selection.partial))
+
+    def update(self, source: Source, paths: Sequence[str]) -> None:
+        """Bring these files of a source up to date. Those that are not there are left to `drop_gone`, which
+        sees the whole source and can tell gone from offline."""
+        known = {asset.path: asset for asset in self.catalog.assets(self.space, paths=paths)}
+        ledger = self.catalog.failed_at(paths)
+        entries = [entry for path in paths if (entry := entry_of(path)) is not None]
+        due = [e for e in entries if self._is_due(e, known.get(e.path), ledger.get(e.path))]
+        self._encode(source, due, known)
+
+    def drop_gone(self, source: Source, selection: Selection) -> None:
+        """Forget what is gone from a source; what is new in it waits."""
+        known = self._inside(source, None)
+        scan = self._scan(source, selection, None, known)
+        if scan is not None:
+            self._delete(source, scan, known, selected=selection.partial)
+
+    def _inside(self, source: Source, scope: str | None) -> dict[str, Asset]:
+        inside = self.catalog.assets(self.space, under=scope or source.path)
+        return {asset.path: asset for asset in inside if asset.source == source.path}
 
     # scan
 
@@ -176,10 +229,10 @@ class Ingest:
 
     # encode and write
 
-    def _encode(self, source: Source, scan: _Scan, known: dict[str, Asset]) -> None:
-        total = len(scan.pending)
+    def _encode(self, source: Source, pending: Sequence[FileEntry], known: dict[str, Asset]) -> None:
+        total = len(pending)
         waiting: list[Loaded] = []
-        for done, loaded in enumerate(self._load(scan.pending), start=1):
+        for done, loaded in enumerate(self._load(pending), start=1):
             if isinstance(loaded, Failed):
                 self.catalog.fail(
                     source, loaded.entry, reason=loaded.reason, decoder=loaded.decoder, sha256=loaded.sha256
@@ -242,9 +295,11 @@ class Ingest:
             items += mine
             rows.append(theirs)
             assets.append(_asset(source, one, len(mine)))
-        self.store.write(items, np.concatenate(rows))
-        self.changed = True
-        self.catalog.record(source, self.space, assets)
+        with self.options.exclusive():
+            self.store.write(items, np.concatenate(rows))
+            self.changed = True
+            self.catalog.record(source, self.space, assets)
+        self.options.on_written([asset.path for asset in assets])
         for asset in assets:
             self._known.setdefault(asset.sha256, Content(asset.path, asset.sha256, asset.items))
 
@@ -286,9 +341,17 @@ class Ingest:
 
     def _delete(self, source: Source, scan: _Scan, known: dict[str, Asset], *, selected: bool) -> None:
         """Drop what the walk could have seen and did not."""
+        gone = self._gone(scan, known, selected=selected)
+        if gone:
+            self._forget(source, scan, known, gone)
+        stale = [p for p in self.catalog.failed_as(under=source.path) if not os.path.lexists(p)]
+        self.catalog.clear_failures(stale)
+
+    @staticmethod
+    def _gone(scan: _Scan, known: dict[str, Asset], *, selected: bool) -> list[Asset]:
         hidden = set(scan.blind)
         below = tuple(path.rstrip(os.sep) + os.sep for path in scan.blind)
-        gone = [
+        return [
             asset
             for path, asset in known.items()
             if path not in scan.seen
@@ -296,10 +359,6 @@ class Ingest:
             and not path.startswith(below)
             and not (selected and os.path.lexists(path))  # left out by a pattern is not gone
         ]
-        if gone:
-            self._forget(source, scan, known, gone)
-        stale = [p for p in self.catalog.failed_as(under=source.path) if not os.path.lexists(p)]
-        self.catalog.clear_failures(stale)
 
     def _forget(self, source: Source, scan: _Scan, known: dict[str, Asset], gone: list[Asset]) -> None:
         """Forget these, unless so many are lost that it looks like an accident."""

@@ -36,6 +36,11 @@ class Selection:
     apart: frozenset[str] = frozenset()
     """Paths that are sources of their own: what encloses them leaves them out."""
 
+    @property
+    def partial(self) -> bool:
+        """Whether patterns leave something out."""
+        return bool(self.include or self.exclude)
+
     def matcher(self, root: str) -> Callable[[str, bool], bool]:
         """A function of (path, is a folder) that says whether to look at it."""
         include, exclude = _spec(self.include, "--include"), _spec(self.exclude, "--exclude")
@@ -87,6 +92,15 @@ def walk(root: str, selection: Selection, *, start: str | None = None) -> Iterat
             else:
                 inside.append((path, above | {_identity(info)}))
         folders += reversed(inside)
+
+
+def entry_of(path: str) -> FileEntry | None:
+    """A file as it is now; None when there is no file to look at."""
+    try:
+        info = os.stat(path)
+    except OSError:
+        return None
+    return _file(path, info) if stat.S_ISREG(info.st_mode) else None
 
 
 def _listing(

@@ -1,0 +1,98 @@
+"""What the system says about changes below some folders, where it says anything."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from queue import Empty, Queue
+
+import watchfiles
+
+logger = logging.getLogger(__name__)
+
+DEBOUNCE = 400
+"""Milliseconds in which changes are collected."""
+REMOTE = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "gluster", "lustre", "vboxsf", "drvfs", "fuse.sshfs")
+"""Beginnings of the names of file systems that report only what this machine changed itself."""
+MOUNTS = Path("/proc/self/mountinfo")
+
+
+class Events:
+    """Changes below the folders that were last given to `follow`, collected by a thread."""
+
+    def __init__(self) -> None:
+        self._found: Queue[list[str]] = Queue()
+        self._folders: tuple[str, ...] = ()
+        self._end = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.failed = False
+        """The system refused to watch so much."""
+
+    def follow(self, folders: Sequence[str]) -> bool:
+        """Watch these from now on; says whether that changed anything."""
+        wanted = tuple(sorted(folders))
+        if wanted == self._folders or self.failed:
+            return False
+        self.close()
+        self._folders, self._end = wanted, threading.Event()
+        if wanted:
+            self._thread = threading.Thread(target=self._run, args=(wanted, self._end), daemon=True)
+            self._thread.start()
+        return True
+
+    def get(self, timeout: float) -> list[str]:
+        """Paths where something changed, all that have come; none after so many seconds."""
+        paths: list[str] = []
+        try:
+            paths += self._found.get(timeout=timeout)
+            while True:
+                paths += self._found.get_nowait()
+        except Empty:
+            return paths
+
+    def close(self) -> None:
+        self._end.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._folders, self._thread = (), None
+
+    def _run(self, folders: tuple[str, ...], end: threading.Event) -> None:
+        try:
+            for changes in watchfiles.watch(
+                *folders,
+                watch_filter=None,
+                debounce=DEBOUNCE,
+                stop_event=end,
+                rust_timeout=500,
+                raise_interrupt=False,
+                ignore_permission_denied=True,
+            ):
+                self._found.put([path for _, path in changes])
+        except (OSError, RuntimeError) as error:  # too many folders for the system, or one has gone
+            if not end.is_set() and all(map(os.path.isdir, folders)):
+                self.failed = True
+                logger.warning("changes are looked for instead of reported: %s", error)
+
+
+def reports(folder: str) -> bool:
+    """Whether the system tells of all changes below a folder: not of those that another machine makes."""
+    return os.path.isdir(folder) and not _file_system(os.path.realpath(folder)).startswith(REMOTE)
+
+
+def _file_system(path: str) -> str:
+    """The kind of the file system that a path is on; "" where the system does not tell."""
+    best, found = "", ""
+    try:
+        lines = MOUNTS.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return ""
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        point = before.split()[4].encode("utf-8", "surrogateescape").decode("unicode_escape", "replace")
+        inside = path == point or path.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, found = point, after.split()[0]
+    return found

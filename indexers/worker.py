@@ -1,0 +1,206 @@
+"""A worker: claims jobs, does them, and leaves nothing half done when it goes."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import random
+import resource
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from searchkit.catalog.connect import UNAVAILABLE
+from searchkit.catalog.jobs import Job
+from searchkit.collection import Collection
+from searchkit.errors import CollectionLocked, SearchkitError
+from searchkit.place import writing
+from searchkit.types import IndexReport
+from searchkit.work import How, LeaseLost, perform
+
+logger = logging.getLogger(__name__)
+
+BATCHES = 4
+"""Claimed at once, so that files are read while others are encoded."""
+IDLE = 1.0
+"""Seconds between two looks into an empty queue."""
+STEP = 0.1
+LONGEST_PAUSE = 60.0
+FULL = 75
+"""The exit code of a worker that has grown too large: start another (`supervise` does)."""
+MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
+"""Errors of the machine, not of a job."""
+
+
+class Worker:
+    """Works at the queue of the space that is active, whichever that is at the time."""
+
+    def __init__(
+        self,
+        library: Collection,
+        how: How,
+        *,
+        megabytes: int = 0,
+        on_report: Callable[[IndexReport], object] = lambda report: None,
+    ) -> None:
+        self._library, self._how, self._megabytes = library, how, megabytes
+        self._on_report = on_report
+        self._name = f"{socket.gethostname()}:{os.getpid()}:{random.getrandbits(32):08x}"
+        self._owed: list[Job] = []
+        """Jobs that could not be given back because the catalog did not answer."""
+        self._pause = STEP
+        self._ready = False
+
+    def run(self, *, once: bool = False) -> int:
+        """Until it is told to stop; with `once`, until nothing is waiting. Returns 0, or `FULL`."""
+        while not self._how.stop():
+            if self._megabytes and (size := resident()) > self._megabytes:
+                logger.warning("%d MB in memory, more than %d: ending", size, self._megabytes)
+                return FULL
+            if self.turn():
+                continue
+            if once and self._nothing_waits():
+                break
+            self.wait(random.uniform(0.5, 1.0) * IDLE)
+        return 0
+
+    def drain(self) -> None:
+        """Until there is nothing to be had from the queue now."""
+        while not self._how.stop() and self.turn():
+            pass
+
+    def turn(self) -> bool:
+        """Claim something and do it; False when there was nothing, or the catalog does not answer."""
+        library = self._library.current
+        queue = library.catalog.jobs
+        try:
+            if self._owed:
+                queue.release(self._owed)
+                self._owed = []
+            claimed = queue.claim(
+                self._name, library.manifest.space, BATCHES * self._how.batch_size, lease=self._how.lease
+            )
+        except UNAVAILABLE as error:
+            self._rest(error)
+            return False
+        if not claimed:
+            return False
+        with self._beating(library, claimed):
+            self._perform(library, claimed)
+        return True
+
+    def _perform(self, library: Collection, claimed: Sequence[Job]) -> None:
+        queue = library.catalog.jobs
+        try:
+            if not self._ready:
+                with writing(library.root, brief=True, stop=self._how.stop):
+                    _ = library.store  # made by one: its key must be declared before the first row
+                self._ready = True
+            self._on_report(perform(library, claimed, self._how))
+            self._pause = STEP
+        except LeaseLost:
+            logger.warning("a claim ran out before its work was done: others have it")
+        except (CollectionLocked, KeyboardInterrupt):
+            self._give_back(library, claimed)
+        except SearchkitError:  # no model, another format: no job will fare better
+            self._give_back(library, claimed)
+            raise
+        except Exception as error:
+            if _is_the_machine(error):
+                self._give_back(library, claimed)
+                self._rest(error)
+                return
+            logger.warning("a batch failed, its files are tried one by one: %s", error)
+            queue.retry(claimed, f"{type(error).__name__}: {error}")
+
+    def _give_back(self, library: Collection, claimed: Sequence[Job]) -> None:
+        try:
+            library.catalog.jobs.release(claimed)
+        except UNAVAILABLE:
+            self._owed += claimed
+
+    def _rest(self, error: Exception) -> None:
+        """Wait until the machine may have recovered: longer each time."""
+        logger.warning("waiting %.1f s: %s", self._pause, str(error).splitlines()[0] if str(error) else error)
+        self.wait(self._pause)
+        self._pause = min(LONGEST_PAUSE, 2 * self._pause)
+
+    def _nothing_waits(self) -> bool:
+        library = self._library.current
+        try:
+            return library.catalog.jobs.left(library.manifest.space)[0] == 0
+        except UNAVAILABLE:
+            return False
+
+    def wait(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not self._how.stop() and (left := end - time.monotonic()) > 0:
+            time.sleep(min(STEP, left))
+
+    @contextmanager
+    def _beating(self, library: Collection, claimed: Sequence[Job]) -> Iterator[None]:
+        """Hold on to the claims while they are worked at."""
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(self._how.lease / 3):
+                with suppress(*UNAVAILABLE):
+                    library.catalog.jobs.heartbeat(claimed, lease=self._how.lease)
+
+        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
+def supervise(arguments: Sequence[str], workers: int, stop: Callable[[], bool]) -> int:
+    """Run this many `searchkit ARGUMENTS` and start another for each that dies or has grown too large.
+
+    Returns 0 when all have ended well, else the exit code of one that cannot work.
+    """
+    command = [sys.executable, "-c", "from searchkit.cli.main import main; main()", *arguments]
+    running = [subprocess.Popen(command) for _ in range(workers)]
+    told = False
+    worst = 0
+    while running:
+        if stop() and not told:
+            told = True
+            for process in running:
+                process.terminate()
+        for process in list(running):
+            code = process.poll()
+            if code is None:
+                continue
+            running.remove(process)
+            if (code == FULL or code < 0) and not told:
+                logger.warning("a worker ended with %d: starting another", code)
+                running.append(subprocess.Popen(command))
+            elif not told:
+                worst = worst or code
+        time.sleep(STEP)
+    return worst
+
+
+def resident() -> int:
+    """Megabytes of memory that this process holds; where the system does not tell, the most it ever held."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * resource.getpagesize() >> 20
+    except (OSError, ValueError, IndexError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+
+
+def _is_the_machine(error: Exception) -> bool:
+    """Whether a disk is full or a database stopped: then no job is to blame."""
+    if isinstance(error, UNAVAILABLE):
+        return True
+    return (isinstance(error, OSError) and error.errno in MACHINE) or "No space left" in str(error)

@@ -1,0 +1,288 @@
+"""The queue: work that is claimed for a time, comes back when its worker dies, and is done by one.
+
+A claim is one `UPDATE … RETURNING`. SQLite runs it under BEGIN IMMEDIATE, so claims wait for one another;
+PostgreSQL skips the rows that another claim has locked. A job whose lease ran out is given to the next who
+asks, alone, so that a file which kills its worker takes no other with it; after `MAX_ATTEMPTS` it is dead and
+the failure ledger says why.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import aliased
+
+from searchkit.catalog.tables import LIVE, FailureRow, JobRow
+
+MAX_ATTEMPTS = 5
+BACKOFF = 2.0
+"""Seconds before the second attempt; doubled for each one after, up to…"""
+LONGEST_BACKOFF = 300.0
+KEEP_DONE = 3600.0
+"""Seconds that a finished job is still counted."""
+CHUNK = 500
+ASKED, NOTICED, SWEPT = 10, 5, 0
+"""Priorities: a person asked for it; it changed while watched; a look at the source found it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be done: of which source, on which file as it looked when the work was found."""
+
+    path: str
+    source_id: int | None = None
+    size: int = 0
+    mtime_ns: int = 0
+    decoder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claim. It holds as long as the row's fence is this one."""
+
+    id: int
+    fence: int
+    kind: str
+    source_id: int | None
+    path: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """A job that was given up, and why."""
+
+    kind: str
+    path: str
+    attempts: int
+    reason: str
+
+
+class Jobs:
+    """The queue of a catalog. Every method is one transaction; `clock` gives seconds since the epoch."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
+        self._engine, self._clock = engine, clock
+        self._writer = engine.execution_options(writes=True)
+        self._postgresql = engine.dialect.name == "postgresql"
+
+    def enqueue(
+        self, space: str, works: Iterable[Work], *, kind: str = "file", priority: int = 0, delay: float = 0.0
+    ) -> int:
+        """Returns how many were new: the same work, waiting or running, is there once. The priority of one
+        that waits is raised."""
+        now, added, works = self._clock(), 0, list(works)
+        common = {
+            "kind": kind,
+            "space": space,
+            "priority": priority,
+            "state": "waiting",
+            "due": now + delay,
+            "attempts": 0,
+            "suspect": 0,
+            "fence": 0,
+        }
+        dialect = postgresql if self._postgresql else sqlite
+        with self._writer.begin() as tx:
+            for start in range(0, len(works), CHUNK):
+                some = works[start : start + CHUNK]
+                rows = [{**common, **{name: getattr(w, name) for name in Work.__slots__}} for w in some]
+                new = dialect.insert(JobRow).values(rows)
+                new = new.on_conflict_do_nothing(
+                    index_elements=["space", "kind", "path", "size", "mtime_ns"], index_where=LIVE
+                )
+                added += len(tx.execute(new.returning(JobRow.id)).all())
+                if priority > 0:
+                    here = and_(JobRow.space == space, JobRow.state == "waiting", JobRow.kind == kind)
+                    here = and_(here, JobRow.path.in_([w.path for w in some]), JobRow.priority < priority)
+                    tx.execute(update(JobRow).where(here).values(priority=priority))
+            old = and_(JobRow.state == "done", JobRow.ended < now - KEEP_DONE)
+            tx.execute(delete(JobRow).where(old))
+        return added
+
+    def claim(self, worker: str, space: str, n: int, *, lease: float) -> list[Job]:
+        """Up to n files of a space, the most wanted first; or one file that was in a batch that failed; or
+        one other job. Sweeps wait until no file is left, so that a moved file is copied from where it was;
+        a refresh comes when it is due or nothing else is left."""
+        now = self._clock()
+        other = aliased(JobRow)
+        live = and_(other.space == space, other.state.in_(("waiting", "running")))
+        files_left = exists(select(other.id).where(live, other.kind == "file"))
+        work_left = exists(select(other.id).where(live, other.kind != "refresh"))
+        due = JobRow.due <= now
+        turns: tuple[tuple[str, int, ColumnElement[bool]], ...] = (
+            ("refresh", 1, due),
+            ("file", n, and_(due, JobRow.suspect == 0)),
+            ("file", 1, and_(due, JobRow.suspect > 0)),
+            ("sweep", 1, and_(due, ~files_left)),
+            ("refresh", 1, and_(JobRow.attempts == 0, ~work_left)),
+        )
+        with self._writer.begin() as tx:
+            self._recover(tx, now)
+            for kind, most, when in turns:
+                ready = and_(JobRow.space == space, JobRow.state == "waiting", JobRow.kind == kind, when)
+                values = {"worker": worker, "lease": now + lease}
+                claimed = self._take(tx, ready, most, values)
+                if claimed:
+                    return claimed
+        return []
+
+    def _take(
+        self, tx: Connection, ready: ColumnElement[bool], most: int, values: dict[str, Any]
+    ) -> list[Job]:
+        chosen = select(JobRow.id).where(ready).order_by(JobRow.priority.desc(), JobRow.id).limit(most)
+        if self._postgresql:
+            chosen = chosen.with_for_update(skip_locked=True)
+        # materialised: as a plain sub-select it may be run again for other rows, and lock more than it gives
+        ids = chosen.cte("chosen").prefix_with("MATERIALIZED")
+        claim = (
+            update(JobRow)
+            .where(JobRow.id.in_(select(ids.c.id)))
+            .values(state="running", fence=JobRow.fence + 1, attempts=JobRow.attempts + 1, **values)
+            .returning(
+                JobRow.priority,
+                JobRow.id,
+                JobRow.fence,
+                JobRow.kind,
+                JobRow.source_id,
+                JobRow.path,
+                JobRow.attempts,
+            )
+        )
+        rows = sorted(tx.execute(claim).all(), key=lambda row: (-row[0], row[1]))
+        return [Job(*row[1:]) for row in rows]
+
+    def _recover(self, tx: Connection, now: float) -> None:
+        """Leases that ran out: back into the queue, or dead after the last attempt."""
+        expired = select(JobRow.id, JobRow.attempts).where(JobRow.state == "running", JobRow.lease < now)
+        if self._postgresql:
+            expired = expired.with_for_update(skip_locked=True)
+        lost = [(row.id, row.attempts) for row in tx.execute(expired)]
+        self._again(tx, lost, "its worker died or was stopped while it was at work on it", now)
+
+    def _again(self, tx: Connection, jobs: Sequence[tuple[int, int]], reason: str, now: float) -> None:
+        """Another attempt later for these (id, attempts), or none."""
+        back = [(number, attempts) for number, attempts in jobs if attempts < MAX_ATTEMPTS]
+        if back:
+            tx.execute(
+                update(JobRow)
+                .where(JobRow.id == bindparam("number"))
+                .values(state="waiting", suspect=JobRow.suspect + 1, due=bindparam("later"), reason=reason),
+                [{"number": number, "later": now + _pause(attempts)} for number, attempts in back],
+            )
+        over = [number for number, attempts in jobs if attempts >= MAX_ATTEMPTS]
+        for start in range(0, len(over), CHUNK):
+            here = JobRow.id.in_(over[start : start + CHUNK])
+            tx.execute(update(JobRow).where(here).values(state="dead", reason=reason, ended=now))
+            self._to_ledger(tx, and_(here, JobRow.kind == "file"), now)
+
+    @staticmethod
+    def _to_ledger(tx: Connection, which: ColumnElement[bool], now: float) -> None:
+        """A dead file is a failed file: it is tried again when it, or what reads it, changes."""
+        columns = (JobRow.path, JobRow.source_id, JobRow.size, JobRow.mtime_ns, JobRow.decoder, JobRow.reason)
+        rows = [row._asdict() for row in tx.execute(select(*columns).where(which))]
+        for row in rows:
+            row |= {"at": now, "reason": f"given up after {MAX_ATTEMPTS} attempts: {row['reason']}"}
+        if rows:
+            tx.execute(delete(FailureRow).where(FailureRow.path.in_([row["path"] for row in rows])))
+            tx.execute(insert(FailureRow), rows)
+
+    def heartbeat(self, jobs: Sequence[Job], *, lease: float) -> set[int]:
+        """Hold on to these for another lease; returns the ids of those that are still this worker's."""
+        with self._writer.begin() as tx:
+            values = {"lease": self._clock() + lease}
+            return {
+                row.id
+                for some in _chunks(jobs)
+                for row in tx.execute(update(JobRow).where(_held(some)).values(**values).returning(JobRow.id))
+            }
+
+    def finish(self, jobs: Sequence[Job]) -> int:
+        """Done; returns how many were still this worker's."""
+        with self._writer.begin() as tx:
+            values = {"state": "done", "ended": self._clock(), "reason": None}
+            return sum(
+                tx.execute(update(JobRow).where(_held(some)).values(**values)).rowcount
+                for some in _chunks(jobs)
+            )
+
+    def retry(self, jobs: Sequence[Job], reason: str) -> None:
+        """These failed: again after a pause that doubles each time, alone; dead after the last attempt."""
+        reason = os.fsencode(reason).decode("utf-8", "replace").replace("\0", "")
+        with self._writer.begin() as tx:
+            for some in _chunks(jobs):
+                held = select(JobRow.id, JobRow.attempts).where(_held(some))
+                lost = [(row.id, row.attempts) for row in tx.execute(held)]
+                self._again(tx, lost, reason, self._clock())
+
+    def release(self, jobs: Sequence[Job]) -> None:
+        """Back into the queue as if they had not been claimed: it was not the jobs' fault."""
+        with self._writer.begin() as tx:
+            for some in _chunks(jobs):
+                values = {"state": "waiting", "attempts": JobRow.attempts - 1, "lease": None, "worker": None}
+                tx.execute(update(JobRow).where(_held(some)).values(**values))
+
+    def keep_only(self, space: str) -> int:
+        """Drop what waits for other spaces; returns how many."""
+        with self._writer.begin() as tx:
+            return tx.execute(delete(JobRow).where(JobRow.space != space, JobRow.state == "waiting")).rowcount
+
+    def counts(self, space: str) -> dict[str, int]:
+        """Files by state: what is to do, at work, done within the hour, and dead."""
+        query = select(JobRow.state, func.count()).where(JobRow.space == space, JobRow.kind == "file")
+        with self._engine.connect() as tx:
+            return {row[0]: row[1] for row in tx.execute(query.group_by(JobRow.state))}
+
+    def left(self, space: str) -> tuple[int, float | None]:
+        """How many jobs of any kind are waiting, and when the first of them is due."""
+        query = select(func.count(), func.min(JobRow.due))
+        query = query.where(JobRow.space == space, JobRow.state == "waiting")
+        with self._engine.connect() as tx:
+            count, first = tx.execute(query).one()
+            return count, first
+
+    def dead(self) -> list[Dead]:
+        query = select(JobRow.kind, JobRow.path, JobRow.attempts, func.coalesce(JobRow.reason, ""))
+        with self._engine.connect() as tx:
+            return [Dead(*row) for row in tx.execute(query.where(JobRow.state == "dead").order_by(JobRow.id))]
+
+    def clear_dead(self, *, kind: str | None = None) -> int:
+        """Forget what was given up."""
+        which = JobRow.state == "dead" if kind is None else and_(JobRow.state == "dead", JobRow.kind == kind)
+        with self._writer.begin() as tx:
+            return tx.execute(delete(JobRow).where(which)).rowcount
+
+
+def _held(jobs: Sequence[Job]) -> ColumnElement[bool]:
+    claims = tuple_(JobRow.id, JobRow.fence).in_([(job.id, job.fence) for job in jobs])
+    return and_(JobRow.state == "running", claims)
+
+
+def _pause(attempts: int) -> float:
+    """Seconds, between half and the whole of BACKOFF · 2^(attempts − 1)."""
+    longest = min(LONGEST_BACKOFF, BACKOFF * 2.0 ** (attempts - 1))
+    return longest * random.uniform(0.5, 1.0)
+
+
+def _chunks(jobs: Sequence[Job]) -> Iterable[Sequence[Job]]:
+    return (jobs[start : start + CHUNK] for start in range(0, len(jobs), CHUNK))

@@ -1,0 +1,201 @@
+"""Indexing by jobs: what is due goes into the queue, and whoever claims it does it. A process that dies takes
+nothing with it; several share the work and write in turns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from searchkit.catalog.catalog import Source
+from searchkit.catalog.jobs import ASKED, NOTICED, SWEPT, Job, Work
+from searchkit.collection import Collection
+from searchkit.ingest.load import decoder_of
+from searchkit.ingest.pipeline import Options, scopes
+from searchkit.ingest.walk import Selection, entry_of
+from searchkit.place import writing
+from searchkit.types import FileEntry, IndexReport
+
+__all__ = ["ASKED", "How", "LeaseLost", "enqueue", "merged", "notice", "perform"]
+
+REFRESH = 30.0
+"""Seconds from a write until the store is compacted and measured, unless the queue is empty sooner."""
+
+
+Turn = Callable[[], AbstractContextManager[object]]
+"""Entered to write: one worker at a time."""
+
+
+class LeaseLost(Exception):
+    """The claims ran out while the work was under way: others have it now."""
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a worker goes about it."""
+
+    batch_size: int = 32
+    threads: int = 2
+    lease: float = 60.0
+    """Seconds of silence after which a worker counts as dead."""
+    stop: Callable[[], bool] = lambda: False
+
+
+def enqueue(
+    library: Collection,
+    *paths: str | Path,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    retry_failed: bool = False,
+    priority: int = SWEPT,
+    stop: Callable[[], bool] = lambda: False,
+) -> IndexReport:
+    """Look at these folders and files, at all sources without any, and queue what is due; `report.queued`
+    counts it. Raises `BadInput` for a path that does not exist and never did."""
+    library = library.current
+    with writing(library.root, brief=True, stop=stop):
+        targets = library.targets(paths)
+    selection, left_out = library.selection(include, exclude)
+    ingest = library.ingest(Options(retry_failed=retry_failed, stop=stop))
+    for source, scope in targets:
+        due, gone = ingest.look(source, selection, scope=scope)
+        if retry_failed:  # whoever gets the job asks the ledger again
+            library.catalog.clear_failures([entry.path for entry in due])
+        ingest.report.queued += _put(library, source, due, priority, gone=gone)
+    ingest.report.warnings += left_out()
+    ingest.report.failed = len(library.catalog.failures())
+    return ingest.report
+
+
+def notice(library: Collection, paths: Iterable[str]) -> int:
+    """Queue what changed at these paths, of whichever sources they are; returns how much that is."""
+    library = library.current
+    sources = library.catalog.sources()
+    selection, _ = library.selection()
+    queued = 0
+    changed: dict[int, tuple[Source, list[FileEntry]]] = {}
+    swept: set[int] = set()
+    for path in sorted(set(paths)):
+        source, _ = scopes(sources, path)
+        if source is None or not _takes(selection, source, path):
+            continue
+        entry = entry_of(path)
+        if entry is not None:
+            changed.setdefault(source.id, (source, []))[1].append(entry)
+        elif os.path.isdir(path):  # files may have been written into it before anyone watched it
+            due, gone = library.ingest(Options()).look(source, selection, scope=path)
+            queued += _put(library, source, due, NOTICED, gone=gone)
+        elif source.id not in swept and _knows(library, path):
+            swept.add(source.id)
+            queued += _put(library, source, [], NOTICED, gone=True)
+    for source, entries in changed.values():
+        queued += _put(library, source, entries, NOTICED, gone=False)
+    return queued
+
+
+def _put(library: Collection, source: Source, due: Sequence[FileEntry], priority: int, *, gone: bool) -> int:
+    jobs, space = library.catalog.jobs, library.manifest.space
+    works = [Work(e.path, source.id, e.size, e.mtime_ns, decoder_of(e.path)) for e in due]
+    queued = jobs.enqueue(space, works, priority=priority) if works else 0
+    if gone:
+        queued += jobs.enqueue(space, [Work(source.path, source.id)], kind="sweep", priority=priority)
+    return queued
+
+
+def _takes(selection: Selection, source: Source, path: str) -> bool:
+    """Whether the walk of the source would come to this path."""
+    if path == source.path:
+        return True
+    takes = selection.matcher(source.path)
+    parent = os.path.dirname(path)
+    while len(parent) > len(source.path):
+        if not takes(parent, True):
+            return False
+        parent = os.path.dirname(parent)
+    return takes(path, os.path.isdir(path)) or not os.path.lexists(path)
+
+
+def _knows(library: Collection, path: str) -> bool:
+    known = next(iter(library.catalog.assets(under=path)), None)
+    return known is not None or bool(library.catalog.failures(under=path))
+
+
+def perform(library: Collection, jobs: Sequence[Job], how: How) -> IndexReport:
+    """Do these claimed jobs, all of one kind, and end them in the queue; when `how.stop()` becomes true the
+    batch under way is finished and the rest goes back. What goes wrong with the batch is raised."""
+    queue = library.catalog.jobs
+
+    @contextmanager
+    def exclusive() -> Iterator[None]:
+        with writing(library.root, brief=True, stop=how.stop):
+            held = queue.heartbeat(jobs, lease=how.lease)
+            if not held:
+                raise LeaseLost
+            yield
+
+    report = IndexReport()
+    if jobs[0].kind == "refresh":
+        with exclusive():
+            library.refresh()
+        queue.finish(jobs)
+        return report
+    sources = {source.id: source for source in library.catalog.sources()}
+    for number in sorted({job.source_id or 0 for job in jobs}):
+        mine = [job for job in jobs if job.source_id == number]
+        source = sources.get(number)
+        if source is None:
+            queue.finish(mine)  # the source was removed
+        elif mine[0].kind == "sweep":
+            report = merged(report, _sweep(library, source, mine, how, exclusive))
+        else:
+            report = merged(report, _index(library, source, mine, how, exclusive))
+    return report
+
+
+def _index(library: Collection, source: Source, jobs: Sequence[Job], how: How, turn: Turn) -> IndexReport:
+    queue, space = library.catalog.jobs, library.manifest.space
+    waiting: dict[str, list[Job]] = {}
+    for job in jobs:
+        waiting.setdefault(job.path, []).append(job)
+
+    def written(paths: Sequence[str]) -> None:
+        queue.enqueue(space, [Work("")], kind="refresh", delay=REFRESH)
+        queue.finish([job for path in paths for job in waiting.pop(path, ())])
+
+    options = Options(
+        how.batch_size, how.threads, stop=how.stop, exclusive=turn, on_written=written, shared=True
+    )
+    ingest = library.ingest(options)
+    ingest.update(source, list(waiting))
+    rest = [job for some in waiting.values() for job in some]
+    if rest and ingest.report.interrupted:
+        queue.release(rest)
+    elif rest:  # unchanged, failed and noted, or not there
+        queue.finish(rest)
+    return ingest.report
+
+
+def _sweep(library: Collection, source: Source, jobs: Sequence[Job], how: How, turn: Turn) -> IndexReport:
+    queue = library.catalog.jobs
+    ingest = library.ingest(Options(stop=how.stop))
+    ingest.drop_gone(source, library.selection()[0])
+    if ingest.report.interrupted:
+        queue.release(jobs)
+        return ingest.report
+    with turn():
+        if library.sweep_tombstones():
+            queue.enqueue(library.manifest.space, [Work("")], kind="refresh", delay=REFRESH)
+    queue.finish(jobs)
+    return ingest.report
+
+
+def merged(one: IndexReport, other: IndexReport) -> IndexReport:
+    """What two runs did, together."""
+    both: dict[str, Any] = {}
+    for field in fields(IndexReport):
+        mine, theirs = getattr(one, field.name), getattr(other, field.name)
+        both[field.name] = (mine or theirs) if isinstance(mine, bool) else mine + theirs
+    return IndexReport(**both)
