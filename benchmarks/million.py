@@ -90,11 +90,15 @@ def questions() -> dict[str, np.ndarray]:
     return {"alike": sheet.questions(QUESTIONS, 2), "across": sheet.questions(QUESTIONS, 3, across=True)}
 
 
-def truth(rows: int, keep: Callable[[np.ndarray], np.ndarray] | None = None) -> dict[str, np.ndarray]:
-    """(q, K) numbers of the rows that are nearest, by comparing with all."""
+def truth(
+    work: Path, rows: int, name: str = "all", keep: Callable[[np.ndarray], np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """(q, K) numbers of the rows that are nearest, by comparing with all; kept for the next program."""
     import faiss
 
-    asked = questions()
+    kept_file, asked = work / f"truth-{name}-{rows}.npz", questions()
+    if kept_file.exists():
+        return dict(np.load(kept_file))
     heaps = {sort: faiss.ResultHeap(QUESTIONS, K, keep_max=True) for sort in asked}
     for batch, vectors in enumerate(Sheet(DIM).rows(rows, seed=1)):
         numbers = np.arange(batch * BATCH, batch * BATCH + len(vectors))
@@ -104,7 +108,9 @@ def truth(rows: int, keep: Callable[[np.ndarray], np.ndarray] | None = None) -> 
             heaps[sort].add_result(scores, numbers[kept][places])
     for heap in heaps.values():
         heap.finalize()
-    return {sort: heap.I for sort, heap in heaps.items()}
+    found = {sort: heap.I for sort, heap in heaps.items()}
+    np.savez(kept_file, **found)
+    return found
 
 
 def asked(answer: Callable[[np.ndarray], Sequence[int]], true: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -183,7 +189,7 @@ def raw_lance(work: Path, rows: int, name: str, true: dict[str, np.ndarray]) -> 
     import lancedb.index
     import pyarrow as pa
 
-    database = lancedb.connect(str(work / "lance"))
+    database = lancedb.connect(str(work / f"lance-{name}"))
     if "rows" not in database.list_tables().tables:
         schema = pa.schema([pa.field("n", pa.int64()), pa.field("vector", pa.list_(pa.float32(), DIM))])
         table = database.create_table("rows", schema=schema)
@@ -193,9 +199,12 @@ def raw_lance(work: Path, rows: int, name: str, true: dict[str, np.ndarray]) -> 
             table.add(pa.Table.from_arrays([numbers, flat], schema=schema))
         table.optimize()
     table = database.open_table("rows")
-    began = time.perf_counter()
-    table.create_index("vector", config=getattr(lancedb.index, LANCE[name])(distance_type="dot"))
-    built = time.perf_counter() - began
+    kept = work / f"lance-{name}" / "seconds.json"
+    if not kept.exists():
+        began = time.perf_counter()
+        table.create_index("vector", config=getattr(lancedb.index, LANCE[name])(distance_type="dot"))
+        kept.write_text(json.dumps(time.perf_counter() - began))
+    built = json.loads(kept.read_text())
     best: dict[str, Any] = {}
     for nprobes in (8, 16, 32, 64, 128):
         for refine in (5, 20):
@@ -217,7 +226,7 @@ def changed(work: Path, rows: int, count: int) -> dict[str, Any]:
     whole = enumerate(Sheet(DIM).rows(rows, seed=1))
     vectors = np.concatenate([some for batch, some in whole if batch * BATCH < count])[:count]
     again = [item(n) for n in range(len(vectors))]
-    true = truth(rows)
+    true = truth(work, rows)
     with Collection.open(work / "library", encoder=Source()) as library:  # type: ignore[arg-type]
         library.store.delete([one.id for one in again])
         gone = {n for vector in vectors[:50] for n in [number(library.search(vector=vector, k=1)[0].path)]}
@@ -266,8 +275,8 @@ def run(name: str, args: argparse.Namespace) -> Any:
     if name == "changed":
         return changed(work, rows, rows // 10)
     if name == "filtered":
-        return ours(work, rows, truth(rows, lambda n: n % LABELS == 7), "label = 'label 7'")
-    true = truth(rows)
+        return ours(work, rows, truth(work, rows, "label", lambda n: n % LABELS == 7), "label = 'label 7'")
+    true = truth(work, rows)
     if name == "searchkit":
         return ours(work, rows, true)
     if name == "faiss":

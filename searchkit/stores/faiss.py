@@ -33,6 +33,9 @@ MIN_ROWS = 2000
 """Below this the store's own scan takes a few milliseconds."""
 EXACT_UP_TO = 50_000
 """Of a kind: comparing with all of them takes as long as encoding a word of the question."""
+SPARE = 20
+"""More than are wanted, of those that a filter keeps, are compared by their whole vectors: 8 bits a number
+may put two that are equally near the wrong way round."""
 FRESH = 0.01
 """The part of a large base that may be new or gone before it is built anew."""
 
@@ -81,8 +84,15 @@ class Accelerator:
         if not self.is_current:
             assert among is None
             return self._with_the_store(vector, k, kind)
-        found = [(shelf, *hit) for shelf in self._shelves[kind] for hit in shelf.search(vector, k, among)]
-        if len(self._shelves[kind]) > 1:
+        shelves = self._shelves[kind]
+        short = among is not None and not shelves[0].tuning.exact
+        wanted = k + SPARE if short else k
+        found = [(shelf, *hit) for shelf in shelves for hit in shelf.search(vector, wanted, among)]
+        if short and found:
+            vectors = self._store.vectors_at([int(shelf.rows[place]) for shelf, _, place in found])
+            scores = (vectors @ vector).tolist()
+            found = [(shelf, score, place) for (shelf, _, place), score in zip(found, scores, strict=True)]
+        if short or len(shelves) > 1:
             found.sort(key=lambda hit: -hit[1])
         return _ordered([shelf.candidate(score, place) for shelf, score, place in found[:k]])
 

@@ -154,6 +154,12 @@ class LanceStore:
             return np.zeros((0, self.dim), np.float32)
         return np.stack([found[i] for i in ids])
 
+    def vectors_at(self, rows: Sequence[int]) -> Vectors:
+        """The vectors of these `_rowid`s, in their order: quicker than by id."""
+        order = np.argsort(np.argsort(rows))  # what comes back is in order of the rows
+        found = self._table.take_row_ids(sorted(rows)).select(["vector"]).to_arrow()
+        return _matrix(found, self.dim)[order]
+
     def search(
         self,
         vector: np.ndarray,

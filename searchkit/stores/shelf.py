@@ -1,9 +1,11 @@
-"""A shelf: one FAISS index over items of one kind, with the items beside it, in files that are mapped."""
+"""A shelf: one FAISS index over items of one kind, mapped, with the items beside it."""
 
 from __future__ import annotations
 
 import json
-import mmap
+import os
+import threading
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -53,6 +55,25 @@ class Tuning:
         return self.nprobe == 0
 
 
+class _Lines:
+    """A file of ASCII that is read in places. Not mapped: of a mapped one the system keeps sixteen pages in
+    memory for each that is touched, and the items of a collection lie everywhere."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb", buffering=0)
+        self._turn = threading.Lock()
+        weakref.finalize(self, self._file.close)
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self._file.fileno()).st_size
+
+    def read(self, start: int, end: int) -> str:
+        with self._turn:
+            self._file.seek(start)
+            return self._file.read(end - start).decode("ascii")
+
+
 @dataclass(frozen=True)
 class Shelf:
     """(n,) everything by place; `rows[place]` is the row of the store, or GONE."""
@@ -62,7 +83,7 @@ class Shelf:
     ids: np.ndarray
     rows: np.ndarray
     _ends: np.ndarray
-    _text: bytes | mmap.mmap
+    _items: _Lines
 
     @cached_property
     def _all(self) -> np.ndarray | None:
@@ -101,7 +122,7 @@ class Shelf:
 
     def candidate(self, score: float, place: int) -> Candidate:
         start = self._ends[place - 1] if place else 0
-        row = DECODE(self._text[start : self._ends[place]].decode("ascii"))
+        row = DECODE(self._items.read(int(start), int(self._ends[place])))
         return Candidate(Item(row[0], Kind(row[1]), *row[2:]), score)
 
     def _compared(self) -> Any:
@@ -163,20 +184,22 @@ def open_shelf(folder: Path, name: str, dim: int, *, rows: Path | None = None) -
 
     Raises OSError, ValueError, TypeError or RuntimeError for files that are missing or damaged.
     """
-    with (folder / f"{name}.items").open("rb") as file:
-        size = file.seek(0, 2)
-        text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+    items = _Lines(folder / f"{name}.items")
     shelf = Shelf(
         index=faiss.read_index(str(folder / f"{name}.faiss"), faiss.IO_FLAG_MMAP_IFC),
         tuning=Tuning(**json.loads((folder / f"{name}.json").read_text())),
         ids=_mapped(folder / f"{name}.ids.npy"),
         rows=np.load(rows or folder / f"{name}.rows.npy"),
         _ends=_mapped(folder / f"{name}.ends.npy"),
-        _text=text,
+        _items=items,
     )
     count = shelf.index.ntotal
     ends = int(shelf._ends[-1]) if count and len(shelf._ends) else 0
-    if shelf.index.d != dim or {len(shelf.ids), len(shelf.rows), len(shelf._ends)} != {count} or ends != size:
+    if (
+        shelf.index.d != dim
+        or {len(shelf.ids), len(shelf.rows), len(shelf._ends)} != {count}
+        or ends != items.size
+    ):
         raise ValueError(f"the files of {folder / name} do not belong together")
     return shelf
 

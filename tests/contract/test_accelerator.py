@@ -88,7 +88,7 @@ def test_a_large_base_is_in_lists_and_keeps_the_recall_it_was_tuned_to(fast: Acc
 def test_a_base_that_looks_into_one_list_misses_more(store: LanceStore, fast: Accelerator) -> None:
     here = fast._shelves[Kind.IMAGE][0]
     lazy = shelf.Shelf(
-        here.index, shelf.Tuning("one", nprobe=1, k_factor=1), here.ids, here.rows, here._ends, here._text
+        here.index, shelf.Tuning("one", nprobe=1, k_factor=1), here.ids, here.rows, here._ends, here._items
     )
     found = [
         {lazy.candidate(*hit).item.id for hit in lazy.search(question, K)}
