@@ -129,6 +129,7 @@ def test_rtf_is_the_text_between_its_control_words(source: str, text: str, tmp_p
         ("a\tb\n1, 2\t3\n", "a\tb\na: 1, 2; b: 3"),
         ("1,2\n3,4\n", "1\t2\n3\t4"),
         ("x,x\na,b\n", "x\tx\na\tb"),
+        ("Birds of 2024,\n,\nname,kg\nwren,1\n", "Birds of 2024\nname\tkg\nname: wren; kg: 1"),
         ("a,b\n1,2,3\n", "a\tb\na: 1; b: 2; 3"),
         ("one column\nof words, now and then\n", "one column\nof words\tnow and then"),
     ],
