@@ -101,6 +101,15 @@ def test_a_forwarded_mail_is_read_with_its_own_head(tmp_path: Path) -> None:
     )
 
 
+def test_a_description_that_would_take_minutes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match="more than 8,000 bytes"):
+        read(
+            MailParser(),
+            b'Subject: x\nContent-Type: text/plain;\n a="' + b";" * 100_000 + b"\n\nhello",
+            tmp_path,
+        )
+
+
 def test_an_unknown_character_set_is_guessed(tmp_path: Path) -> None:
     source = b"Subject: =?x-none?q?caf=E9?=\nContent-Type: text/plain; charset=x-none\n\ncaf\xe9"
     assert read(MailParser(), source, tmp_path).text.endswith("\n\ncafé")
