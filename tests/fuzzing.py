@@ -1,7 +1,8 @@
 """Reads mutated files in a process of its own, under a limit of memory. Run by test_parser_fuzzing.py.
 
-python -m tests.fuzzing PARSER SEED COUNT SUFFIX, in the folder to write to. One line of JSON for each file: its number, "parsed" or "refused" or what was raised, and the seconds. The file that is being read
-lies in the folder, should the process die over it.
+python -m tests.fuzzing PARSER SEED COUNT SUFFIX, in the folder to write to. One line of JSON for each file:
+its number; "parsed", "refused" or what was raised; and the seconds. The file that is being read lies in the
+folder, should the process die over it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import sys
 import time
 import warnings
 import zipfile
-import zlib
 from pathlib import Path
 
 from searchkit.errors import Unreadable
@@ -125,15 +125,6 @@ def _declared(data: bytes, random: random.Random) -> bytes:
             out[at + field : at + field + 2] = random.randbytes(2)
         at = out.find(b"PK\1\2", at + 4)
     return bytes(out)
-
-
-def pdf_bomb(megabytes: int) -> bytes:
-    """A page whose content unpacks to so much."""
-    packed = zlib.compress(b" " * (megabytes << 20), 9)
-    page = SAMPLES["PdfParser"].partition(b"5 0 obj")
-    return page[0] + b"5 0 obj << /Length %d /Filter /FlateDecode >> stream\n%s\nendstream endobj\n6 0 obj%s" % (
-        len(packed), packed, page[2].partition(b"6 0 obj")[2],
-    )  # fmt: skip
 
 
 def held_by_this_process() -> int:

@@ -32,7 +32,7 @@ class EpubParser(Parser):
         blocks = Blocks(path)
         with checked(path) as file, zipfile.ZipFile(file) as archive:
             package, folder = _package(archive, path)
-            for _, tree in _pages(archive, package, folder):
+            for _, tree in _pages(archive, package, folder, path):
                 text, headings = visible(tree.root) if tree.root else ("", ())
                 blocks.add(text, headings=headings)
             title = next((node.text for node in package.iterfind(".//{*}title") if node.text), None)
@@ -42,7 +42,7 @@ class EpubParser(Parser):
         with checked(path) as file, zipfile.ZipFile(file) as archive:
             seen, inside = set(), set(archive.namelist())
             package, folder = _package(archive, path)
-            for page, tree in _pages(archive, package, folder):
+            for page, tree in _pages(archive, package, folder, path):
                 for node in tree.css("img, image"):
                     link = node.attributes.get("src") or node.attributes.get("xlink:href") or ""
                     name = _resolved(posixpath.dirname(page), link)
@@ -64,7 +64,9 @@ def _package(archive: zipfile.ZipFile, path: Path) -> tuple[Element, str]:
     return parse_xml(archive.read(name), name=str(path)), posixpath.dirname(name)
 
 
-def _pages(archive: zipfile.ZipFile, package: Element, folder: str) -> Iterator[tuple[str, LexborHTMLParser]]:
+def _pages(
+    archive: zipfile.ZipFile, package: Element, folder: str, path: Path
+) -> Iterator[tuple[str, LexborHTMLParser]]:
     """The pages of the spine, each once; those that the archive does not hold are passed over."""
     manifest = {item.get("id"): item for item in package.iterfind(".//{*}item")}
     inside, seen = set(archive.namelist()), set()
@@ -77,7 +79,7 @@ def _pages(archive: zipfile.ZipFile, package: Element, folder: str) -> Iterator[
             seen.add(name)
             data = archive.read(name)
             if data.strip():
-                yield name, parse_page(data, name=name, xhtml=True)
+                yield name, parse_page(data, name=f"{path}: {name}", xhtml=True)
 
 
 def _resolved(folder: str, link: str) -> str:

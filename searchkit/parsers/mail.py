@@ -6,6 +6,7 @@ import email
 import email.errors
 import email.header
 import email.policy
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from email.message import Message
@@ -22,6 +23,9 @@ from searchkit.types import Document, Embedded
 SHOWN = ("Subject", "From", "To", "Cc", "Date")
 MAX_HEADER = 20_000
 """Characters: a list of a thousand addresses. The rest of a longer one is left out."""
+PARAMETERS = re.compile(rb"^content-(?:type|disposition):.*(?:\n[ \t].*)*", re.IGNORECASE | re.MULTILINE)
+MAX_PARAMETERS = 8_000
+"""Bytes; the library takes quadratic time to read more."""
 MAX_PARTS = 1_000
 
 
@@ -51,6 +55,8 @@ class MailParser(Parser):
 def _message(path: Path) -> Message:
     data = read_bytes(path)
     decode(data[:100_000], name=str(path))  # a message is written in text, whatever is attached to it
+    if any(match.end() - match.start() > MAX_PARAMETERS for match in PARAMETERS.finditer(data)):
+        raise Unreadable(f"{path} is no message: it describes a part in more than {MAX_PARAMETERS:,} bytes")
     return email.message_from_bytes(data, policy=email.policy.compat32)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import mmap
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,6 +15,7 @@ import pypdfium2.raw
 
 from searchkit.errors import Unreadable
 from searchkit.parsers.limits import MAX_CHARACTERS, MAX_PIXELS, MB, too_much
+from searchkit.parsers.pdfbombs import refuse_bombs
 from searchkit.protocols import Parser
 from searchkit.types import Document, Embedded, PageSpan
 
@@ -82,6 +84,8 @@ def _opened(path: Path) -> Iterator[pypdfium2.PdfDocument]:
     """The document; hold `LOCK` for every call to it. Raises `Unreadable`, also for what happens within."""
     try:
         with path.open("rb") as file:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                refuse_bombs(data, path=path)
             with LOCK:
                 pdf = pypdfium2.PdfDocument(file)
             try:
@@ -89,6 +93,8 @@ def _opened(path: Path) -> Iterator[pypdfium2.PdfDocument]:
             finally:
                 with LOCK:
                     pdf.close()
+    except ValueError as error:  # nothing to map
+        raise Unreadable(f"{path} is empty (0 bytes)") from error
     except OSError as error:
         raise Unreadable(f"cannot read {path}: {error.strerror}") from error
     except pypdfium2.PdfiumError as error:

@@ -11,29 +11,26 @@ MAX_NAME = 60
 
 
 def lines(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """The first row that is not blank names the columns, if it could: then it is a line of its own, and
-    the others read "name: value; name: value" without their empty cells. Otherwise cells have tabs between.
+    """The first row with two cells or more names the columns, if it could: then it is a line of its own, and
+    those below read "name: value; name: value" without their empty cells. Otherwise cells have tabs between.
     """
     names: Sequence[str] | None = None
     for row in rows:
         cells = [" ".join(cell.split()) for cell in row]
         if not any(cells):
             continue
-        if names is None:
-            names = cells if _is_header(cells) else ()
-            yield "\t".join(cells).strip()
-        elif names:
+        if names:
             yield "; ".join(_named(names, column, cell) for column, cell in enumerate(cells) if cell)
-        else:
-            yield "\t".join(cells).strip()
+            continue
+        if names is None and sum(map(bool, cells)) > 1:
+            names = cells if _is_header(cells) else ()
+        yield "\t".join(cells).strip()
 
 
 def _is_header(cells: Sequence[str]) -> bool:
     named = [cell for cell in cells if cell]
-    return (
-        len(named) > 1
-        and len(set(named)) == len(named)
-        and not any(len(cell) > MAX_NAME or NUMBER.fullmatch(cell) for cell in named)
+    return len(set(named)) == len(named) and not any(
+        len(cell) > MAX_NAME or NUMBER.fullmatch(cell) for cell in named
     )
 
 

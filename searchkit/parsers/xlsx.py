@@ -47,7 +47,8 @@ def _cells(rows: Iterable[tuple[Any, ...]], left: list[int], path: Path) -> Iter
         left[0] -= max(len(row), 1)
         if left[0] < 0:
             raise too_much(path, f"more than {MAX_CELLS // 10**6} million cells")
-        yield [_shown(value) for value in row]
+        if row:
+            yield [_shown(value) for value in row]
 
 
 def _shown(value: object) -> str:

@@ -89,3 +89,69 @@ def test_a_page_that_shows_nothing_is_refused(tmp_path: Path) -> None:
 
 def test_deep_nesting_is_no_obstacle(tmp_path: Path) -> None:
     assert parse("<div>" * 3000 + "deep", folder=tmp_path).text == "deep"
+
+
+@pytest.mark.parametrize(
+    ("page", "shown"),
+    [
+        ("<div role=navigation>menu</div><p>text", "text"),
+        ("<div role=banner>Site</div><p>text<div role=contentinfo>© us</div>", "text"),
+        ("<div role=banner><h1>Article</h1></div><p>text", "Article\n\ntext"),
+        ("<div class='site cookie-banner'>We use cookies</div><p>text", "text"),
+        ("<div id=gdprConsentModal>Accept?</div><p>text", "text"),
+        ("<div class=cookie-recipe>Bake them</div>", "Bake them"),
+        ("<article class=cookie-notice-review><p>Read on", "Read on"),
+        ("<div class=cookie-overlay><main>The app</main></div><p>text", "The app\n\ntext"),
+        ("<div class=cookie-bar>" + "long " * 500 + "</div>", "long " * 499 + "long"),
+        ("<header>Head</header><footer>Notes</footer>", "Head\n\nNotes"),
+    ],
+)
+def test_what_stands_around_the_text_is_left_out_but_never_the_text(
+    page: str, shown: str, tmp_path: Path
+) -> None:
+    assert parse(page, folder=tmp_path).text == shown
+
+
+def test_a_page_of_nothing_but_surroundings_is_shown_whole(tmp_path: Path) -> None:
+    assert parse("<div role=navigation>Home</div>", folder=tmp_path).text == "Home"
+
+
+def test_headings_are_places_in_the_text(tmp_path: Path) -> None:
+    page = "<pre>\n\n  x</pre><h1> The <b>first</b>\n one</h1>text<h3></h3><h2>Next<h2>Last</h2>end"
+    document = parse(page, folder=tmp_path)
+    named = [(heading.level, document.text[heading.start : heading.end]) for heading in document.headings]
+    assert named == [(1, "The first one"), (2, "Next"), (2, "Last")]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<div>" * 50_000,
+        "<dd>x<li>y<dt>z" * 20_000,
+        "<select>" + "<option>x" * 100_000,
+        "".join(f"<font a={n}><p>x" for n in range(2000)),
+        "<p " + " ".join(f"a{n}" for n in range(50_000)) + ">x",
+        "<svg><h1>" + "<x/>" * 20_000 + "</z>" * 20_000,
+        "<i>x</i>" * 300_000,
+    ],
+    ids=["divs", "lists", "options", "fonts", "attributes", "drawing", "tags"],
+)
+def test_a_page_that_would_take_minutes_is_refused(page: str, tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match=r"page\.html (nests its elements|has more than 500,000 tags)"):
+        parse(page, folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<table>" + "<tr><td>x</td><td>y</td></tr>" * 5000 + "</table>",
+        "<ul>" + "<li>x" * 20_000,
+        "<dl>" + "<dt>x<dd>y" * 10_000,
+        ("<svg>" + "<path d='M0 0' />" * 30 + "</svg>x") * 1000,
+        "<img src='data:" + "A" * 300_000 + "'>x",
+        ("<p>x <b>y</b> <i>z</i> <br>") * 10_000,
+    ],
+    ids=["table", "list", "definitions", "drawings", "picture in the page", "running text"],
+)
+def test_a_long_page_is_not_taken_for_one(page: str, tmp_path: Path) -> None:
+    assert "x" in parse(page, folder=tmp_path).text

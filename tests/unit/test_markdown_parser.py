@@ -55,3 +55,21 @@ def test_a_rule_at_the_top_hides_no_heading() -> None:
 def test_no_markup_breaks_the_search_for_a_title(source: str) -> None:
     title = first_heading(source)
     assert title is None or title == " ".join(title.split()) != ""
+
+
+def test_headings_are_places_in_the_source(tmp_path: Path) -> None:
+    source = (
+        "---\ntitle: x\n---\n# One *a* #\r\n\r\ntext\n\nTwo\nlines\n===\n\n> ## Quoted\n\n```\n# code\n```\n"
+        "- item\n\n  ### Listed\n\n#\n\n> Under\n> lined\n> ---\n\n###### Last"
+    )
+    path = tmp_path / "a.md"
+    path.write_bytes(source.encode())
+    document = MarkdownParser().parse(path)
+    assert [(h.level, document.text[h.start : h.end]) for h in document.headings] == [
+        (1, "One *a*"),
+        (1, "Two\nlines"),
+        (2, "Quoted"),
+        (3, "Listed"),
+        (2, "> Under\n> lined"),
+        (6, "Last"),
+    ]

@@ -1,4 +1,4 @@
-"""Hostile files: every parser, in processes of their own, with a gigabyte of memory and ten seconds a file."""
+"""Hostile files: every parser, in a process of its own, with a gigabyte of memory and ten seconds a file."""
 
 from __future__ import annotations
 

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import io
+import zlib
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from searchkit.errors import Unreadable
 from searchkit.parsers.pdf import PdfParser
 from searchkit.types import Document
+from tests.documents import jpeg
 
 
 def make_pdf(*pages: str, info: bytes = b"", encrypt: bytes = b"") -> bytes:
@@ -80,6 +84,73 @@ def test_a_pdf_of_pictures_is_refused_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match="no text layer in its 3 pages") as refused:
         parse(make_pdf("", "", ""), tmp_path)
     assert "OCR" in refused.value.hint
+
+
+def drawing(content: bytes, *, pictures: dict[str, tuple[bytes, bytes]], packing: bytes = b"") -> bytes:
+    """A page with `content`, and pictures by name: what their dictionaries add, and their data."""
+    names = b" ".join(b"/%s %d 0 R" % (name.encode(), 5 + n) for n, name in enumerate(pictures))
+    bodies = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Count 1 /Kids [3 0 R] >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents 4 0 R"
+        b" /Resources << /XObject << %s >> >> >>" % names,
+        b"<< /Length %d %s >> stream\n%s\nendstream" % (len(content), packing, content),
+    ]
+    for more, data in pictures.values():
+        head = (
+            b"<< /Type /XObject /Subtype /Image /Width 2 /Height 1 /BitsPerComponent 8 /ColorSpace /DeviceRGB"
+        )
+        bodies.append(b"%s %s /Length %d >> stream\n%s\nendstream" % (head, more, len(data), data))
+    objects = b"".join(b"%d 0 obj %s endobj\n" % item for item in enumerate(bodies, 1))
+    return b"%PDF-1.4\n" + objects + b"trailer << /Root 1 0 R >>\n%%EOF\n"
+
+
+def test_pictures_come_as_files_once_each_with_their_page(tmp_path: Path) -> None:
+    photo = jpeg("blue", (2, 1))
+    data = drawing(
+        b"q 9 0 0 9 0 0 cm /A Do Q q 9 0 0 9 0 0 cm /B Do Q q 5 0 0 5 0 0 cm /A Do Q q /C Do Q",
+        pictures={
+            "A": (b"/Filter /DCTDecode", photo),
+            "B": (b"/Filter /FlateDecode", zlib.compress(bytes([255, 0, 0, 0, 255, 0]))),
+            "C": (b"/Filter /DCTDecode /Width 100000 /Height 100000", photo),
+        },
+    )
+    path = tmp_path / "a.pdf"
+    path.write_bytes(data)
+    first, second = PdfParser().pictures(path)
+    assert (first.page, first.data) == (1, photo)
+    decoded = Image.open(io.BytesIO(second.data))
+    assert [decoded.getpixel((x, 0)) for x in (0, 1)] == [(255, 0, 0), (0, 255, 0)]
+
+
+def test_another_document_can_be_read_between_two_pictures(tmp_path: Path) -> None:
+    path = tmp_path / "a.pdf"
+    path.write_bytes(drawing(b"/A Do", pictures={"A": (b"/Filter /DCTDecode", jpeg())}))
+    pictures = PdfParser().pictures(path)
+    assert next(pictures).page == 1
+    assert parse(make_pdf("words"), tmp_path).text == "words"
+    with pytest.raises(StopIteration):
+        next(pictures)
+
+
+@pytest.mark.parametrize(
+    ("content", "packing", "reason"),
+    [
+        (zlib.compress(bytes(100 << 20), 9), b"/Filter /FlateDecode", "unpacks to more than 64 MB"),
+        (zlib.compress(b"(x) Tj " * 60_000), b"/Filter [/FlateDecode]", "or 50,000 pieces of text"),
+        (
+            zlib.compress(zlib.compress(bytes(1 << 20))),
+            b"/Filter [/FlateDecode /Fl]",
+            "packs a stream 2 times",
+        ),
+    ],
+    ids=["large", "many pieces", "packed twice"],
+)
+def test_a_bomb_is_refused_before_it_is_unpacked(
+    content: bytes, packing: bytes, reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Unreadable, match=reason):
+        parse(drawing(content, pictures={}, packing=packing), tmp_path)
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files as Linux lists them")

@@ -1,0 +1,52 @@
+"""A look at the streams of a PDF before PDFium unpacks them: without memory, it ends the process."""
+
+from __future__ import annotations
+
+import mmap
+import re
+import zlib
+from pathlib import Path
+
+from searchkit.errors import Unreadable
+from searchkit.parsers.limits import MB, too_much
+
+STREAM = re.compile(rb"(<<(?:(?!<<|stream).){0,2000})stream\r?\n", re.DOTALL)
+"""The end of a stream's dictionary, and where its data begins."""
+FLATE = re.compile(rb"/(?:FlateDecode|Fl)\b")
+PICTURE = re.compile(rb"/Subtype\s*/Image\b")
+SMALL = 512
+"""Bytes, packed: less cannot unpack to more than half a megabyte."""
+MAX_STREAM = 64 * MB
+"""Unpacked. Pictures may be larger: they are not unpacked for the text, and their pixels are counted."""
+MAX_PIECES = 50_000
+"""Pieces of text in one stream: each takes PDFium about 3 kB. A dense page has 5,000."""
+PIECE = re.compile(rb"T[jJ]\b")
+CHUNK = 1 * MB
+
+
+def refuse_bombs(data: mmap.mmap, *, path: Path) -> None:
+    """Raises `Unreadable` for a PDF that packs one stream twice, or in which one unpacks to too much."""
+    for match in STREAM.finditer(data):
+        packings = len(FLATE.findall(match[1]))
+        if packings > 1:
+            raise Unreadable(f"{path} packs a stream {packings} times, as bombs do")
+        end = data.find(b"endstream", match.end())
+        end = len(data) if end < 0 else end
+        if packings and end - match.end() >= SMALL and not PICTURE.search(match[1]):
+            _unpack(data[match.end() : end], path)
+
+
+def _unpack(packed: bytes, path: Path) -> None:
+    unpacker = zlib.decompressobj()
+    size = pieces = 0
+    try:
+        piece = unpacker.decompress(packed, CHUNK)
+        while piece:
+            size += len(piece)
+            pieces += len(PIECE.findall(piece))
+            if size > MAX_STREAM or pieces > MAX_PIECES:
+                limits = f"{MAX_STREAM // MB} MB or {MAX_PIECES:,} pieces of text"
+                raise too_much(path, f"a page that unpacks to more than {limits}")
+            piece = unpacker.decompress(unpacker.unconsumed_tail, CHUNK)
+    except zlib.error:  # damaged, or encrypted: PDFium's to say
+        return
