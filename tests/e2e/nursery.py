@@ -1,7 +1,7 @@
-"""A process that has imported everything and forks one that does a piece of work for each line it reads: tests
-can kill hundreds of processes without waiting for hundreds of interpreters.
+"""A process that has imported everything and forks one for each piece of work it reads a line about: tests
+can kill hundreds without waiting for hundreds of interpreters. No table is open when it forks.
 
-A line in: {"do": NAME, "root": …, "notes": …, "log": …, …}. Lines out: "pid N", "started", and "ended CODE".
+A line in: {"do": NAME, "root": …, "notes": …, "log": …, …}. Lines out: "pid N" and "ended CODE".
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-import alembic.command
 import lancedb  # noqa: F401
-import lancedb.background_loop
 import sqlalchemy.dialects.postgresql.psycopg
 import sqlalchemy.dialects.sqlite  # noqa: F401
 
@@ -26,7 +24,7 @@ import searchkit.indexers.worker
 import searchkit.spaces
 import searchkit.stores.faiss
 import searchkit.stores.lance
-import searchkit.work  # noqa: F401
+import searchkit.work
 from searchkit.collection import Collection
 from searchkit.encoders.hashing import Hashing
 from searchkit.types import Vectors
@@ -60,7 +58,6 @@ def work(task: dict[str, str]) -> None:
             library = Collection.open(root, encoder=encoder)
     except searchkit.errors.CollectionMissing:
         library = Collection.open(root, encoder=encoder, catalog=catalog)
-    print("started", flush=True)
     kind = task["do"]
     if kind == "index":
         library.add(notes, batch_size=BATCH, prune=True)
@@ -91,8 +88,6 @@ def main() -> None:
         if child == 0:
             code = 1
             try:
-                # the thread that drives lancedb did not come along
-                lancedb.background_loop.LOOP.__init__()  # type: ignore[misc]
                 work(task)
                 code = 0
             except BaseException:
@@ -100,9 +95,9 @@ def main() -> None:
             finally:
                 sys.stderr.flush()
                 os._exit(code)
-        print(f"pid {child}", flush=True)
+        os.write(1, f"pid {child}\n".encode())
         _, status = os.waitpid(child, 0)
-        print(f"ended {os.waitstatus_to_exitcode(status)}", flush=True)
+        os.write(1, f"ended {os.waitstatus_to_exitcode(status)}\n".encode())
 
 
 if __name__ == "__main__":
