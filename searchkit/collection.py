@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -187,6 +188,7 @@ class Collection:
             given = self._given
         other = Collection(self.root, manifest, given, self._runtime)
         other.__dict__["catalog"] = self.catalog
+        other._stores = self._stores  # whoever writes and whoever reads have one view of a table
         return other
 
     # what it is made of, each opened when first needed
@@ -278,7 +280,8 @@ class Collection:
 
     @_follows
     def remove(self, *paths: str | Path) -> int:
-        """Take files, folders or whole sources out of the collection; the disk is not touched.
+        """Take files, folders or whole sources out of every space of the collection, so that no byte of their
+        text or vectors is left in its files; the disk is not touched.
 
         Returns how many assets went. Raises `BadInput` for a path that the collection knows nothing of.
         """
@@ -295,7 +298,7 @@ class Collection:
                 gone += self.catalog.forget([*known, *failed])
                 for source in dropped:
                     self.catalog.drop_source(source)
-            self.sweep_tombstones()
+            self.sweep_tombstones(erase=True)
             self.refresh()
         return gone
 
@@ -348,10 +351,21 @@ class Collection:
         """What brings files into the active space."""
         return Ingest(self.catalog, self.manifest.space, lambda: self.store, lambda: self.encoder, options)
 
-    def sweep_tombstones(self) -> bool:
-        """Under the write lock: take what was forgotten out of the store of every space. Says whether the
-        active one lost something."""
-        return self.manifest.space in sweep_tombstones(self.catalog, self.store_of)
+    def sweep_tombstones(self, *, erase: bool = False) -> bool:
+        """Under the write lock: take what was forgotten out of the store of every space, with `erase` to the
+        last byte. Says whether the active one lost something."""
+
+        def out(space: str, ids: list[str]) -> None:
+            if not erase:
+                self.store_of(space).delete(ids)
+                return
+            self.store_of(space).erase(ids)
+            shutil.rmtree(self.root / FAISS / space, ignore_errors=True)  # `refresh` builds it again
+
+        found = sweep_tombstones(self.catalog, out)
+        if erase:
+            self.catalog.vacuum()
+        return self.manifest.space in found
 
     def refresh(self) -> None:
         """Under the write lock, after a change: compact, measure what neutral queries find, bring the
@@ -362,6 +376,9 @@ class Collection:
             self.catalog.set_reference(self.manifest.space, asked_with, kind, reference)
         self._read_references = (-SEEN_FOR, {})
         self.accelerate()
+        record = next((r for r in self.catalog.spaces() if r.space.key == self.manifest.space), None)
+        if record is not None and record.golden is None:  # a collection from before these were kept
+            self.catalog.set_golden(record.space.key, golden(self.encoder).tobytes())
 
     def accelerate(self, *, wait: bool = False) -> None:
         """Bring the accelerator up to date. Where a large one has to be built anew that takes minutes and

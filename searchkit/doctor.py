@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from searchkit.catalog.catalog import Content
+from searchkit.collection import FAISS, LANCE
+from searchkit.errors import ModelMissing, SpaceMismatch
+from searchkit.ingest.golden import SAME, agreement
 from searchkit.ingest.pipeline import ids_of
 from searchkit.place import writing
+from searchkit.spaces import remove_files
 from searchkit.types import JSON_SCHEMA, Kind
 
 if TYPE_CHECKING:
@@ -81,13 +85,35 @@ def status(collection: Collection) -> Status:
 def examine(collection: Collection, *, fix: bool = False) -> list[Finding]:
     """Everything that is wrong; with `fix`, what can be mended is, and says so. Running it twice mends
     nothing twice. Raises `CollectionLocked` when `fix` meets another writer."""
+    collection = collection.current
     if not fix:
         return list(_examine(collection, fix=False))
     with writing(collection.root):
         return list(_examine(collection, fix=True))
 
 
+def _encoder(collection: Collection) -> Iterator[Finding]:
+    """Whether the encoder still makes of the golden inputs what it made when the space was new."""
+    key = collection.manifest.space
+    kept = next((r.golden for r in collection.catalog.spaces() if r.space.key == key), None)
+    if kept is None:
+        return  # a collection from before this was kept; the next refresh keeps it
+    try:
+        cosine = agreement(collection.encoder, kept)
+    except (ModelMissing, SpaceMismatch) as error:
+        yield Finding("broken", str(error), None, error.hint)
+        return
+    if cosine < SAME:
+        yield Finding(
+            "broken",
+            f"{collection.manifest.encoder} makes other vectors than before (cosine {cosine:.3f})",
+            None,
+            "go back to the versions of before, or index into a new collection (-c NAME)",
+        )
+
+
 def _examine(collection: Collection, *, fix: bool) -> Iterator[Finding]:
+    yield from _encoder(collection)
     for source in collection.catalog.sources():
         if source.state == "offline":
             yield Finding(
@@ -104,7 +130,10 @@ def _examine(collection: Collection, *, fix: bool) -> Iterator[Finding]:
             "mend or remove the file; searchkit index --retry-failed tries again",
         )
     yield from _tombstones(collection, fix)
-    yield from _rows(collection, fix)
+    for record in collection.catalog.spaces():
+        yield from _rows(collection, record.space.key, fix)
+    yield from _spaces(collection, fix)
+    yield from _jobs(collection, fix)
     covered = collection.accelerator.version
     if covered is not None and covered != collection.store.version:
         if fix:
@@ -123,7 +152,7 @@ def _tombstones(collection: Collection, fix: bool) -> Iterator[Finding]:
     if not buried:
         return
     if fix:
-        collection.sweep_tombstones()
+        collection.sweep_tombstones(erase=True)
     yield Finding(
         "broken",
         f"{len(buried)} deleted files still have items in the store (a run was cut off)",
@@ -133,39 +162,82 @@ def _tombstones(collection: Collection, fix: bool) -> Iterator[Finding]:
     )
 
 
-def _rows(collection: Collection, fix: bool) -> Iterator[Finding]:
-    """Items without an asset, and assets without all their items."""
-    stored = set(collection.store.ids())
+def _rows(collection: Collection, space: str, fix: bool) -> Iterator[Finding]:
+    """Items of a space without an asset, and assets without all their items."""
+    if not (collection.root / LANCE / f"{space}.lance").exists():
+        stored: set[str] = set()  # nothing was written yet, or the table is lost
+    else:
+        stored = set(collection.store_of(space).ids())
     expected: set[str] = set()
     torn: list[str] = []
-    for asset in collection.assets():
+    for asset in collection.catalog.assets(space):
+        if asset.encoded is None and space != collection.manifest.space:
+            continue  # a space that is being filled, or answers no more, need not have all
         ids = ids_of(Content(asset.path, asset.encoded or asset.sha256, asset.items))
         expected.update(ids)
-        if not asset.items or not stored.issuperset(ids):
+        if asset.encoded is not None and not (asset.items and stored.issuperset(ids)):
             torn.append(asset.path)
     orphans = sorted(stored - expected)
+    where = "" if space == collection.manifest.space else f" of {space}"
     if orphans:
         if fix:
-            collection.store.delete(orphans)
+            collection.store_of(space).delete(orphans)
         yield Finding(
             "broken",
-            f"{len(orphans)} items in the store belong to no file of the catalog",
+            f"{len(orphans)} items in the store{where} belong to no file of the catalog",
             None,
             "searchkit doctor --fix",
             fix,
         )
     if torn:
         if fix:
-            collection.catalog.forget(torn)
-            yield from _tombstones(collection, fix)
+            collection.catalog.unencode(space, torn)
+            collection.sweep_tombstones()
         for path in torn:
             yield Finding(
                 "broken",
-                "its items are missing from the store",
+                f"its items are missing from the store{where}",
                 path,
                 "searchkit doctor --fix, then searchkit index",
                 fix,
             )
+
+
+def _spaces(collection: Collection, fix: bool) -> Iterator[Finding]:
+    """Files of the active space that wait for the next run, and tables that belong to no space."""
+    key = collection.manifest.space
+    waiting = sum(asset.encoded is None for asset in collection.catalog.assets(key))
+    if waiting and not fix:
+        yield Finding("note", f"{waiting} files are not in {key} yet", None, "searchkit index")
+    known = {record.space.key for record in collection.catalog.spaces()} | {key}
+    tables = {file.name.removesuffix(".lance") for file in (collection.root / LANCE).glob("*.lance")}
+    shelves = {folder.name for folder in (collection.root / FAISS).glob("*") if folder.is_dir()}
+    for stray in sorted((tables | shelves) - known):
+        if fix:
+            remove_files(collection.root, stray)
+        yield Finding(
+            "broken", f"{stray} is left of a space that was deleted", None, "searchkit doctor --fix", fix
+        )
+
+
+def _jobs(collection: Collection, fix: bool) -> Iterator[Finding]:
+    """Work that was given up (of files, the ledger tells), and work for a space that does not answer."""
+    jobs, key = collection.catalog.jobs, collection.manifest.space
+    dead = [job for job in jobs.dead() if job.kind != "file"]
+    for job in dead:
+        yield Finding(
+            "broken",
+            f"{job.kind} was given up: {job.reason}",
+            job.path or None,
+            "searchkit doctor --fix",
+            fix,
+        )
+    if fix and dead:
+        for kind in {job.kind for job in dead}:
+            jobs.clear_dead(kind=kind)
+        collection.refresh()
+    if fix:
+        jobs.keep_only(key)
 
 
 def _size(folder: str) -> int:

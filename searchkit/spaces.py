@@ -115,7 +115,7 @@ def refill(
                 missing = _missing(collection, target)
                 if not missing:
                     target.refresh()
-                    _switch(target)
+                    _switch(target, before=collection.manifest.space)
                     done = True
                     break
             if not ingest.changed:
@@ -153,8 +153,10 @@ def _still_missing(collection: Collection, missing: Sequence[str]) -> str:
     )
 
 
-def _switch(target: Collection) -> None:
+def _switch(target: Collection, *, before: str) -> None:
     """Under the write lock: from here on this space answers, in every process."""
+    if any(r.activated is None for r in target.catalog.spaces() if r.space.key == before):
+        target.catalog.activate(before)  # a collection from before this was noted
     target.catalog.activate(target.manifest.space)
     write_manifest(target.root, target.manifest)
     target.catalog.jobs.keep_only(target.manifest.space)
@@ -163,7 +165,7 @@ def _switch(target: Collection) -> None:
 def rollback(collection: Collection, space: str | None = None) -> str:
     """Change back to the space that answered before, or to the one named; returns its key.
 
-    It is as it was then: what has come since the next run indexes. Raises `BadInput` where there is none.
+    It is as it was then; the next run indexes what has come since. Raises `BadInput` where there is none.
     """
     collection = collection.current
     with writing(collection.root):

@@ -6,8 +6,10 @@ Reads return plain data; every method that writes is one transaction.
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
@@ -26,7 +28,7 @@ from sqlalchemy import (
     update,
 )
 
-from searchkit.catalog.connect import open_engine
+from searchkit.catalog.connect import UNAVAILABLE, open_engine
 from searchkit.catalog.jobs import Jobs
 from searchkit.catalog.tables import (
     AssetRow,
@@ -265,7 +267,34 @@ class Catalog:
                 tx.execute(delete(EncodedRow).where(EncodedRow.asset_id.in_(ids)))
                 gone += tx.execute(delete(AssetRow).where(AssetRow.path.in_(chunk))).rowcount
                 tx.execute(delete(FailureRow).where(FailureRow.path.in_(chunk)))
+                over = and_(JobRow.path.in_(chunk), JobRow.state != "running")
+                tx.execute(delete(JobRow).where(over))
         return gone
+
+    def vacuum(self) -> None:
+        """Give back the space of what was deleted, so that nothing of it is left in the file. Readers that
+        hold it up are not waited for: what was deleted has been overwritten in any case."""
+        with closing(self._engine.raw_connection()) as raw, suppress(*UNAVAILABLE):
+            if self._engine.dialect.name == "sqlite":
+                for order in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                    with suppress(sqlite3.OperationalError):
+                        raw.cursor().execute(order).fetchall()
+            else:
+                raw.driver_connection.autocommit = True  # type: ignore[union-attr]
+                try:
+                    raw.cursor().execute("VACUUM")
+                finally:
+                    raw.driver_connection.autocommit = False  # type: ignore[union-attr]
+
+    def unencode(self, space: str, paths: Iterable[str]) -> None:
+        """Of these assets the space holds nothing whole: bury what may be left, and let them be due."""
+        with self._writer.begin() as tx:
+            for chunk in _chunks(paths, 500):
+                here = AssetRow.path.in_(chunk)
+                self._bury(tx, and_(here, EncodedRow.space == space))
+                ids = select(AssetRow.id).where(here)
+                which = and_(EncodedRow.space == space, EncodedRow.asset_id.in_(ids))
+                tx.execute(delete(EncodedRow).where(which))
 
     def counts(self) -> dict[str, int]:
         """Assets by kind."""

@@ -38,16 +38,16 @@ def ids_of(content: Content) -> list[str]:
     return [item_id(content.path, content.sha256, n) for n in range(content.items)]
 
 
-def sweep_tombstones(catalog: Catalog, store: Callable[[str], VectorStore]) -> set[str]:
-    """Take out of the stores, of which `store` gives that of a space, what the catalog has already
-    forgotten; returns the spaces that lost something.
+def sweep_tombstones(catalog: Catalog, out: Callable[[str, list[str]], object]) -> set[str]:
+    """Take out of the stores what the catalog has already forgotten; `out` does that, given a space and ids.
+    Returns the spaces that lost something.
 
     Before a run and after it, not within: a file that moved is copied from where it was.
     """
     buried = catalog.tombstones()
     for space in sorted({grave.space for grave in buried}):
         mine = [grave for grave in buried if grave.space == space]
-        store(space).delete([i for grave in mine for i in ids_of(grave.content)])
+        out(space, [i for grave in mine for i in ids_of(grave.content)])
         catalog.clear_tombstones([grave.id for grave in mine])
     return {grave.space for grave in buried}
 

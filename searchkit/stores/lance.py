@@ -10,7 +10,8 @@ import datetime as dt
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,32 @@ class LanceStore:
             self._table.delete(_is_in(chunk))
         self._changed()
 
+    def erase(self, ids: Sequence[str]) -> None:
+        """Delete, and leave no byte of it in the files. Nobody else may write meanwhile; readers begin again.
+
+        Lance only marks rows as deleted, and compacts a file when a tenth of it is: what shares a file with
+        them is written anew, the full-text index, which lists their words, is made again, and every version
+        but the last is dropped.
+        """
+        gone = set(ids)
+        self._table.checkout_latest()
+        fragments: dict[int, list[str]] = {}
+        for batch in self._table.search().select(["id"]).with_row_id(True).to_batches(batch_size=65536):
+            for i, row in zip(batch["id"].to_pylist(), batch["_rowid"].to_pylist(), strict=True):
+                fragments.setdefault(row >> 32, []).append(i)
+        beside = [
+            i for held in fragments.values() if not gone.isdisjoint(held) for i in held if i not in gone
+        ]
+        self.delete(list(ids))
+        for chunk in _chunks(beside):
+            rows = self._table.search().where(_is_in(chunk)).limit(len(chunk)).to_arrow()
+            merge = self._table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+            merge.use_index(False).execute(rows.select(self._table.schema.names))
+        for index in list(self._table.list_indices()):
+            if set(index.columns) & set(FULL_TEXT):
+                self._table.drop_index(index.name)
+        self.compact(keep=dt.timedelta(0))
+
     def get(self, ids: Sequence[str]) -> list[Item]:
         found = {item.id: item for table in self._lookup(ids, list(COLUMNS)) for item in _items(table)}
         return [found[i] for i in ids if i in found]
@@ -193,7 +220,7 @@ class LanceStore:
         if conditions:
             query = query.where(" AND ".join(conditions), prefilter=True)
         try:
-            return query.to_arrow()
+            return self._again(query.to_arrow)
         except (ValueError, RuntimeError) as error:
             if where is None:
                 raise
@@ -241,9 +268,9 @@ class LanceStore:
         count: int = self._table.count_rows(f"kind = '{kind.value}'" if kind else None)
         return count
 
-    def compact(self) -> None:
-        """Join the small files that single writes leave, drop versions that no reader can hold, and bring
-        the full-text index up to date (without it words are found too, more slowly)."""
+    def compact(self, keep: dt.timedelta = KEEP_VERSIONS) -> None:
+        """Join the small files that single writes leave, drop versions older than `keep`, which no reader can
+        hold, and bring the full-text index up to date (without it words are found too, more slowly)."""
         indexed = {column for index in self._table.list_indices() for column in index.columns}
         for column in FULL_TEXT:
             if column not in indexed and self._table.count_rows():
@@ -251,12 +278,26 @@ class LanceStore:
         if "id" not in indexed and self._table.count_rows() >= INDEX_IDS_FROM:
             for column in ("id", "written"):
                 self._table.create_index(column, config=BTree())
-        self._table.optimize(cleanup_older_than=KEEP_VERSIONS)
+        alone = not keep
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "optimize.cleanup_older_than=0", UserWarning)
+            self._table.optimize(cleanup_older_than=keep, delete_unverified=alone)
+
+    def _again(self, read: Callable[[], pa.Table]) -> pa.Table:
+        """Read; once more, from the last version, when another process has erased the one that was read."""
+        try:
+            return read()
+        except (OSError, RuntimeError) as error:
+            if "not found" not in str(error).lower():
+                raise
+            self._table.checkout_latest()
+            return read()
         self._changed()
 
     def _lookup(self, ids: Sequence[str], columns: list[str]) -> Iterator[pa.Table]:
         for chunk in _chunks(ids):
-            yield self._table.search().where(_is_in(chunk)).select(columns).limit(len(chunk)).to_arrow()
+            query = self._table.search().where(_is_in(chunk)).select(columns).limit(len(chunk))
+            yield self._again(query.to_arrow)
 
     def _rows(self, items: Sequence[Item], vectors: Vectors) -> pa.Table:
         encoded = [os.fsencode(item.path) for item in items]

@@ -1,0 +1,157 @@
+"""Doctor: what disk, catalog, tables and encoder disagree on is found, named, and mended once."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, text
+
+from searchkit.catalog import connect
+from searchkit.catalog.catalog import Catalog
+from searchkit.catalog.jobs import MAX_ATTEMPTS, Work
+from searchkit.collection import Collection
+from searchkit.doctor import Finding, examine
+from searchkit.encoders.hashing import Hashing
+from searchkit.errors import BadInput, CollectionError
+from searchkit.place import FORMAT, Manifest, write_manifest
+from searchkit.spaces import refill, rollback
+from searchkit.types import Vectors
+
+
+class Drifted(Hashing):
+    """Says that it is the encoder of before, and is not quite."""
+
+    def encode_text(self, texts: Sequence[str]) -> Vectors:
+        vectors = super().encode_text(texts)
+        return -vectors[:, ::-1].copy() if len(texts) == 1 else vectors
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Collection]:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    for number in range(6):
+        (notes / f"n{number}.txt").write_text(f"a note about thing{number}\n")
+    with Collection.open(tmp_path / "library", encoder=Hashing()) as opened:
+        opened.add(notes)
+        yield opened
+
+
+def words(findings: list[Finding]) -> list[tuple[str, str]]:
+    return [(finding.severity, finding.what) for finding in findings]
+
+
+def mended(library: Collection) -> list[Finding]:
+    """What `--fix` finds, once it is certain that it mended it and has nothing to do a second time."""
+    found = examine(library, fix=True)
+    assert all(finding.fixed for finding in found)
+    assert examine(library, fix=True) == []
+    return found
+
+
+def test_an_encoder_that_has_changed_is_found_by_its_golden_vectors(library: Collection) -> None:
+    assert examine(library) == []
+    with Collection.open(library.root, encoder=Drifted()) as drifted:
+        ((severity, what),) = words(examine(drifted))
+        assert severity == "broken" and "makes other vectors than before" in what
+
+
+def test_items_of_a_space_that_rests_are_compared_too(library: Collection) -> None:
+    refill(library, Hashing(32))
+    old = library.store_of(Hashing().space.key)
+    ids = sorted(old.ids())
+    old.write([replace(old.get(ids[:1])[0], id="orphan-0")], old.vectors(ids[:1]))
+    old.delete(ids[1:2])
+    found = mended(library)
+    assert [f.severity for f in found] == ["broken", "broken"]
+    assert all("hashing-" in f.what for f in found)
+    assert library.search("thing1", k=1)[0].path.endswith("n1.txt")  # the active one was not touched
+    assert sorted(library.store_of(Hashing().space.key).ids()) == sorted(set(ids) - {ids[1]})
+
+
+def test_a_lost_table_is_made_again_by_the_next_run(library: Collection) -> None:
+    shutil.rmtree(library.root / "lance")
+    with Collection.open(library.root, encoder=Hashing()) as opened:
+        assert len([f for f in examine(opened) if f.severity == "broken"]) == 6
+        mended(opened)
+        assert opened.add().indexed == 6 and opened.store.count() == 6
+        assert examine(opened) == []
+
+
+def test_what_a_deleted_space_left_is_removed(library: Collection) -> None:
+    for stray in ("lance/gone-abc-p1-d8.lance", "faiss/gone-abc-p1-d8"):
+        (library.root / stray / "data").mkdir(parents=True)
+    ((_, what),) = words(mended(library))
+    assert "gone-abc-p1-d8 is left of a space" in what
+    assert not list(library.root.rglob("gone-abc*"))
+
+
+def test_a_refresh_that_was_given_up_is_told_and_done(library: Collection) -> None:
+    jobs, space = library.catalog.jobs, library.manifest.space
+    jobs.enqueue(space, [Work("")], kind="refresh", delay=-600)
+    for _ in range(MAX_ATTEMPTS):
+        claimed = jobs.claim("me", space, 1, lease=60)
+        jobs.retry(claimed, "no room")
+        with library.catalog._writer.begin() as tx:
+            tx.execute(text("UPDATE job SET due = 0"))
+    ((_, what),) = words(mended(library))
+    assert what == "refresh was given up: no room"
+
+
+def test_a_space_with_holes_is_noted(library: Collection) -> None:
+    refill(library, Hashing(32))
+    (Path(library.catalog.sources()[0].path) / "late.txt").write_text("late\n")
+    library.add()
+    rollback(library)
+    assert words(examine(library)) == [("note", f"1 files are not in {Hashing().space.key} yet")]
+
+
+def test_a_collection_of_the_first_format_is_opened_searched_and_changed(
+    library: Collection, tmp_path: Path
+) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(library.root / "lance", old / "lance")
+    space = Hashing().space
+    write_manifest(old, Manifest(FORMAT, "hashing", space.key, ""))
+    engine = create_engine(f"sqlite:///{old / 'catalog.sqlite'}")
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(connect.__file__).parent / "migrations"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(
+            text("INSERT INTO space VALUES (:key, 'hashing', :weights, 1, 64, 0.0)"),
+            {"key": space.key, "weights": space.weights},
+        )
+        for table in ("source", "asset", "encoded"):
+            with library.catalog._engine.connect() as new:
+                rows = new.execute(text(f"SELECT * FROM {table}")).mappings().all()
+            marks = ", ".join(f":{name}" for name in rows[0])
+            connection.execute(text(f"INSERT INTO {table} VALUES ({marks})"), [dict(row) for row in rows])
+    engine.dispose()
+    with Collection.open(old, encoder=Hashing()) as opened:
+        assert opened.search("thing3", k=1)[0].path.endswith("n3.txt")
+        report = opened.add()
+        assert (report.unchanged, report.indexed) == (6, 0)
+        assert examine(opened) == []
+        (record,) = opened.catalog.spaces()
+        assert record.golden is not None, "the first refresh keeps what the encoder makes"
+        assert refill(opened, Hashing(32)).indexed == 6
+        assert rollback(opened, space.key) == space.key
+        assert opened.search("thing3", k=1)[0].space == space.key
+
+
+def test_the_catalog_of_a_database_that_is_not_there_says_so() -> None:
+    pytest.importorskip("psycopg")
+    with pytest.raises(CollectionError, match="does not answer") as caught:
+        Catalog("postgresql://nobody:secret@127.0.0.1:1/nothing")
+    assert "secret" not in str(caught.value)
+    for url in ("nothing", "mysql://host/x"):
+        with pytest.raises(BadInput):
+            Catalog(url)

@@ -1,0 +1,195 @@
+"""Several workers on one queue: nothing twice, nothing missed, whatever dies or stops under way."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from searchkit.collection import Collection
+from searchkit.doctor import examine
+from searchkit.encoders.hashing import Hashing
+from searchkit.indexers.worker import Worker
+from searchkit.work import How, enqueue
+
+WORKER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import nursery
+nursery.work({"do": "worker", "root": sys.argv[2], "notes": "", "log": sys.argv[3], "pause": sys.argv[4],
+              "lease": sys.argv[5]})
+"""
+
+
+def start(
+    library: Collection, log: Path, *, pause: float = 0.0, lease: float = 2.0
+) -> subprocess.Popen[bytes]:
+    arguments = [str(Path(__file__).parent), str(library.root), str(log), str(pause), str(lease)]
+    return subprocess.Popen([sys.executable, "-c", WORKER, *arguments], stderr=subprocess.PIPE)
+
+
+def notes(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    for number in range(count):
+        (folder / f"{number:05}.txt").write_text(f"note {number} about thing{number}\n")
+    return folder
+
+
+def encoded(log: Path) -> Counter[str]:
+    return Counter(line.split()[1] for line in log.read_text().splitlines())
+
+
+def share(library: Collection, log: Path, count: int, *, kill: int = 0, lease: float = 2.0) -> None:
+    """Four workers, some of them killed after a while; then the rest finish, and everything is checked."""
+    workers = [start(library, log, lease=lease, pause=0.005) for _ in range(4)]
+    try:
+        for victim in workers[:kill]:
+            target = random.Random(count).uniform(0.1, 0.4) * count
+            while not log.exists() or len(log.read_bytes().splitlines()) < target:
+                time.sleep(0.02)
+            victim.send_signal(signal.SIGKILL)
+        for worker in workers[kill:]:
+            _, err = worker.communicate(timeout=500)
+            assert worker.returncode == 0, err.decode()
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
+    assert len(list(library.assets())) == library.store.count() == count
+    assert examine(library) == []
+    done = encoded(log)
+    assert set(done) == set(map(str, range(count)))
+    # a batch of 6 that was encoded and not written is encoded again
+    assert sum(done.values()) - count <= 6 * kill
+
+
+@pytest.fixture
+def queued(tmp_path: Path, postgres: Any) -> Iterator[Collection]:
+    with Collection.open(tmp_path / "library", encoder=Hashing(), catalog=postgres.database()) as library:
+        yield library
+
+
+@pytest.mark.slow
+def test_four_workers_share_a_queue_and_two_may_die(queued: Collection, tmp_path: Path) -> None:
+    assert enqueue(queued, notes(tmp_path / "notes", 240)).queued == 240
+    share(queued, tmp_path / "log", 240, kill=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kill", [0, 2])
+def test_four_workers_index_five_thousand_files(queued: Collection, tmp_path: Path, kill: int) -> None:
+    assert enqueue(queued, notes(tmp_path / "notes", 5000)).queued == 5000
+    share(queued, tmp_path / "log", 5000, kill=kill, lease=5.0)
+
+
+@pytest.mark.slow
+def test_a_database_that_is_stopped_in_the_middle_is_waited_for(
+    queued: Collection, tmp_path: Path, postgres: Any
+) -> None:
+    enqueue(queued, notes(tmp_path / "notes", 300))
+    log = tmp_path / "log"
+    workers = [start(queued, log, pause=0.02, lease=5.0) for _ in range(2)]
+    try:
+        while not log.exists() or len(log.read_bytes().splitlines()) < 60:
+            time.sleep(0.02)
+        postgres.stop()
+        time.sleep(3)
+        assert [worker.poll() for worker in workers] == [None, None]
+        postgres.start()
+        for worker in workers:
+            _, err = worker.communicate(timeout=200)
+            assert worker.returncode == 0, err.decode()
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
+    assert len(list(queued.assets())) == queued.store.count() == 300
+    assert examine(queued) == []
+    assert set(encoded(log)) == set(map(str, range(300)))
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
+    folder.mkdir()
+    try:
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder],
+            check=True,
+            capture_output=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no small disk can be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_waited_for_and_blames_no_file(tmp_path: Path) -> None:
+    folder = notes(tmp_path / "notes", 200)
+    with small_disk(tmp_path / "disk", 4) as disk:
+        library = Collection.open(disk / "library", encoder=Hashing())
+        enqueue(library, folder)
+        ballast = disk / "ballast"
+        with ballast.open("wb") as file:
+            file.write(b"x" * (shutil.disk_usage(disk).free - 40_000))
+        end = time.monotonic() + 8
+        worker = Worker(library, How(6, 1, stop=lambda: time.monotonic() > end))
+        worker.run(once=True)
+        assert len(list(library.assets())) < 200, "the disk was not full"
+        assert library.failures() == []
+        ballast.unlink()
+        Worker(library, How(6, 1, lease=60)).run(once=True)
+        assert len(list(library.assets())) == library.store.count() == 200
+        assert library.failures() == [] and examine(library) == []
+        library.close()
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_watched_files_cost_nothing_and_a_change_is_found_in_seconds(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "files"
+    for number in range(100):
+        (folder / f"{number:02}").mkdir(parents=True)
+        for other in range(1000):
+            (folder / f"{number:02}" / f"{other:03}.bin").touch()
+    (folder / "07" / "note.txt").write_text("a note about bees\n")
+    with Collection.open(tmp_path / "library", encoder=Hashing()) as library:
+        library.add(folder)
+        command = [sys.executable, "-c", "from searchkit.cli.main import main; main()", "watch", "--json"]
+        with subprocess.Popen(
+            [*command, "-c", str(library.root)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as watching:
+            assert watching.stdout is not None
+            try:
+                watching.stdout.readline()  # the first look is over
+                time.sleep(10)
+                before = _cpu(watching.pid)
+                time.sleep(30)
+                assert (_cpu(watching.pid) - before) / 30 < 0.01
+                began = time.monotonic()
+                (folder / "42" / "new.txt").write_text("a note about a lighthouse\n")
+                while Path(library.search("lighthouse", k=1)[0].path).name != "new.txt":
+                    assert time.monotonic() - began < 5
+                    time.sleep(0.1)
+            finally:
+                watching.kill()
+
+
+def _cpu(pid: int) -> float:
+    """Seconds of processor time that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
