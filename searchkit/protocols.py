@@ -17,6 +17,7 @@ from searchkit.types import (
     Kind,
     Passage,
     Space,
+    TokenVectors,
     Vectors,
 )
 
@@ -43,6 +44,12 @@ class Encoder(Protocol):
     def encode_text(self, texts: Sequence[str]) -> Vectors:
         """Text beyond `record.text_window` tokens is cut; chunk with `token_offsets` first. Questions and
         passages go through `record.as_query` and `record.as_passage` before."""
+        ...
+
+    def token_vectors(self, texts: Sequence[str]) -> list[TokenVectors]:
+        """Of each text, cut to the window, its tokens' vectors: their mean, made a unit, is the text's vector.
+        Raises `BadInput` for an encoder of which that is not so, also for no texts, without reading weights.
+        """
         ...
 
     def encode_images(self, pixels: Sequence[np.ndarray]) -> Vectors:

@@ -9,6 +9,7 @@ import base64
 import datetime as dt
 import os
 import re
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -139,12 +140,8 @@ class Document:
 
     def page_at(self, offset: int) -> int | None:
         """The number of the page that holds the character at `offset`."""
-        found = None
-        for page in self.pages:
-            if page.start > offset:
-                break
-            found = page.number
-        return found
+        before = bisect_right(self.pages, offset, key=lambda page: page.start)
+        return self.pages[before - 1].number if before else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +154,43 @@ class Passage:
     page: int | None = None
     context: str | None = None
     """The headings above it, the highest first, with " › " between: encoded with the text, not part of it."""
+
+    @property
+    def in_context(self) -> str:
+        """What an encoder reads: the text under its headings."""
+        return self.text if self.context is None else f"{self.context}\n{self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunking:
+    """How documents become passages. None: what the collection has; for a new one, the default."""
+
+    method: str | None = None
+    """"window", "heading" or "late"."""
+    tokens: int | None = None
+    """Of a passage at most, of the encoder's own."""
+    overlap: int | None = None
+    """Tokens that two neighbouring passages share."""
+
+    def over(self, other: Chunking) -> Chunking:
+        """What was asked for here, and the rest from `other`."""
+        return Chunking(
+            other.method if self.method is None else self.method,
+            other.tokens if self.tokens is None else self.tokens,
+            other.overlap if self.overlap is None else self.overlap,
+        )
+
+    def __str__(self) -> str:
+        return f"{self.method}, {self.tokens} tokens, {self.overlap} shared"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenVectors:
+    """The tokens of one text, special ones included. Row i of `vectors` is (dim,) float32, not normalised;
+    row i of `spans` is its (start, end) in the text, without length at either end of it for a special one."""
+
+    vectors: np.ndarray
+    spans: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
