@@ -21,6 +21,7 @@ import numpy as np
 from searchkit.catalog.catalog import Asset, Catalog, Content, Source
 from searchkit.catalog.connect import sqlite_url
 from searchkit.errors import BadInput, CollectionMissing, NothingIndexed, SpaceMismatch
+from searchkit.ingest.chunking import METHOD, OVERLAP, TOKENS, settled
 from searchkit.ingest.images import decode_file, enough
 from searchkit.ingest.load import indexable
 from searchkit.ingest.pipeline import Ingest, Options, ids_of, scopes
@@ -33,8 +34,10 @@ from searchkit.search.find import find
 from searchkit.search.hybrid import cosines
 from searchkit.search.question import as_part, vector_of
 from searchkit.types import (
+    DEFAULTS,
     FULL_TEXT,
     Candidate,
+    Chunking,
     Failure,
     Hit,
     IndexReport,
@@ -77,12 +80,14 @@ class Collection:
         encoder: Encoder | None = None,
         create: bool = True,
         runtime: Runtime = AUTO,
+        chunking: Chunking | None = None,
     ) -> Collection:
         """The collection of that name or at that path; made when it is not there, unless `create` is False.
 
         `model` names the encoder of a new collection ("pocket" by default); for one that exists it must
         be the encoder it was made with. `encoder` hands one in instead; `runtime` says on what it runs.
-        Raises `CollectionMissing`, `SpaceMismatch`, `ModelMissing`, `CollectionTooNew`.
+        `chunking` is how documents are cut: the collection keeps it, and cannot change it while it holds any.
+        Raises `CollectionMissing`, `SpaceMismatch`, `ModelMissing`, `CollectionTooNew`, `BadInput`.
         """
         root = resolve(where)
         try:
@@ -90,7 +95,8 @@ class Collection:
         except CollectionMissing:
             if not create:
                 raise
-            manifest, encoder = _create(root, encoder or load_encoder(model or DEFAULT_ENCODER, runtime))
+            encoder = encoder or load_encoder(model or DEFAULT_ENCODER, runtime)
+            manifest = _create(root, encoder, settled(chunking or DEFAULTS, encoder))
         if encoder is None and model is not None and not same_model(model, manifest.encoder):
             encoder = load_encoder(model, replace(runtime, accept_licence=True))
         if encoder is not None and encoder.space.key != manifest.space:
@@ -98,7 +104,10 @@ class Collection:
                 f"{root} holds vectors of {manifest.space}; {encoder.record.name} makes {encoder.space.key}",
                 hint="use another collection (-c NAME) for another model",
             )
-        return cls(root, manifest, encoder, runtime)
+        library = cls(root, manifest, encoder, runtime)
+        if chunking is not None:
+            library._cut_by(chunking)
+        return library
 
     # what it is made of, each opened when first needed
 
@@ -214,6 +223,23 @@ class Collection:
 
         return label(self, labels, under=[_absolute(p) for p in paths], min_confidence=min_confidence)
 
+    def _cut_by(self, asked: Chunking) -> None:
+        """Take another chunking, if there is no document yet that was cut by the one it has."""
+        # collections that say nothing were made with the defaults
+        has = self.manifest.chunking.over(Chunking(METHOD, TOKENS, OVERLAP))
+        if asked.over(has) == has:
+            return
+        if self.catalog.counts().get(Kind.PASSAGE):
+            wanted = settled(asked.over(self.manifest.chunking), self.encoder)
+            raise BadInput(
+                f"the documents of {self.root} were cut by {has}; asked for: {wanted}",
+                hint="use another collection (-c NAME), or take the documents out first: searchkit rm PATH",
+            )
+        with writing(self.root):
+            chunking = settled(asked.over(self.manifest.chunking), self.encoder)
+            self.manifest = replace(self.manifest, chunking=chunking)
+            write_manifest(self.root, self.manifest)
+
     def _targets(self, paths: Sequence[str | Path]) -> list[tuple[Source, str | None]]:
         """(source, the part of it to look at) for what was named, with the sources inside it."""
         known = self.catalog.sources()
@@ -233,7 +259,14 @@ class Collection:
         return list(dict.fromkeys(targets))
 
     def _ingest(self, options: Options) -> Ingest:
-        return Ingest(self.catalog, self.manifest.space, lambda: self.store, lambda: self.encoder, options)
+        return Ingest(
+            self.catalog,
+            self.manifest.space,
+            lambda: self.store,
+            lambda: self.encoder,
+            options,
+            self.manifest.chunking,
+        )
 
     def _refresh(self) -> None:
         """After a change: compact, measure what neutral queries find, rebuild the accelerator."""
@@ -383,7 +416,7 @@ class _Kinds:
         return "pictures and documents" if self.images else "documents; its encoder takes no pictures"
 
 
-def _create(root: Path, encoder: Encoder) -> tuple[Manifest, Encoder]:
+def _create(root: Path, encoder: Encoder, chunking: Chunking) -> Manifest:
     try:
         root.mkdir(parents=True, exist_ok=True)
         if any(entry.name not in ("writer.lock", "writer.json") for entry in root.iterdir()):
@@ -393,14 +426,14 @@ def _create(root: Path, encoder: Encoder) -> tuple[Manifest, Encoder]:
             )
         with writing(root):
             images = encoder.record.pixels > 0
-            manifest = Manifest(FORMAT, encoder.record.name, encoder.space.key, "", images)
+            manifest = Manifest(FORMAT, encoder.record.name, encoder.space.key, "", images, chunking)
             catalog = Catalog(sqlite_url(root / CATALOG))
             catalog.add_space(encoder.space)
             catalog.close()
             write_manifest(root, manifest)
     except OSError as error:
         raise BadInput(f"cannot make a collection at {root}: {error.strerror}") from error
-    return manifest, encoder
+    return manifest
 
 
 def _absolute(path: str | Path) -> str:

@@ -47,7 +47,7 @@ class Encoder(Protocol):
         ...
 
     def token_vectors(self, texts: Sequence[str]) -> list[TokenVectors]:
-        """Of each text, cut to the window, its tokens' vectors: their mean, made a unit, is the text's vector.
+        """Of each text, cut to the window, its tokens' vectors: their mean, made a unit, is the text's.
         Raises `BadInput` for an encoder of which that is not so, also for no texts, without reading weights.
         """
         ...
@@ -106,8 +106,8 @@ class VectorStore(Protocol):
 class Parser(Protocol):
     """Turns one file into a Document.
 
-    Law: raises `Unreadable` with a reason for a person when the file cannot be parsed, and nothing
-    else; never touches the network; `document.text[p.start:p.end]` is page p.
+    Law: raises `Unreadable` with a reason for a person when the file cannot be parsed (`NoText` when it can
+    and holds none), and nothing else; never touches the network; `document.text[p.start:p.end]` is page p.
     """
 
     name: str
@@ -119,7 +119,8 @@ class Parser(Protocol):
 
     def pictures(self, path: Path) -> Iterator[Embedded]:
         """The pictures inside, in order, one at a time; none for formats that hold none. Decoding them, and
-        leaving out what is too small, is the caller's. Raises `Unreadable` as `parse` does."""
+        leaving out what is too small, is the caller's, in another thread perhaps: no lock is held between
+        two of them. Raises `Unreadable` as `parse` does."""
         return iter(())
 
 

@@ -10,6 +10,7 @@ import datetime as dt
 import os
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,6 +19,15 @@ from typing import Any
 import numpy as np
 
 JSON_SCHEMA = 1
+
+LEFT_OUT = {
+    "passages_cut": "passages longer than the encoder reads",
+    "pages_without_text": "pages without text",
+    "pictures_too_small": "pictures in documents too small to mean something",
+    "pictures_repeated": "pictures that a document shows again",
+    "pictures_unreadable": "pictures in documents that cannot be decoded",
+}
+"""What of an indexed document cannot be found, or not wholly: its name in JSON, and in words."""
 
 FULL_TEXT = ("text", "name")
 """The fields whose words can be searched: passages, and the names of files."""
@@ -184,6 +194,10 @@ class Chunking:
         return f"{self.method}, {self.tokens} tokens, {self.overlap} shared"
 
 
+DEFAULTS = Chunking()
+"""Nothing asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class TokenVectors:
     """The tokens of one text, special ones included. Row i of `vectors` is (dim,) float32, not normalised;
@@ -218,6 +232,8 @@ class Item:
     start: int | None = None
     end: int | None = None
     text: str | None = None
+    heading: str | None = None
+    """Of a passage: the headings above it, as in `Passage.context`."""
     width: int | None = None
     height: int | None = None
     size: int | None = None
@@ -290,6 +306,7 @@ class Hit:
             "taken": None if item.taken is None else _iso(item.taken),
             "label": item.label,
             "label_confidence": None if item.label_confidence is None else round(item.label_confidence, 4),
+            "heading": item.heading,
         }
         if record["path"].encode() != encoded:
             record["path_b64"] = base64.b64encode(encoded).decode("ascii")
@@ -331,6 +348,8 @@ class IndexReport:
     passages: int = 0
     seconds: float = 0.0
     interrupted: bool = False
+    left_out: Counter[str] = field(default_factory=Counter)
+    """What the documents of this run hold that cannot be found, by the names of `LEFT_OUT`."""
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -349,6 +368,7 @@ class IndexReport:
             "offline": self.offline,
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.images_per_second, 2),
+            "left_out": dict(self.left_out),
         }
 
 
@@ -361,6 +381,10 @@ class Progress:
     done: int
     total: int
     path: str | None = None
+    part: int = 0
+    """Of a long document that is being encoded: how far it is, in pages (where it has none, characters), …"""
+    parts: int = 0
+    """… of how many. 0 for other files."""
 
 
 @dataclass(frozen=True, slots=True)

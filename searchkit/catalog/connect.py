@@ -9,9 +9,9 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, t
 
 from searchkit.errors import CollectionTooNew
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration. Known here so that opening an up-to-date catalog does not import alembic."""
-KNOWN = frozenset({"0001"})
+KNOWN = frozenset({"0001", "0002"})
 
 
 def open_engine(url: str) -> Engine:

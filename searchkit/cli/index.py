@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -22,6 +22,9 @@ from searchkit.cli.options import (
 from searchkit.cli.progress import bar, stopping
 from searchkit.errors import BadInput, CollectionMissing
 from searchkit.settings import load
+
+if TYPE_CHECKING:
+    from searchkit.types import Progress
 
 SOME_FAILED = 3
 
@@ -51,6 +54,16 @@ def index(
     threads: Annotated[
         int | None, typer.Option("--threads", metavar="N", help="Threads that read and decode.")
     ] = None,
+    chunking: Annotated[
+        Literal["window", "heading", "late"] | None,
+        typer.Option("--chunking", help="Of a new collection: how documents become passages."),
+    ] = None,
+    chunk_tokens: Annotated[
+        int | None, typer.Option("--chunk-tokens", metavar="N", help="Tokens of a passage at most.")
+    ] = None,
+    chunk_overlap: Annotated[
+        int | None, typer.Option("--chunk-overlap", metavar="N", help="Tokens that neighbours share.")
+    ] = None,
     device: Device = None,
     dtype: Dtype = None,
     offline: Offline = None,
@@ -68,6 +81,9 @@ def index(
         model=model,
         batch_size=batch_size,
         threads=threads,
+        chunking=chunking,
+        chunk_tokens=chunk_tokens,
+        chunk_overlap=chunk_overlap,
         device=device,
         dtype=dtype,
         offline=offline,
@@ -79,7 +95,13 @@ def index(
         output.say_more()
     there = any(os.path.lexists(os.path.expanduser(path)) for path in paths or ())
     try:
-        library = Collection.open(settings.collection, model=settings.model, create=there, runtime=runtime)
+        library = Collection.open(
+            settings.collection,
+            model=settings.model,
+            create=there,
+            runtime=runtime,
+            chunking=settings.passages(),
+        )
     except CollectionMissing:
         if not paths:
             raise
@@ -89,7 +111,7 @@ def index(
         with stopping() as stop, bar(quiet=quiet) as show:
             report = library.add(
                 *(paths or ()),
-                on_progress=lambda p: show(p.stage, p.done, p.total),
+                on_progress=lambda p: show(_stage(p), p.done, p.total),
                 include=include or (),
                 exclude=exclude or (),
                 prune=prune,
@@ -110,3 +132,11 @@ def index(
     if report.failed:
         return output.FAILED if strict else SOME_FAILED
     return 0
+
+
+def _stage(progress: Progress) -> str:
+    """What is being done, and how far a long document is."""
+    if not progress.parts:
+        return progress.stage
+    name = output.escape(os.path.basename(progress.path or ""))
+    return f"{progress.stage} {name} {progress.part / progress.parts:.0%}"

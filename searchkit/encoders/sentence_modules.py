@@ -86,7 +86,7 @@ class Modules:
 
     @property
     def is_mean(self) -> bool:
-        """Whether a text's vector is the mean of its tokens', each through the projections, but for length."""
+        """Whether a text's vector is its tokens' mean, each through the projections, but for its length."""
         linear = all(layer is None or layer.activation == "Identity" for layer in self.behind)
         return self.pools == ("mean",) and linear and None not in self.behind[:-1]
 

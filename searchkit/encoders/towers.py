@@ -53,8 +53,8 @@ class TwoTowers:
     def token_vectors(self, texts: Sequence[str]) -> list[TokenVectors]:
         if not self.text.is_mean:
             raise BadInput(
-                f"{self.record.name} does not pool its tokens by their mean: late chunking would give vectors "
-                "that it was never trained for",
+                f"{self.record.name} does not pool its tokens by their mean: late chunking would give "
+                "vectors that it was never trained for",
                 hint="choose window or heading chunking, or another model",
             )
         return self.text.token_vectors(texts) if texts else []

@@ -26,7 +26,7 @@ tokenized to know that. Should its words be that long, its windows are one."""
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """`text[start:end]` of a document from one heading to the next, under the headings `path`, its own last."""
+    """`text[start:end]` of a document from a heading to the next, under the headings `path`, its own last."""
 
     start: int
     end: int
@@ -120,7 +120,7 @@ def sections(document: Document) -> Iterator[Section]:
 
 
 def _starts(text: str, headings: Sequence[Heading]) -> list[int]:
-    """Where each section begins: at the beginning of its heading's line, where marks of the heading may be."""
+    """Where each section begins: at the beginning of its heading's line, where marks may be."""
     starts: list[int] = []
     for heading in headings:
         earlier = headings[len(starts) - 1].end if starts else 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from searchkit.errors import Unreadable
+from searchkit.errors import NoText
 from searchkit.parsers.text import BOMS, decode, read_bytes
 from searchkit.protocols import Parser
 from searchkit.types import Document
@@ -50,7 +50,7 @@ class HtmlParser(Parser):
         tree = _tree(data, name=str(path))
         text = visible_text(tree.root) if tree.root else ""
         if not text:
-            raise Unreadable(f"{path} has no text")
+            raise NoText(f"{path} has no text")
         return Document(text, title=_title(tree))
 
 

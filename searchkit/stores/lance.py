@@ -42,6 +42,7 @@ COLUMNS = (
     "start",
     "end",
     "text",
+    "heading",
     "width",
     "height",
     "size",
@@ -53,6 +54,7 @@ COLUMNS = (
 
 ADDED = (
     pa.field("name", pa.string()),  # the words of the file's name, for full text
+    pa.field("heading", pa.string()),
     pa.field("size", pa.int64()),
     pa.field("taken", pa.timestamp("us", "UTC")),
     pa.field("label", pa.string()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,8 @@ from searchkit.protocols import Encoder
 from searchkit.types import Document, EncoderRecord, Space
 
 CPU = Placement(torch.device("cpu"), torch.float32)
-STORY = " ".join(
-    f"The keeper of lighthouse {n} rowed out, {'far ' * (n % 5)}and came home." for n in range(60)
-)
+LINE = "The keeper of lighthouse {} rowed out, {}and came home."
+STORY = " ".join(LINE.format(n, "far " * (n % 5)) for n in range(60))
 
 
 def around(tower: TextTower, *, window: int, prompt: str = "") -> TwoTowers:
@@ -61,7 +61,7 @@ def test_the_weighted_mean_of_span_means_is_the_documents_vector(
     text = STORY[:700] if name == "small" else STORY
     (tokens,) = encoder.token_vectors([text])
     cuts = [0, 1, 9, 30, 31, len(tokens.vectors)]  # special tokens among them
-    parts = [tokens.vectors[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+    parts = [tokens.vectors[a:b] for a, b in pairwise(cuts)]
     total = sum(len(part) * part.mean(0) for part in parts) / len(tokens.vectors)
     ids = torch.tensor(encoder.text.tokens.ids([text]))
     with torch.inference_mode():
