@@ -87,16 +87,22 @@ def schema(dim: int) -> pa.Schema:
     )
 
 
-WORDS = FTS(stem=False, remove_stop_words=False)
-"""Words as they are: a collection may be in any language, and common words weigh little in BM25 anyway."""
+def _words(language: str | None) -> FTS:
+    """Words as they are, since a collection may be in any language; of a named one ("English"), their stems.
+    Common words weigh little in BM25 anyway."""
+    if language is None:
+        return FTS(stem=False, remove_stop_words=False)
+    return FTS(language=language, stem=True, remove_stop_words=False)
+
+
 SEPARATORS = re.compile(r"[\W_]+")
 
 
 class LanceStore:
     """A `VectorStore` on disk. One writer at a time; readers see other processes' writes in two seconds."""
 
-    def __init__(self, folder: Path, space: Space) -> None:
-        self.dim = space.dim
+    def __init__(self, folder: Path, space: Space, *, language: str | None = None) -> None:
+        self.dim, self._language = space.dim, language
         session = lancedb.Session(index_cache_size_bytes=256 << 20, metadata_cache_size_bytes=8 << 20)
         database = lancedb.connect(
             str(folder), session=session, read_consistency_interval=dt.timedelta(seconds=2)
@@ -210,7 +216,7 @@ class LanceStore:
         indexed = {column for index in self._table.list_indices() for column in index.columns}
         for column in FULL_TEXT:
             if column not in indexed and self._table.count_rows():
-                self._table.create_index(column, config=WORDS)
+                self._table.create_index(column, config=_words(self._language))
         self._table.optimize(cleanup_older_than=KEEP_VERSIONS)
 
     def _lookup(self, ids: Sequence[str], columns: list[str]) -> Iterator[pa.Table]:
