@@ -23,7 +23,7 @@ from searchkit.errors import BadInput
 from searchkit.ingest.pipeline import Ingest, Options
 from searchkit.registry import AUTO
 from searchkit.speeds import Speed, load_speeds, save_speed
-from searchkit.types import JSON_SCHEMA, EncoderRecord, Progress, Runtime, Space, Vectors
+from searchkit.types import JSON_SCHEMA, EncoderRecord, Progress, Runtime, Space, TokenVectors, Vectors
 from searchkit.workload import PICTURES, link_pictures, passages, queries, write_pictures
 
 if TYPE_CHECKING:
@@ -222,6 +222,9 @@ class _Watched:
 
     def encode_text(self, texts: Sequence[str]) -> Vectors:
         return self._encoder.encode_text(texts)
+
+    def token_vectors(self, texts: Sequence[str]) -> list[TokenVectors]:
+        return self._encoder.token_vectors(texts)
 
     def encode_images(self, pixels: Sequence[np.ndarray]) -> Vectors:
         return self._encoder.encode_images(pixels)

@@ -25,6 +25,7 @@ import numpy as np
 from searchkit.catalog.catalog import Asset, Catalog, Content, Reference, Source
 from searchkit.catalog.connect import sqlite_url
 from searchkit.errors import BadInput, CollectionMissing, NothingIndexed, SpaceMismatch
+from searchkit.ingest.chunking import METHOD, OVERLAP, TOKENS, room, settled
 from searchkit.ingest.golden import golden
 from searchkit.ingest.images import decode_file, enough
 from searchkit.ingest.load import indexable
@@ -50,8 +51,10 @@ from searchkit.search.plan import Planner
 from searchkit.search.question import as_part, checked, vector_of
 from searchkit.search.trace import Trace, timed
 from searchkit.types import (
+    DEFAULTS,
     FULL_TEXT,
     Candidate,
+    Chunking,
     Failure,
     Hit,
     IndexReport,
@@ -133,13 +136,15 @@ class Collection:
         create: bool = True,
         runtime: Runtime = AUTO,
         catalog: str = "",
+        chunking: Chunking | None = None,
     ) -> Collection:
         """The collection of that name or at that path; made when it is not there, unless `create` is False.
 
         `model` names the encoder of a new collection ("pocket" by default); for one that exists it must
         be the encoder it was made with. `encoder` hands one in instead; `runtime` says on what it runs.
         `catalog` is the address of a PostgreSQL database for the catalog of a new collection.
-        Raises `CollectionMissing`, `SpaceMismatch`, `ModelMissing`, `CollectionTooNew`.
+        `chunking` is how documents are cut: the collection keeps it, and cannot change it while it holds any.
+        Raises `CollectionMissing`, `SpaceMismatch`, `ModelMissing`, `CollectionTooNew`, `BadInput`.
         """
         root = resolve(where)
         try:
@@ -148,7 +153,7 @@ class Collection:
             if not create:
                 raise
             encoder = encoder or load_encoder(model or DEFAULT_ENCODER, runtime)
-            manifest = _create(root, encoder, catalog)
+            manifest = _create(root, encoder, catalog, settled(chunking or DEFAULTS, encoder))
         if catalog and catalog != manifest.catalog:
             raise BadInput(
                 f"{root} has another catalog", hint="a catalog is chosen when a collection is made (-c NAME)"
@@ -160,7 +165,10 @@ class Collection:
                 f"{root} holds vectors of {manifest.space}; {encoder.record.name} makes {encoder.space.key}",
                 hint=f"searchkit index --model {encoder.record.name} changes the model; -c NAME keeps both",
             )
-        return cls(root, manifest, encoder, runtime)
+        library = cls(root, manifest, encoder, runtime)
+        if chunking is not None:
+            library._cut_by(chunking)
+        return library
 
     @property
     def current(self) -> Collection:
@@ -179,8 +187,15 @@ class Collection:
 
     def with_encoder(self, encoder: Encoder) -> Collection:
         """The same files in the space of another encoder; `current` is still the one that answers."""
-        images = encoder.record.pixels > 0
-        manifest = replace(self.manifest, encoder=encoder.record.name, space=encoder.space.key, images=images)
+        kept = self.manifest.chunking
+        fits = kept.tokens is None or kept.tokens <= room(encoder)
+        manifest = replace(
+            self.manifest,
+            encoder=encoder.record.name,
+            space=encoder.space.key,
+            images=encoder.record.pixels > 0,
+            chunking=settled(kept if fits else Chunking(kept.method), encoder),
+        )
         return self._with(manifest, encoder)
 
     def _with(self, manifest: Manifest, given: Encoder | None = None) -> Collection:
@@ -315,6 +330,23 @@ class Collection:
 
         return label(self, labels, under=[_absolute(p) for p in paths], min_confidence=min_confidence)
 
+    def _cut_by(self, asked: Chunking) -> None:
+        """Take another chunking, if there is no document yet that was cut by the one it has."""
+        # collections that say nothing were made with the defaults
+        has = self.manifest.chunking.over(Chunking(METHOD, TOKENS, OVERLAP))
+        if asked.over(has) == has:
+            return
+        if self.catalog.counts().get(Kind.PASSAGE):
+            wanted = settled(asked.over(self.manifest.chunking), self.encoder)
+            raise BadInput(
+                f"the documents of {self.root} were cut by {has}; asked for: {wanted}",
+                hint="use another collection (-c NAME), or take the documents out first: searchkit rm PATH",
+            )
+        with writing(self.root):
+            chunking = settled(asked.over(self.manifest.chunking), self.encoder)
+            self.manifest = replace(self.manifest, chunking=chunking)
+            write_manifest(self.root, self.manifest)
+
     def targets(self, paths: Sequence[str | Path]) -> list[tuple[Source, str | None]]:
         """(source, the part of it to look at) for what was named, with the sources inside it; what is new
         becomes a source."""
@@ -349,7 +381,14 @@ class Collection:
 
     def ingest(self, options: Options) -> Ingest:
         """What brings files into the active space."""
-        return Ingest(self.catalog, self.manifest.space, lambda: self.store, lambda: self.encoder, options)
+        return Ingest(
+            self.catalog,
+            self.manifest.space,
+            lambda: self.store,
+            lambda: self.encoder,
+            options,
+            self.manifest.chunking,
+        )
 
     def sweep_tombstones(self, *, erase: bool = False) -> bool:
         """Under the write lock: take what was forgotten out of the store of every space, with `erase` to the
@@ -590,7 +629,7 @@ class _Kinds:
         return "pictures and documents" if self.images else "documents; its encoder takes no pictures"
 
 
-def _create(root: Path, encoder: Encoder, catalog: str) -> Manifest:
+def _create(root: Path, encoder: Encoder, catalog: str, chunking: Chunking) -> Manifest:
     try:
         root.mkdir(parents=True, exist_ok=True)
         if any(not entry.name.startswith(UNFINISHED) for entry in root.iterdir()):
@@ -600,7 +639,7 @@ def _create(root: Path, encoder: Encoder, catalog: str) -> Manifest:
             )
         with writing(root):
             images = encoder.record.pixels > 0
-            manifest = Manifest(FORMAT, encoder.record.name, encoder.space.key, catalog, images)
+            manifest = Manifest(FORMAT, encoder.record.name, encoder.space.key, catalog, images, chunking)
             with closing(Catalog(catalog or sqlite_url(root / CATALOG))) as made:
                 if made.sources():
                     raise BadInput(

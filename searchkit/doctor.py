@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from searchkit.catalog.catalog import Content
 from searchkit.collection import FAISS, LANCE
 from searchkit.errors import ModelMissing, SpaceMismatch
+from searchkit.ingest.chunking import METHOD, OVERLAP, TOKENS
 from searchkit.ingest.golden import SAME, agreement
 from searchkit.ingest.pipeline import ids_of
 from searchkit.place import writing
 from searchkit.spaces import remove_files
-from searchkit.types import JSON_SCHEMA, Kind
+from searchkit.types import JSON_SCHEMA, Chunking, Kind
 
 if TYPE_CHECKING:
     from searchkit.collection import Collection
@@ -37,6 +38,11 @@ class Status:
     images: int
     documents: int
     passages: int
+    pictures: int
+    """In documents."""
+    chunking: str
+    left_out: Mapping[str, int]
+    """What of the documents cannot be found, by the names of `types.LEFT_OUT`."""
     failed: int
     accelerated: bool
     """Whether FAISS answers; below some thousand items the store does so itself."""
@@ -73,6 +79,9 @@ def status(collection: Collection) -> Status:
         images=counts.get(Kind.IMAGE.value, 0),
         documents=counts.get(Kind.PASSAGE.value, 0),
         passages=store.count(kind=Kind.PASSAGE),
+        pictures=max(0, store.count(kind=Kind.IMAGE) - counts.get(Kind.IMAGE.value, 0)),
+        chunking=str(collection.manifest.chunking.over(Chunking(METHOD, TOKENS, OVERLAP))),
+        left_out=dict(collection.catalog.left_out(collection.manifest.space)),
         failed=len(collection.failures()),
         accelerated=collection.accelerator.version is not None,
         megabytes=round(_size(str(collection.root)) / 1e6, 1),

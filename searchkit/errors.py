@@ -3,6 +3,7 @@
     SearchkitError                      exit 2
     ├── BadInput                        exit 2   an argument, option or file that cannot be used
     ├── Unreadable                      (ledger) one file that cannot be decoded or parsed
+    │   └── NoText                      (ledger) a document without text, and without pictures to index
     ├── CollectionError                 exit 2
     │   ├── CollectionMissing           exit 2
     │   ├── CollectionLocked            exit 2   another writer holds it
@@ -34,6 +35,15 @@ class BadInput(SearchkitError):
 
 class Unreadable(SearchkitError):
     """One file cannot be decoded or parsed. Ends in the failure ledger, never ends a run."""
+
+
+class NoText(Unreadable):
+    """A document that was parsed and holds no text: it may be a scan, which its pictures can stand for."""
+
+    def __init__(self, message: str, *, hint: str = "", pages: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.pages = pages
+        """How many it has; 0 for formats that have none."""
 
 
 class CollectionError(SearchkitError):

@@ -17,6 +17,7 @@ import filelock
 from platformdirs import user_data_path
 
 from searchkit.errors import BadInput, CollectionError, CollectionLocked, CollectionMissing, CollectionTooNew
+from searchkit.types import DEFAULTS, Chunking
 
 FORMAT = 1
 MANIFEST = "collection.toml"
@@ -52,6 +53,8 @@ class Manifest:
     """A SQLAlchemy URL; empty for the SQLite file beside it."""
     images: bool = True
     """Whether the encoder takes pictures. Written down so that a run with nothing new need not load it."""
+    chunking: Chunking = DEFAULTS
+    """How its documents are cut: fixed while it holds any, or passages of two kinds would be compared."""
 
 
 def read_manifest(root: Path) -> Manifest:
@@ -66,7 +69,8 @@ def read_manifest(root: Path) -> Manifest:
                 hint="upgrade searchkit: pip install -U searchkit",
             )
         encoder, space, catalog = str(raw["encoder"]), str(raw["space"]), str(raw.get("catalog", ""))
-        return Manifest(version, encoder, space, catalog, bool(raw.get("images", True)))
+        chunking = Chunking(raw.get("chunking"), raw.get("chunk_tokens"), raw.get("chunk_overlap"))
+        return Manifest(version, encoder, space, catalog, bool(raw.get("images", True)), chunking)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise CollectionMissing(
             f"there is no collection at {root}",
@@ -98,6 +102,12 @@ def write_manifest(root: Path, manifest: Manifest) -> None:
     ]
     if not manifest.images:
         lines.append("images = false")
+    if manifest.chunking.method is not None:
+        lines.append(f"chunking = {_quoted(manifest.chunking.method)}")
+    if manifest.chunking.tokens is not None:
+        lines.append(f"chunk_tokens = {manifest.chunking.tokens}")
+    if manifest.chunking.overlap is not None:
+        lines.append(f"chunk_overlap = {manifest.chunking.overlap}")
     if manifest.catalog:
         lines.append(f"catalog = {_quoted(manifest.catalog)}")
     scratch = root / f"{MANIFEST}.tmp"

@@ -18,6 +18,7 @@ from searchkit.types import (
     Passage,
     Query,
     Space,
+    TokenVectors,
     Vectors,
 )
 
@@ -44,6 +45,12 @@ class Encoder(Protocol):
     def encode_text(self, texts: Sequence[str]) -> Vectors:
         """Text beyond `record.text_window` tokens is cut; chunk with `token_offsets` first. Questions and
         passages go through `record.as_query` and `record.as_passage` before."""
+        ...
+
+    def token_vectors(self, texts: Sequence[str]) -> list[TokenVectors]:
+        """Of each text, cut to the window, its tokens' vectors: their mean, made a unit, is the text's.
+        Raises `BadInput` for an encoder of which that is not so, also for no texts, without reading weights.
+        """
         ...
 
     def encode_images(self, pixels: Sequence[np.ndarray]) -> Vectors:
@@ -110,8 +117,8 @@ class Reranker(Protocol):
 class Parser(Protocol):
     """Turns one file into a Document.
 
-    Law: raises `Unreadable` with a reason for a person when the file cannot be parsed, and nothing
-    else; never touches the network; `document.text[p.start:p.end]` is page p.
+    Law: raises `Unreadable` with a reason for a person when the file cannot be parsed (`NoText` when it can
+    and holds none), and nothing else; never touches the network; `document.text[p.start:p.end]` is page p.
     """
 
     name: str
@@ -123,7 +130,8 @@ class Parser(Protocol):
 
     def pictures(self, path: Path) -> Iterator[Embedded]:
         """The pictures inside, in order, one at a time; none for formats that hold none. Decoding them, and
-        leaving out what is too small, is the caller's. Raises `Unreadable` as `parse` does."""
+        leaving out what is too small, is the caller's, in another thread perhaps: no lock is held between
+        two of them. Raises `Unreadable` as `parse` does."""
         return iter(())
 
 

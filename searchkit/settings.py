@@ -18,10 +18,11 @@ from platformdirs import user_config_path
 from searchkit.errors import BadInput
 
 if TYPE_CHECKING:
-    from searchkit.types import Runtime
+    from searchkit.types import Chunking, Runtime
 
 FILE = "searchkit.toml"
 PREFIX = "SEARCHKIT_"
+CHUNKING = ("window", "heading", "late")
 COLLAPSE = ("exact", "near", "none")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -47,6 +48,11 @@ class Settings:
     batch_size: int = 32
     threads: int = field(default_factory=_processors)
     """Threads that read and decode files."""
+    chunking: str | None = None
+    """How documents are cut: "window", "heading" or "late". None is the collection's own, …"""
+    chunk_tokens: int | None = None
+    chunk_overlap: int | None = None
+    """… as for these two; a new one gets the defaults."""
     k: int = 10
     collapse: str = "exact"
     min_confidence: float = 0.0
@@ -64,6 +70,12 @@ class Settings:
         from searchkit.types import Runtime  # numpy, which most of the command line starts without
 
         return Runtime(self.device, self.dtype, self.offline, accept_licence)
+
+    def passages(self) -> Chunking:
+        """How documents are to be cut."""
+        from searchkit.types import Chunking
+
+        return Chunking(self.chunking, self.chunk_tokens, self.chunk_overlap)
 
 
 def load(**flags: object) -> Settings:
@@ -132,14 +144,22 @@ def _text(raw: object) -> str:
 
 
 def _count(raw: object) -> int:
-    wanted = ValueError("a whole number of 1 or more")
+    return _whole(raw, 1)
+
+
+def _natural(raw: object) -> int:
+    return _whole(raw, 0)
+
+
+def _whole(raw: object, least: int) -> int:
+    wanted = ValueError(f"a whole number of {least} or more")
     if isinstance(raw, bool) or not isinstance(raw, int | str):
         raise wanted
     try:
         number = int(raw)
     except ValueError:
         raise wanted from None
-    if number < 1:
+    if number < least:
         raise wanted
     return number
 
@@ -180,6 +200,9 @@ KEYS: Mapping[str, Callable[[object], Any]] = {
     "catalog": _text,
     "batch_size": _count,
     "threads": _count,
+    "chunking": _one_of(CHUNKING),
+    "chunk_tokens": _count,
+    "chunk_overlap": _natural,
     "k": _count,
     "collapse": _one_of(COLLAPSE),
     "min_confidence": _share,

@@ -9,6 +9,8 @@ import base64
 import datetime as dt
 import os
 import re
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,6 +19,15 @@ from typing import Any
 import numpy as np
 
 JSON_SCHEMA = 1
+
+LEFT_OUT = {
+    "passages_cut": "passages longer than the encoder reads",
+    "pages_without_text": "pages without text",
+    "pictures_too_small": "pictures in documents too small to mean something",
+    "pictures_repeated": "pictures that a document shows again",
+    "pictures_unreadable": "pictures in documents that cannot be decoded",
+}
+"""What of an indexed document cannot be found, or not wholly: its name in JSON, and in words."""
 
 FULL_TEXT = ("text", "name")
 """The fields whose words can be searched: passages, and the names of files."""
@@ -139,12 +150,8 @@ class Document:
 
     def page_at(self, offset: int) -> int | None:
         """The number of the page that holds the character at `offset`."""
-        found = None
-        for page in self.pages:
-            if page.start > offset:
-                break
-            found = page.number
-        return found
+        before = bisect_right(self.pages, offset, key=lambda page: page.start)
+        return self.pages[before - 1].number if before else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +164,47 @@ class Passage:
     page: int | None = None
     context: str | None = None
     """The headings above it, the highest first, with " › " between: encoded with the text, not part of it."""
+
+    @property
+    def in_context(self) -> str:
+        """What an encoder reads: the text under its headings."""
+        return self.text if self.context is None else f"{self.context}\n{self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunking:
+    """How documents become passages. None: what the collection has; for a new one, the default."""
+
+    method: str | None = None
+    """"window", "heading" or "late"."""
+    tokens: int | None = None
+    """Of a passage at most, of the encoder's own."""
+    overlap: int | None = None
+    """Tokens that two neighbouring passages share."""
+
+    def over(self, other: Chunking) -> Chunking:
+        """What was asked for here, and the rest from `other`."""
+        return Chunking(
+            other.method if self.method is None else self.method,
+            other.tokens if self.tokens is None else self.tokens,
+            other.overlap if self.overlap is None else self.overlap,
+        )
+
+    def __str__(self) -> str:
+        return f"{self.method}, {self.tokens} tokens, {self.overlap} shared"
+
+
+DEFAULTS = Chunking()
+"""Nothing asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenVectors:
+    """The tokens of one text, special ones included. Row i of `vectors` is (dim,) float32, not normalised;
+    row i of `spans` is its (start, end) in the text, without length at either end of it for a special one."""
+
+    vectors: np.ndarray
+    spans: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +232,8 @@ class Item:
     start: int | None = None
     end: int | None = None
     text: str | None = None
+    heading: str | None = None
+    """Of a passage: the headings above it, as in `Passage.context`."""
     width: int | None = None
     height: int | None = None
     size: int | None = None
@@ -260,6 +310,7 @@ class Hit:
             "taken": None if item.taken is None else _iso(item.taken),
             "label": item.label,
             "label_confidence": None if item.label_confidence is None else round(item.label_confidence, 4),
+            "heading": item.heading,
             "copies": [os.fsencode(path).decode("utf-8", "replace") for path in self.copies],
             "passages": [
                 {"page": one.page, "start": one.start, "end": one.end, "text": one.text}
@@ -308,6 +359,8 @@ class IndexReport:
     """Jobs that were made for workers."""
     seconds: float = 0.0
     interrupted: bool = False
+    left_out: Counter[str] = field(default_factory=Counter)
+    """What the documents of this run hold that cannot be found, by the names of `LEFT_OUT`."""
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -326,6 +379,7 @@ class IndexReport:
             "offline": self.offline,
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.images_per_second, 2),
+            "left_out": dict(self.left_out),
         }
 
 
@@ -338,6 +392,10 @@ class Progress:
     done: int
     total: int
     path: str | None = None
+    part: int = 0
+    """Of a long document that is being encoded: how far it is, in pages (where it has none, characters), …"""
+    parts: int = 0
+    """… of how many. 0 for other files."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,12 @@ from PIL import Image
 
 from searchkit.errors import BadInput
 from searchkit.ingest.chunk import TokenWindow
+from searchkit.ingest.chunking import settled
 from searchkit.ingest.images import SUFFIXES
-from searchkit.ingest.load import PASSAGE_TOKENS, SPECIAL_TOKENS
 from searchkit.ingest.walk import Selection, walk
 from searchkit.protocols import Encoder
 from searchkit.search.confidence import neutral_queries
-from searchkit.types import Document, FileEntry
+from searchkit.types import DEFAULTS, Document, FileEntry
 
 WIDTH, HEIGHT = 1024, 768
 QUALITY = 90
@@ -104,8 +104,8 @@ def queries(encoder: Encoder, count: int) -> list[str]:
 
 def passages(encoder: Encoder, count: int) -> tuple[list[str], int]:
     """Passages of the greatest length that indexing gives them, and that length in tokens."""
-    prompt = len(encoder.token_offsets(encoder.record.passage_prompt))
-    tokens = min(PASSAGE_TOKENS, encoder.record.text_window - SPECIAL_TOKENS - prompt)
+    tokens = settled(DEFAULTS, encoder).tokens
+    assert tokens is not None
     words = " ".join(neutral_queries()).split()
     random.Random(0).shuffle(words)
     # without sentences and lines there is no better place to cut than where the window ends

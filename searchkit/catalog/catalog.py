@@ -5,9 +5,11 @@ Reads return plain data; every method that writes is one transaction.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -65,6 +67,8 @@ class Asset:
     kind: str
     encoded: str | None = None
     items: int = 0
+    left_out: str | None = None
+    """JSON: what of `encoded` cannot be found, by the names of `types.LEFT_OUT`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class Content:
     path: str
     sha256: str
     items: int
+    left_out: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +166,7 @@ class Catalog:
                 AssetRow.kind,
                 EncodedRow.sha256,
                 func.coalesce(EncodedRow.items, 0),
+                EncodedRow.left_out,
             )
             .join(SourceRow, SourceRow.id == AssetRow.source_id)
             .outerjoin(EncodedRow, and_(EncodedRow.asset_id == AssetRow.id, EncodedRow.space == space))
@@ -176,7 +182,7 @@ class Catalog:
     def contents(self, space: str) -> dict[str, Content]:
         """Every content that the space holds, by its sha256."""
         query = (
-            select(AssetRow.path, EncodedRow.sha256, EncodedRow.items)
+            select(AssetRow.path, EncodedRow.sha256, EncodedRow.items, EncodedRow.left_out)
             .join(AssetRow, AssetRow.id == EncodedRow.asset_id)
             .where(EncodedRow.space == space)
         )
@@ -236,7 +242,13 @@ class Catalog:
         tx.execute(
             insert(EncodedRow),
             [
-                {"asset_id": ids[path], "space": space, "sha256": asset.sha256, "items": asset.items}
+                {
+                    "asset_id": ids[path],
+                    "space": space,
+                    "sha256": asset.sha256,
+                    "items": asset.items,
+                    "left_out": asset.left_out,
+                }
                 for path, asset in by_path.items()
             ],
         )
@@ -301,6 +313,15 @@ class Catalog:
         with self._engine.connect() as tx:
             rows = tx.execute(select(AssetRow.kind, func.count()).group_by(AssetRow.kind))
             return {row[0]: row[1] for row in rows}
+
+    def left_out(self, space: str) -> Counter[str]:
+        """What of the assets in this space cannot be found, added up."""
+        query = select(EncodedRow.left_out).where(EncodedRow.space == space, EncodedRow.left_out.is_not(None))
+        total: Counter[str] = Counter()
+        with self._engine.connect() as tx:
+            for row in tx.execute(query):
+                total.update(json.loads(row[0] or "{}"))
+        return total
 
     # tombstones
 

@@ -12,7 +12,7 @@ from searchkit.errors import BadInput, CollectionError, CollectionTooNew
 
 HEAD = "0003"
 """The newest migration. Known here so that opening an up-to-date catalog does not import alembic."""
-KNOWN = frozenset({"0001", "0003"})
+KNOWN = frozenset({"0001", "0002", "0003"})
 
 UNAVAILABLE = (OperationalError, InterfaceError)
 """What a database raises that is stopped, full, or cannot be reached: it may work again later."""

@@ -79,6 +79,8 @@ class EncodedRow(Base):
     space: Mapped[str] = mapped_column(String(128), primary_key=True)
     sha256: Mapped[str] = mapped_column(String(64))
     items: Mapped[int] = mapped_column(Integer)
+    left_out: Mapped[str | None] = mapped_column(Text)
+    """JSON: what of the asset cannot be found, by the names of `types.LEFT_OUT`; NULL where nothing is."""
     __table_args__ = (Index("ix_encoded_content", "space", "sha256"),)
 
 

@@ -16,8 +16,6 @@ from searchkit.settings import load
 if TYPE_CHECKING:
     from searchkit.types import Evaluation, Runtime
 
-Chunking = Literal["whole", "passages"]
-
 
 def evaluate(
     path: Annotated[
@@ -27,8 +25,23 @@ def evaluate(
     model: Model = None,
     split: Annotated[str, typer.Option("--split", metavar="NAME", help="The split to measure.")] = "test",
     chunking: Annotated[
-        Chunking, typer.Option("--chunking", help="A vector a document, or one a passage (BEIR only).")
+        Literal["whole", "window", "heading", "late"],
+        typer.Option("--chunking", help="BEIR: a vector a document, or one a passage, cut so."),
     ] = "whole",
+    chunk_tokens: Annotated[
+        int | None, typer.Option("--chunk-tokens", metavar="N", help="Tokens of a passage at most.")
+    ] = None,
+    chunk_overlap: Annotated[
+        int | None, typer.Option("--chunk-overlap", metavar="N", help="Tokens that neighbours share.")
+    ] = None,
+    fusion: Annotated[
+        Literal["max", "sum", "reciprocal"],
+        typer.Option("--fusion", help="How passages' scores become a document's."),
+    ] = "max",
+    hybrid: Annotated[
+        Literal["reciprocal", "convex"] | None,
+        typer.Option("--hybrid", help="BEIR: exact words too, fused by rank or by score."),
+    ] = None,
     source: Annotated[
         str | None, typer.Option("--source", metavar="NAME", help="Labelled images: only those of a source.")
     ] = None,
@@ -53,8 +66,11 @@ def evaluate(
     runtime = settings.runtime(accept_licence=accept_licence)
     if verbose:
         output.say_more()
+    cut = None if chunking == "whole" else (chunking, chunk_tokens, chunk_overlap)
     with bar(quiet=quiet) as show:
-        found = _measure(path, settings.model, runtime, split, chunking, source, first, show)
+        texts = {"cut": cut, "fusion": fusion, "hybrid": hybrid}
+        labels = {"source": source, "first": first}
+        found = _measure(path, split, settings.model, runtime, show, {"beir": texts, "labels": labels})
     if as_json:
         output.records([found.to_json()])
         return 0
@@ -69,14 +85,13 @@ def evaluate(
 
 def _measure(
     path: Path,
+    split: str,
     model: str | None,
     runtime: Runtime,
-    split: str,
-    chunking: Chunking,
-    source: str | None,
-    first: bool,
     show: Show,
+    options: Mapping[str, Mapping[str, Any]],
 ) -> Evaluation:
+    """With the options of the task that the file holds."""
     from searchkit import evaluation
     from searchkit.registry import DEFAULT_ENCODER, load_encoder
 
@@ -87,11 +102,21 @@ def _measure(
         show("encode", done, total)
 
     if task == "labels":
+        source, first = options[task]["source"], options[task]["first"]
         labelled = evaluation.load_labels(path, split, source)
         return evaluation.evaluate_labels(encoder, labelled, first=first, on_progress=progress)
     if task == "beir":
-        beir = evaluation.load_beir(path, split)
-        return evaluation.evaluate_beir(encoder, beir, chunking=chunking, on_progress=progress)
+        from searchkit.types import Chunking
+
+        cut, fusion, hybrid = (options[task][name] for name in ("cut", "fusion", "hybrid"))
+        return evaluation.evaluate_beir(
+            encoder,
+            evaluation.load_beir(path, split),
+            chunking=None if cut is None else Chunking(*cut),
+            fusion=fusion,
+            hybrid=hybrid,
+            on_progress=progress,
+        )
     return evaluation.evaluate_captions(encoder, evaluation.load_captions(path, split), on_progress=progress)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -62,6 +62,16 @@ def index(
     ] = None,
     batch_size: BatchSize = None,
     threads: Threads = None,
+    chunking: Annotated[
+        Literal["window", "heading", "late"] | None,
+        typer.Option("--chunking", help="Of a new collection: how documents become passages."),
+    ] = None,
+    chunk_tokens: Annotated[
+        int | None, typer.Option("--chunk-tokens", metavar="N", help="Tokens of a passage at most.")
+    ] = None,
+    chunk_overlap: Annotated[
+        int | None, typer.Option("--chunk-overlap", metavar="N", help="Tokens that neighbours share.")
+    ] = None,
     device: Device = None,
     dtype: Dtype = None,
     offline: Offline = None,
@@ -79,6 +89,9 @@ def index(
         model=model,
         batch_size=batch_size,
         threads=threads,
+        chunking=chunking,
+        chunk_tokens=chunk_tokens,
+        chunk_overlap=chunk_overlap,
         device=device,
         dtype=dtype,
         offline=offline,
@@ -98,7 +111,7 @@ def index(
         with stopping() as stop, bar(quiet=quiet) as show:
 
             def on_progress(progress: Progress) -> None:
-                show(progress.stage, progress.done, progress.total)
+                show(_stage(progress), progress.done, progress.total)
 
             if queue and encoder is None:
                 from searchkit.work import ASKED, enqueue
@@ -160,7 +173,13 @@ def _open(
     from searchkit.collection import Collection
 
     try:
-        library = Collection.open(settings.collection, create=False, runtime=runtime, catalog=catalog or "")
+        library = Collection.open(
+            settings.collection,
+            create=False,
+            runtime=runtime,
+            catalog=catalog or "",
+            chunking=settings.passages(),
+        )
     except CollectionMissing:
         if not paths:
             raise
@@ -168,7 +187,11 @@ def _open(
             # a slip of the pen must not leave an empty collection behind
             raise BadInput(f"{paths[0]} does not exist", hint="check the spelling") from None
         library = Collection.open(
-            settings.collection, model=settings.model, runtime=runtime, catalog=settings.catalog or ""
+            settings.collection,
+            model=settings.model,
+            runtime=runtime,
+            catalog=settings.catalog or "",
+            chunking=settings.passages(),
         )
         return library, None
     if model is None:  # a setting is for new collections: what exists changes only when it is told to
@@ -179,3 +202,11 @@ def _open(
         return library, None
     encoder = load_encoder(model, runtime)
     return library, None if encoder.space.key == library.manifest.space else encoder
+
+
+def _stage(progress: Progress) -> str:
+    """What is being done, and how far a long document is."""
+    if not progress.parts:
+        return progress.stage
+    name = output.escape(os.path.basename(progress.path or ""))
+    return f"{progress.stage} {name} {progress.part / progress.parts:.0%}"

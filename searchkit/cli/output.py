@@ -184,6 +184,10 @@ def summary(report: IndexReport) -> None:
     """The warnings of a run and its counts, in one line."""
     for warning in report.warnings:
         note(f"warning: {warning}")
+    if report.left_out:
+        from searchkit.types import LEFT_OUT
+
+        note("not findable: " + ", ".join(f"{n} {LEFT_OUT[name]}" for name, n in report.left_out.items()))
     failed = f"failed {report.failed}" + " (searchkit doctor lists them)" * bool(report.failed)
     offline = f", offline sources {report.offline}" if report.offline else ""
     note(

@@ -6,11 +6,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from PIL.Image import Image, Resampling
 
-from searchkit.types import EncoderRecord, Space, Vectors
+from searchkit.types import EncoderRecord, Space, TokenVectors, Vectors
 
 DIM = 64
 WORD = re.compile(r"\w+")
@@ -42,6 +43,15 @@ class Hashing:
                 vectors[row] = _direction("", self.dim)
         return _unit(vectors)
 
+    def token_vectors(self, texts: Sequence[str]) -> list[TokenVectors]:
+        found = []
+        for text in texts:
+            words = list(WORD.finditer(text))[: self.record.text_window]
+            vectors = [_direction(word.group().lower(), self.dim) for word in words]
+            spans = np.array([word.span() for word in words], np.int64).reshape(-1, 2)
+            found.append(TokenVectors(np.array(vectors, np.float32).reshape(-1, self.dim), spans))
+        return found
+
     def encode_images(self, pixels: Sequence[np.ndarray]) -> Vectors:
         if not len(pixels):
             return np.zeros((0, self.dim), np.float32)
@@ -55,6 +65,7 @@ class Hashing:
         return [match.span() for match in WORD.finditer(text)]
 
 
+@lru_cache(maxsize=50_000)
 def _direction(word: str, dim: int) -> np.ndarray:
     seed = int.from_bytes(
         hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -46,8 +46,15 @@ class Text(nn.Module):
         self.text_projection = projection
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        pooled = self.text_model["transformer"](ids, mask)
-        out: Tensor = self.text_projection(self.text_model["proj"](pooled))
+        return self._projected(self.text_model["transformer"](ids, mask))
+
+    def token_vectors(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """(b, n, dim): the tokens through the projections, which are linear."""
+        transformer = cast(JinaBert, self.text_model["transformer"])
+        return self._projected(transformer.tokens(ids)).float()
+
+    def _projected(self, x: Tensor) -> Tensor:
+        out: Tensor = self.text_projection(self.text_model["proj"](x))
         return out
 
 
@@ -91,7 +98,13 @@ def load(found: Checkpoint, record: EncoderRecord | None, where: Placement) -> T
     return TwoTowers(
         record,
         Space(record.name, found.sha256, PREPROCESSING, dim),
-        TextTower(lambda: _tokens(found, bert, window), lambda: _filled(found, texts), where, dim=dim),
+        TextTower(
+            lambda: _tokens(found, bert, window),
+            lambda: _filled(found, texts),
+            where,
+            dim=dim,
+            is_mean=bert.pooling == "mean",
+        ),
         ImageTower(preprocess(found, eva.pixels), lambda: _filled(found, images), where, dim=dim),
         lambda: learned_temperature(found),
     )

@@ -71,7 +71,9 @@ def load(found: Checkpoint, record: EncoderRecord | None, where: Placement) -> M
     return Matryoshka(
         full,
         Space(full.name, found.sha256, PREPROCESSING, dim),
-        TextTower(partial(_tokens, found, text, texts.config, window), read_texts, where, dim=dim),
+        TextTower(
+            partial(_tokens, found, text, texts.config, window), read_texts, where, dim=dim, is_mean=True
+        ),
         ImageTower(preprocess(found, pixels), read_images, where, dim=dim),
         partial(learned_temperature, found),
         dimensions=config.get("matryoshka_dimensions") or (),

@@ -17,7 +17,7 @@ from searchkit.encoders.image import ImageTower
 from searchkit.encoders.text import TextTower
 from searchkit.encoders.towers import TEMPERATURE, TwoTowers
 from searchkit.errors import BadInput
-from searchkit.types import EncoderRecord, Space, Vectors
+from searchkit.types import EncoderRecord, Space, TokenVectors, Vectors
 
 
 class Matryoshka(TwoTowers):
@@ -49,6 +49,10 @@ class _Truncated(TwoTowers):
 
     def encode_text(self, texts: Sequence[str]) -> Vectors:
         return shortened(super().encode_text(texts), self.space.dim)
+
+    def token_vectors(self, texts: Sequence[str]) -> list[TokenVectors]:
+        whole = super().token_vectors(texts)
+        return [replace(tokens, vectors=tokens.vectors[:, : self.space.dim]) for tokens in whole]
 
     def encode_images(self, pixels: Sequence[np.ndarray]) -> Vectors:
         return shortened(super().encode_images(pixels), self.space.dim)

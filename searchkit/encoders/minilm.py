@@ -37,7 +37,7 @@ def model_folder() -> Path:
 
 def minilm(where: Placement | None = None) -> TextTower:
     """Text to (n, 384) unit vectors; the weights are read at the first call and checked by hash."""
-    return TextTower(_tokens, _network, where or placement(Runtime()), dim=DIM)
+    return TextTower(_tokens, _network, where or placement(Runtime()), dim=DIM, is_mean=True)
 
 
 def _tokens() -> Tokens:

@@ -70,7 +70,13 @@ def load(found: Checkpoint, record: EncoderRecord | None, where: Placement) -> T
     def network() -> nn.Module:
         return modules.around(found, tokens())
 
-    text = TextTower(partial(_tokens, found, config, settings, window), network, where, dim=record.dim)
+    text = TextTower(
+        partial(_tokens, found, config, settings, window),
+        network,
+        where,
+        dim=record.dim,
+        is_mean=modules.is_mean,
+    )
     return TwoTowers(record, Space(record.name, modules.sha256(found), PREPROCESSING, record.dim), text, None)
 
 

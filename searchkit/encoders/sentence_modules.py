@@ -84,6 +84,12 @@ class Modules:
         outer = [layer.outer for layer in self.behind if layer is not None]
         return outer[-1] if outer else self.width * len(self.pools)
 
+    @property
+    def is_mean(self) -> bool:
+        """Whether a text's vector is its tokens' mean, each through the projections, but for its length."""
+        linear = all(layer is None or layer.activation == "Identity" for layer in self.behind)
+        return self.pools == ("mean",) and linear and None not in self.behind[:-1]
+
     def sha256(self, found: Checkpoint) -> str:
         """Of all the weights: those of the network, and those of the projections."""
         hashes = [found.sha256, *(layer.weights(found).sha256 for layer in self.behind if layer)]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from searchkit.encoders.checkpoint import AGAIN, Checkpoint
 from searchkit.encoders.device import Placement, keep_freed_memory, rows
 from searchkit.errors import BadInput
-from searchkit.types import Vectors
+from searchkit.types import TokenVectors, Vectors
 
 BATCH_TOKENS = 8192
 """Of one batch, padding included: 32 passages of 256 tokens, or one text of 8,192."""
@@ -74,7 +74,8 @@ def plain(tokenizer: Tokenizer) -> Tokenizer:
 class TextTower:
     """Texts to (n, dim) unit vectors. Tokenizer and network are made when first needed.
 
-    `network` maps (b, n) ids and (b, n) mask of 0/1, both long, to (b, dim), not normalised.
+    `network` maps (b, n) ids and (b, n) mask of 0/1, both long, to (b, dim), not normalised. With `is_mean`
+    that is the mean of its `token_vectors(ids, mask)`, (b, n, dim).
     """
 
     def __init__(
@@ -84,9 +85,10 @@ class TextTower:
         placement: Placement,
         *,
         dim: int,
+        is_mean: bool = False,
     ) -> None:
         self._make_tokens, self._make_network = tokens, network
-        self.placement, self.dim = placement, dim
+        self.placement, self.dim, self.is_mean = placement, dim, is_mean
 
     @cached_property
     def tokens(self) -> Tokens:
@@ -126,8 +128,38 @@ class TextTower:
             count += 1
         return list(order[: max(1, count)])
 
+    def token_vectors(self, texts: Sequence[str]) -> list[TokenVectors]:
+        """As `Encoder.token_vectors`; the caller has seen to `is_mean`."""
+        front, behind = self.tokens.special
+        room = self.tokens.window - len(front) - len(behind)
+        encoded = self.tokens.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        ids = [[*front, *each.ids[:room], *behind] for each in encoded]
+        vectors: dict[int, np.ndarray] = {}
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        while order:
+            chosen = self._batch(order, ids)
+            vectors |= zip(chosen, self._token_batch([ids[i] for i in chosen]), strict=True)
+            order = order[len(chosen) :]
+        ends = [(len(text), len(text)) for text in texts]
+        spans = [
+            [*((0, 0) for _ in front), *each.offsets[:room], *(end for _ in behind)]
+            for each, end in zip(encoded, ends, strict=True)
+        ]
+        return [TokenVectors(vectors[n], np.array(some, np.int64)) for n, some in enumerate(spans)]
+
+    @torch.inference_mode()
+    def _token_batch(self, ids: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        tokens, mask = self._padded(ids)
+        vectors = self.network.token_vectors(tokens, mask)  # type: ignore[operator]
+        return [row[seen == 1].cpu().numpy() for row, seen in zip(vectors, mask, strict=True)]
+
     @torch.inference_mode()
     def _encode_batch(self, ids: Sequence[Sequence[int]]) -> Vectors:
+        pooled: Tensor = self.network(*self._padded(ids))
+        return rows(pooled)
+
+    def _padded(self, ids: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """(b, n) ids and mask, where the network is."""
         longest = self.tokens.window if self.tokens.to_window else max(map(len, ids))
         tokens = torch.full((len(ids), longest), self.tokens.pad, dtype=torch.long)
         mask = torch.zeros(len(ids), longest, dtype=torch.long)
@@ -135,5 +167,4 @@ class TextTower:
             place = slice(longest - len(line), None) if self.tokens.left else slice(len(line))
             tokens[row, place] = torch.tensor(line, dtype=torch.long)
             mask[row, place] = 1
-        pooled: Tensor = self.network(tokens.to(self.placement.device), mask.to(self.placement.device))
-        return rows(pooled)
+        return tokens.to(self.placement.device), mask.to(self.placement.device)

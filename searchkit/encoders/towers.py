@@ -13,7 +13,7 @@ from searchkit.encoders.checkpoint import Checkpoint
 from searchkit.encoders.image import ImageTower
 from searchkit.encoders.text import TextTower
 from searchkit.errors import BadInput
-from searchkit.types import EncoderRecord, Space, Vectors
+from searchkit.types import EncoderRecord, Space, TokenVectors, Vectors
 
 TEMPERATURE = 0.05
 """For models that say nothing of their own: what sentence encoders are trained with."""
@@ -49,6 +49,15 @@ class TwoTowers:
 
     def encode_text(self, texts: Sequence[str]) -> Vectors:
         return self.text.encode(texts)
+
+    def token_vectors(self, texts: Sequence[str]) -> list[TokenVectors]:
+        if not self.text.is_mean:
+            raise BadInput(
+                f"{self.record.name} does not pool its tokens by their mean: late chunking would give "
+                "vectors that it was never trained for",
+                hint="choose window or heading chunking, or another model",
+            )
+        return self.text.token_vectors(texts) if texts else []
 
     def encode_images(self, pixels: Sequence[np.ndarray]) -> Vectors:
         return self._image_tower.encode(pixels)

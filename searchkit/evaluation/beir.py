@@ -10,25 +10,16 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TextIO, cast
-
-import numpy as np
+from typing import Any, TextIO, cast
 
 from searchkit.errors import BadInput
-from searchkit.evaluation.metrics import RECALL_CUTS, evaluate_run, nearest, relevant
-from searchkit.ingest.chunk import TokenWindow
+from searchkit.evaluation.metrics import RECALL_CUTS, evaluate_run, relevant
+from searchkit.evaluation.passages import OnProgress, Words, by_meaning, encode_texts, index, together
 from searchkit.protocols import Encoder
-from searchkit.types import Document, Evaluation, Vectors
-
-Chunking = Literal["whole", "passages"]
-OnProgress = Callable[[int, int], None]
-"""Called with (texts or images encoded so far, all of them)."""
-
-SPECIAL_TOKENS = 2
-"""What an encoder puts around a text, within its window: a start and an end."""
+from searchkit.types import Chunking, Document, Evaluation, Heading
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +34,20 @@ class BeirTask:
     qrels: Mapping[str, Mapping[str, int]]
     left_out: int
     """Judged queries that were left out because no document is relevant to them."""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """Id -> title, of the documents that have one and begin with it."""
+
+    def document(self, key: str) -> Document:
+        """With its title as the heading of it all."""
+        title = self.titles.get(key)
+        return Document(self.documents[key], headings=(Heading(1, 0, len(title)),) if title else ())
 
 
 def load_beir(folder: Path, split: str = "test") -> BeirTask:
     """Read a BEIR folder. Raises BadInput naming the file and the line that cannot be used."""
-    documents = {
-        key: f"{record.get('title') or ''} {record['text']}".strip()
-        for key, record in _records(_find(folder, "corpus.jsonl"))
-    }
+    records = dict(_records(_find(folder, "corpus.jsonl")))
+    titles = {key: str(record.get("title") or "").strip() for key, record in records.items()}
+    documents = {key: f"{titles[key]} {record['text']}".strip() for key, record in records.items()}
     queries = {key: record["text"] for key, record in _records(_find(folder, "queries.jsonl"))}
     path = _find_qrels(folder, split)
     judged = _read_qrels(path, queries, documents)
@@ -63,6 +60,7 @@ def load_beir(folder: Path, split: str = "test") -> BeirTask:
         queries={query: queries[query] for query in qrels},
         qrels=qrels,
         left_out=len(judged) - len(qrels),
+        titles={key: title for key, title in titles.items() if title},
     )
 
 
@@ -70,32 +68,30 @@ def evaluate_beir(
     encoder: Encoder,
     task: BeirTask,
     *,
-    chunking: Chunking = "whole",
-    chunk_tokens: int | None = None,
+    chunking: Chunking | None = None,
+    fusion: str = "max",
+    hybrid: str | None = None,
     batch_size: int = 2048,
     on_progress: OnProgress | None = None,
 ) -> Evaluation:
     """Encode the task's documents and queries, search exactly, and measure to depth 100.
 
-    `chunking="whole"` gives every document one vector of as much text as the encoder reads.
-    "passages" cuts it into windows of `chunk_tokens` (default: all that the encoder reads at once),
-    about an eighth of each shared with the one before; a document scores as its best passage.
+    Without `chunking` every document has one vector, of as much text as the encoder reads; otherwise it is
+    cut as a collection would, its title as its heading, and `fusion` makes one score of its passages'
+    ("max", "sum" or "reciprocal"). With `hybrid` ("reciprocal" or "convex") the exact words count as much.
     A document with the id of the query is not a hit, as in BEIR. `batch_size` texts at a time go to
     the encoder, which sorts them by length itself.
     """
-    texts = list(task.documents.values())
-    starts: np.ndarray | None = None
-    if chunking == "passages":
-        texts, starts = _passages(encoder, texts, _tokens(encoder, chunk_tokens))
-    elif chunking != "whole":
-        raise BadInput(f"unknown chunking: {chunking}", hint='choose "whole" or "passages"')
-
-    record = encoder.record
-    both = [*map(record.as_query, task.queries.values()), *map(record.as_passage, texts)]
-    vectors = encode_texts(encoder, both, batch_size=batch_size, on_progress=on_progress)
-    queries, items = np.split(vectors, [len(task.queries)])
-    # One more than is measured: the query's own document may be among them.
-    found = nearest(queries, items, ids=list(task.documents), k=max(RECALL_CUTS) + 1, starts=starts)
+    depth = max(RECALL_CUTS) + 1  # one more than is measured: the query's own document may be among them
+    asked = list(task.queries.values())
+    queries = encode_texts(encoder, list(map(encoder.record.as_query, asked)), batch_size=batch_size)
+    documents = {key: task.document(key) for key in task.documents}
+    corpus = index(encoder, documents, chunking, batch_size=batch_size, on_progress=on_progress)
+    found = by_meaning(corpus, queries, depth, fusion=fusion)
+    if hybrid is not None:
+        with Words(corpus) as words:
+            pairs = zip(found, asked, strict=True)
+            found = iter([together(hits, words.search(text, depth), hybrid) for hits, text in pairs])
     run = {
         query: {document: score for document, score in hits.items() if document != query}
         for query, hits in zip(task.queries, found, strict=True)
@@ -107,44 +103,6 @@ def evaluate_beir(
         queries=len(task.queries),
         metrics=evaluate_run(run, task.qrels),
     )
-
-
-def encode_texts(
-    encoder: Encoder, texts: Sequence[str], *, batch_size: int, on_progress: OnProgress | None = None
-) -> Vectors:
-    """(n, dim) float32 in the order of `texts`, encoded `batch_size` at a time to report progress."""
-    vectors = np.empty((len(texts), encoder.space.dim), np.float32)
-    for first in range(0, len(texts), batch_size):
-        part = texts[first : first + batch_size]
-        vectors[first : first + len(part)] = encoder.encode_text(part)
-        if on_progress is not None:
-            on_progress(first + len(part), len(texts))
-    return vectors
-
-
-def _tokens(encoder: Encoder, asked: int | None) -> int:
-    """The tokens of a passage; BadInput where the encoder would cut it."""
-    prompt = len(encoder.token_offsets(encoder.record.passage_prompt))
-    longest = encoder.record.text_window - SPECIAL_TOKENS - prompt
-    tokens = longest if asked is None else asked
-    if not 0 < tokens <= longest:
-        raise BadInput(
-            f"passages of {tokens} tokens do not fit {encoder.record.name}",
-            hint=f"choose 1 to {longest} tokens",
-        )
-    return tokens
-
-
-def _passages(encoder: Encoder, texts: Sequence[str], tokens: int) -> tuple[list[str], np.ndarray]:
-    """The passages of all texts, and the row of the first passage of each text."""
-    chunker = TokenWindow(offsets=encoder.token_offsets, tokens=tokens, overlap=tokens // 8)
-    passages: list[str] = []
-    starts = []
-    for text in texts:
-        starts.append(len(passages))
-        # A blank document has no passages, and still takes its place among the rest.
-        passages.extend([passage.text for passage in chunker(Document(text))] or [text])
-    return passages, np.array(starts)
 
 
 def _find(folder: Path, name: str) -> Path:

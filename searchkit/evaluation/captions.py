@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from searchkit.errors import BadInput, Unreadable
-from searchkit.evaluation.beir import OnProgress, encode_texts
 from searchkit.evaluation.metrics import evaluate_run, hit_at, nearest
+from searchkit.evaluation.passages import OnProgress, encode_texts
 from searchkit.ingest.images import decode_bytes
 from searchkit.protocols import Encoder
 from searchkit.types import Evaluation, Vectors

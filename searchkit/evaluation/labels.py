@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from searchkit.errors import BadInput, Unreadable
-from searchkit.evaluation.beir import OnProgress
+from searchkit.evaluation.passages import OnProgress
 from searchkit.ingest.images import decode_bytes
 from searchkit.protocols import Encoder
 from searchkit.search.zeroshot import SINGLE, TEMPLATES, label_vectors

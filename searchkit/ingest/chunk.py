@@ -48,15 +48,18 @@ class TokenWindow:
                 hint="the overlap must be at least 0 and smaller than the window",
             )
 
-    def __call__(self, document: Document) -> list[Passage]:
-        passages = []
-        for base, segment in segments(document.text):
+    def __call__(self, document: Document) -> Iterator[Passage]:
+        for start, end in self.spans(document.text):
+            yield Passage(start, end, document.text[start:end], document.page_at(start))
+
+    def spans(self, text: str, first: int = 0, last: int | None = None) -> Iterator[tuple[int, int]]:
+        """(start, end) of the passages of `text[first:last]`, found as they are asked for."""
+        for base, segment in segments(text, first, last):
             for start, end in self._windows(segment):
-                text = segment[start:end].strip()
-                if text:
-                    start += base + segment[start:end].index(text)
-                    passages.append(Passage(start, start + len(text), text, document.page_at(start)))
-        return passages
+                piece = segment[start:end].strip()
+                if piece:
+                    start += base + segment[start:end].index(piece)
+                    yield start, start + len(piece)
 
     def _windows(self, text: str) -> Iterator[tuple[int, int]]:
         """Character ranges that together cover the text; starts and ends both strictly ascend."""
@@ -134,13 +137,14 @@ def _worth(text: str, position: int) -> int:
     return INSIDE if before[-1:].isalnum() and following.isalnum() else SYMBOL
 
 
-def segments(text: str) -> Iterator[tuple[int, str]]:
-    """Pieces of at most `SEGMENT` characters with their offsets, cut at the best white space there is."""
-    start = 0
-    while len(text) - start > SEGMENT:
+def segments(text: str, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, str]]:
+    """Pieces of `text[start:stop]` of at most `SEGMENT` characters with their offsets in the text, cut at the
+    best white space there is."""
+    stop = len(text) if stop is None else stop
+    while stop - start > SEGMENT:
         middle, end = start + SEGMENT // 2, start + SEGMENT
         found = (text.rfind(border, middle, end) for border in ("\n\n", "\n", " "))
-        cut = next((at for at in found if at > 0), end)
+        cut = next((at for at in found if at > start), end)
         yield start, text[start:cut]
         start = cut
-    yield start, text[start:]
+    yield start, text[start:stop]

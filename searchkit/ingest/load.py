@@ -1,46 +1,41 @@
-"""One file to pixels or passages. Runs in threads, many at a time: no catalog, no store, no torch."""
+"""One file to what is encoded of it. Runs in threads, many at a time: no catalog, no store, no torch."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Container
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from searchkit.errors import Unreadable
-from searchkit.ingest.chunk import TokenWindow
+from searchkit.ingest.documents import DocumentReader, Piece, Pixels
 from searchkit.ingest.images import DECODER, HEIC_SUFFIXES, HEIF, SUFFIXES, decode, enough
 from searchkit.protocols import Encoder
 from searchkit.registry import DOCUMENT_SUFFIXES, parser_for, parser_of
-from searchkit.types import FileEntry, Kind, Passage
+from searchkit.types import Chunking, Document, FileEntry, Kind
 
 MAX_BYTES = 2 << 30
-PASSAGE_TOKENS = 128
-"""Longer passages mix subjects: in 254 tokens the sentence that answers a question drowned."""
-SPECIAL_TOKENS = 2
-OVERLAP = 24
-"""Tokens that two neighbouring passages share: a sentence on the border is whole in one of them."""
+LONG = 256
+"""Pieces that are made of a document ahead of the encoder; of a longer one, the rest as it is encoded."""
+PICTURE = 32
+"""What a picture counts among them, where a passage counts 1: its pixels are some hundred times larger."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A file's content, ready for the encoder. Both `pixels` and `passages` empty: the content is known."""
+    """A file's content, ready for the encoder. Without `pieces` the content is known."""
 
     entry: FileEntry
     sha256: str
     kind: Kind
-    pixels: np.ndarray | None = None
-    width: int | None = None
-    height: int | None = None
-    taken: float | None = None
-    passages: tuple[Passage, ...] = ()
-
-    @property
-    def items(self) -> int:
-        return 1 if self.pixels is not None else len(self.passages)
+    pieces: tuple[Piece, ...] = ()
+    rest: Iterator[Piece] | None = None
+    """Of a long document, what follows `pieces`."""
+    document: Document | None = None
+    left_out: Counter[str] = field(default_factory=Counter)
+    """By the names of `types.LEFT_OUT`; whole when there is no more `rest`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,58 +57,81 @@ def decoder_of(path: str) -> str:
     return parser.name if parser else DECODER
 
 
+def failed(entry: FileEntry, error: Exception, sha256: str | None) -> Failed:
+    """What the ledger says of a file that did this."""
+    if isinstance(error, Unreadable):
+        reason = f"{error} ({error.hint})" if error.hint else str(error)
+    else:
+        reason = f"{type(error).__name__}: {error}"
+    return Failed(entry, reason, decoder_of(entry.path), sha256)
+
+
 class Loader:
     """Reads, hashes, and decodes or parses, unless `known` has the content already."""
 
-    def __init__(self, encoder: Encoder, known: Container[str]) -> None:
+    def __init__(self, encoder: Encoder, known: Container[str], chunking: Chunking) -> None:
         self._encoder, self._known = encoder, known
-        prompt = len(encoder.token_offsets(encoder.record.passage_prompt))
-        room = encoder.record.text_window - SPECIAL_TOKENS - prompt
-        tokens = min(PASSAGE_TOKENS, room)
-        self._chunk = TokenWindow(
-            offsets=encoder.token_offsets, tokens=tokens, overlap=min(OVERLAP, tokens // 4)
-        )
+        self._read = DocumentReader(encoder, chunking)
 
     def __call__(self, entry: FileEntry) -> Loaded | Failed:
         sha256 = None
         try:
-            data = _read(entry)
-            sha256 = hashlib.sha256(data).hexdigest()
             suffix = os.path.splitext(entry.path)[1].lower()
             kind = Kind.PASSAGE if suffix in DOCUMENT_SUFFIXES else Kind.IMAGE
+            data = _read(entry) if kind is Kind.IMAGE else b""
+            sha256 = hashlib.sha256(data).hexdigest() if data else _hash(entry)
             if sha256 in self._known:
                 return Loaded(entry, sha256, kind)
             if kind is Kind.PASSAGE:
-                return Loaded(entry, sha256, kind, passages=self._passages(entry))
+                return self._document(entry, sha256)
             if suffix in HEIC_SUFFIXES and not HEIF:
                 raise Unreadable(f"{entry.path} is HEIC", hint="pip install 'searchkit[heif]'")
             picture = decode(data, name=entry.path, at_least=enough(self._encoder.record.pixels))
             pixels = self._encoder.prepare_image(picture.image)
-            return Loaded(entry, sha256, kind, pixels, picture.width, picture.height, picture.taken)
-        except Unreadable as error:
-            reason = f"{error} ({error.hint})" if error.hint else str(error)
-            return Failed(entry, reason, decoder_of(entry.path), sha256)
+            piece = Pixels(pixels, picture.width, picture.height, picture.taken)
+            return Loaded(entry, sha256, kind, (piece,))
         except (
             Exception
         ) as error:  # the one broad boundary: whatever a file does to a library, the run goes on
-            return Failed(entry, f"{type(error).__name__}: {error}", decoder_of(entry.path), sha256)
+            return failed(entry, error, sha256)
 
-    def _passages(self, entry: FileEntry) -> tuple[Passage, ...]:
+    def _document(self, entry: FileEntry, sha256: str) -> Loaded:
         path = Path(entry.path)
         parser = parser_of(path)
         assert parser is not None
-        passages = tuple(self._chunk(parser.parse(path)))
-        if not passages:
-            raise Unreadable(f"{entry.path} has no text")
-        return passages
+        opened = self._read.open(path, parser)
+        pieces: list[Piece] = []
+        held = 0
+        rest: Iterator[Piece] | None = None
+        for piece in opened.pieces:
+            pieces.append(piece)
+            held += PICTURE if isinstance(piece, Pixels) else 1
+            if held >= LONG:
+                rest = opened.pieces
+                break
+        return Loaded(entry, sha256, Kind.PASSAGE, tuple(pieces), rest, opened.document, opened.left_out)
 
 
 def _read(entry: FileEntry) -> bytes:
-    if entry.size == 0:
-        raise Unreadable(f"{entry.path} is empty (0 bytes)")
-    if entry.size > MAX_BYTES:
-        raise Unreadable(f"{entry.path} is larger than {MAX_BYTES >> 30} GiB")
+    _check_size(entry)
     try:
         return Path(entry.path).read_bytes()
     except OSError as error:
         raise Unreadable(f"cannot read {entry.path}: {error.strerror}") from error
+
+
+def _hash(entry: FileEntry) -> str:
+    """Of a file that its parser reads by itself: it need not be in memory twice."""
+    _check_size(entry)
+    try:
+        with Path(entry.path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise Unreadable(f"cannot read {entry.path}: {error.strerror}") from error
+
+
+def _check_size(entry: FileEntry) -> None:
+    if entry.size == 0:
+        raise Unreadable(f"{entry.path} is empty (0 bytes)")
+    if entry.size > MAX_BYTES:
+        raise Unreadable(f"{entry.path} is larger than {MAX_BYTES >> 30} GiB")

@@ -7,6 +7,7 @@ because an item's id follows from its path and content.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,15 +15,23 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from searchkit.catalog.catalog import Asset, Catalog, Content, Source
-from searchkit.ingest.load import Failed, Loaded, Loader, decoder_of
+from searchkit.errors import Unreadable
+from searchkit.ingest.documents import Piece, Pixels
+from searchkit.ingest.embed import Embedder
+from searchkit.ingest.load import Failed, Loaded, Loader, decoder_of, failed
 from searchkit.ingest.walk import Problem, Selection, entry_of, walk
 from searchkit.protocols import Encoder, VectorStore
-from searchkit.types import FileEntry, IndexReport, Item, Kind, Progress, Vectors
+from searchkit.types import DEFAULTS, Chunking, FileEntry, IndexReport, Item, Kind, Passage, Progress, Vectors
 
+AHEAD = 128 << 20
+"""Bytes of files that are loaded and not yet encoded: beyond, no further file is begun."""
+PART = 2048
+"""Items of a long document that are written at once."""
 COPY_COST = 1 / 16
 """What an item that is copied counts in a batch, where one to be encoded counts 1."""
 MASS_DELETION = 0.5
@@ -96,6 +105,10 @@ class _Scan:
     """Paths that could not be looked at: they, and what lies below, are neither seen nor gone."""
 
 
+class _Stopped(Exception):
+    """The run was asked to stop in the middle of a document."""
+
+
 class Ingest:
     """Brings sources into one space. `report` adds up over the sources of a run.
 
@@ -110,8 +123,9 @@ class Ingest:
         store: Callable[[], VectorStore],
         encoder: Callable[[], Encoder],
         options: Options,
+        chunking: Chunking = DEFAULTS,
     ) -> None:
-        self.catalog, self.space, self.options = catalog, space, options
+        self.catalog, self.space, self.options, self.chunking = catalog, space, options, chunking
         self._open_store, self._open_encoder = store, encoder
         self.report = IndexReport()
         self.changed = False
@@ -124,6 +138,10 @@ class Ingest:
     @cached_property
     def encoder(self) -> Encoder:
         return self._open_encoder()
+
+    @cached_property
+    def _embed(self) -> Embedder:
+        return Embedder(self.encoder, self.chunking)
 
     @cached_property
     def _known(self) -> dict[str, Content]:
@@ -234,53 +252,67 @@ class Ingest:
         waiting: list[Loaded] = []
         for done, loaded in enumerate(self._load(pending), start=1):
             if isinstance(loaded, Failed):
-                self.catalog.fail(
-                    source, loaded.entry, reason=loaded.reason, decoder=loaded.decoder, sha256=loaded.sha256
-                )
+                self._fail(source, loaded)
             elif (asset := known.get(loaded.entry.path)) and asset.encoded == loaded.sha256:
                 self.catalog.touch([loaded.entry])  # written again, same content
                 self.catalog.clear_failures([loaded.entry.path])
                 self.report.unchanged += 1
+            elif self._is_long(loaded):
+                self._write(source, waiting)
+                waiting = []
+                self._write_long(source, loaded, (done, total))
             else:
                 waiting.append(loaded)
             if sum(map(self._cost, waiting)) >= self.options.batch_size:
                 self._write(source, waiting)
                 waiting = []
             self._tell("encode", done, total, loaded.entry.path)
-            if self.options.stop():
+            if self.report.interrupted or self.options.stop():
                 self.report.interrupted = True
                 break
         self._write(source, waiting)
 
+    def _fail(self, source: Source, one: Failed) -> None:
+        self.catalog.fail(source, one.entry, reason=one.reason, decoder=one.decoder, sha256=one.sha256)
+
     def _load(self, pending: Sequence[FileEntry]) -> Iterator[Loaded | Failed]:
-        """Files in order, read and decoded by threads a bounded way ahead of the encoder."""
+        """Files in order, read and decoded by threads a bounded way ahead of the encoder: in files, and in
+        the bytes that they have."""
         if not pending:
             return
-        loader = Loader(self.encoder, self._known)
+        loader = Loader(self.encoder, self._known, self.chunking)
         ahead = 2 * self.options.batch_size
         with ThreadPoolExecutor(self.options.threads) as pool:
-            queue: deque[Future[Loaded | Failed]] = deque()
+            queue: deque[tuple[int, Future[Loaded | Failed]]] = deque()
             entries = iter(pending)
+            held = 0
             try:
                 while True:
-                    while len(queue) < ahead and (entry := next(entries, None)) is not None:
-                        queue.append(pool.submit(loader, entry))
+                    while len(queue) < ahead and held < AHEAD and (entry := next(entries, None)) is not None:
+                        queue.append((entry.size, pool.submit(loader, entry)))
+                        held += entry.size
                     if not queue:
                         return
-                    yield queue.popleft().result()
+                    size, future = queue.popleft()
+                    yield future.result()
+                    del future  # with the content, which may be large
+                    held -= size
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
+    def _is_long(self, one: Loaded) -> bool:
+        return one.rest is not None or (not one.pieces and self._known[one.sha256].items > PART)
+
     def _cost(self, one: Loaded) -> float:
         """What a file counts in a batch: its items, those to be copied less than those to be encoded."""
-        return one.items or self._known[one.sha256].items * COPY_COST
+        return len(one.pieces) or self._known[one.sha256].items * COPY_COST
 
     def _write(self, source: Source, batch: Sequence[Loaded]) -> None:
         """Encode what is new, copy what is known, write both; then, and only then, tell the catalog."""
         if not batch:
             return
         fresh = {one.sha256: one for one in reversed(batch) if one.sha256 not in self._known}
-        vectors = self._vectors(list(fresh.values()))
+        vectors = dict(zip(fresh, self._embed(list(fresh.values())), strict=True)) if fresh else {}
         old = self._stored({one.sha256 for one in batch} - fresh.keys())
         items: list[Item] = []
         rows: list[np.ndarray] = []
@@ -290,24 +322,105 @@ class Ingest:
                 known, theirs = old[one.sha256]
                 mine = [_moved(item, source, one.entry) for item in known]
             else:
-                mine, theirs = _items(source, fresh[one.sha256], one.entry), vectors[one.sha256]
-            self._count(one, len(mine), encoded=fresh.get(one.sha256) is one)
+                mine, theirs = _items(source, one, fresh[one.sha256].pieces), vectors[one.sha256]
+            pictures = sum(item.kind is Kind.IMAGE for item in mine)
+            self._count(one, len(mine), pictures, encoded=fresh.get(one.sha256) is one)
             items += mine
             rows.append(theirs)
-            assets.append(_asset(source, one, len(mine)))
+            assets.append(self._asset(source, fresh.get(one.sha256, one), one.entry, len(mine)))
+        self._record(source, assets, items, np.concatenate(rows))
+
+    def _write_long(self, source: Source, one: Loaded, done: tuple[int, int]) -> None:
+        """A document in parts, each in the store before the next is encoded. The catalog hears of it when
+        all are there; what was written of one that is not finished is taken out again."""
+        encoded = one.sha256 not in self._known
+        parts = self._encoded_parts(source, one, done) if encoded else self._copied_parts(source, one)
+        written = pictures = 0
+        try:
+            for items, vectors in parts:
+                with self.options.exclusive():
+                    self.store.write(items, vectors)
+                self.changed = True
+                written += len(items)
+                pictures += sum(item.kind is Kind.IMAGE for item in items)
+        except (_Stopped, Unreadable) as error:
+            with self.options.exclusive():
+                self.store.delete(ids_of(Content(one.entry.path, one.sha256, written)))
+            if isinstance(error, Unreadable):
+                self._fail(source, failed(one.entry, error, one.sha256))
+            else:
+                self.report.interrupted = True
+            return
+        self._count(one, written, pictures, encoded=encoded)
+        self._record(source, [self._asset(source, one, one.entry, written)])
+
+    def _encoded_parts(
+        self, source: Source, one: Loaded, done: tuple[int, int]
+    ) -> Iterator[tuple[list[Item], Vectors]]:
+        items: list[Item] = []
+        rows: list[np.ndarray] = []
+        first = 0
+        for pieces, vectors in self._embed.stream(one):
+            if self.options.stop():
+                raise _Stopped
+            items += _items(source, one, pieces, first=first + len(items))
+            rows.append(vectors)
+            self._tell_part(one, pieces[-1], done)
+            if len(items) >= PART:
+                yield items, np.concatenate(rows)
+                first, items, rows = first + len(items), [], []
+        if items:
+            yield items, np.concatenate(rows)
+
+    def _copied_parts(self, source: Source, one: Loaded) -> Iterator[tuple[list[Item], Vectors]]:
+        ids = ids_of(self._known[one.sha256])
+        for start in range(0, len(ids), PART):
+            if self.options.stop():
+                raise _Stopped
+            some = ids[start : start + PART]
+            yield [_moved(item, source, one.entry) for item in self.store.get(some)], self.store.vectors(some)
+
+    def _record(
+        self,
+        source: Source,
+        assets: Sequence[Asset],
+        items: Sequence[Item] = (),
+        vectors: Vectors | None = None,
+    ) -> None:
+        """Write what is not in the store yet; when all is there, and only then, the catalog hears of it."""
         with self.options.exclusive():
-            self.store.write(items, np.concatenate(rows))
+            if vectors is not None:
+                self.store.write(items, vectors)
             self.changed = True
             self.catalog.record(source, self.space, assets)
         self.options.on_written([asset.path for asset in assets])
         for asset in assets:
-            self._known.setdefault(asset.sha256, Content(asset.path, asset.sha256, asset.items))
+            content = Content(asset.path, asset.sha256, asset.items, asset.left_out)
+            self._known.setdefault(asset.sha256, content)
 
-    def _count(self, one: Loaded, items: int, *, encoded: bool) -> None:
+    def _asset(self, source: Source, one: Loaded, entry: FileEntry, items: int) -> Asset:
+        if one.pieces and one.sha256 not in self._known:
+            left_out = json.dumps(dict(one.left_out)) if one.left_out else None
+        else:
+            left_out = self._known[one.sha256].left_out
+        return Asset(
+            entry.path,
+            source.path,
+            entry.size,
+            entry.mtime_ns,
+            one.sha256,
+            one.kind.value,
+            items=items,
+            left_out=left_out,
+        )
+
+    def _count(self, one: Loaded, items: int, pictures: int, *, encoded: bool) -> None:
         self.report.indexed += encoded
         self.report.reused += not encoded
-        self.report.images += encoded and one.kind is Kind.IMAGE
-        self.report.passages += items * (encoded and one.kind is Kind.PASSAGE)
+        if encoded:
+            self.report.images += pictures
+            self.report.passages += items - pictures
+            self.report.left_out += one.left_out
 
     def _stored(self, hashes: set[str]) -> dict[str, tuple[list[Item], Vectors]]:
         """Items and vectors of known contents, by hash, read from the store in one go."""
@@ -320,22 +433,6 @@ class Ingest:
             sha256: ([items[i] for i in some], vectors[end - len(some) : end])
             for (sha256, some), end in zip(ids.items(), ends, strict=True)
         }
-
-    def _vectors(self, fresh: Sequence[Loaded]) -> dict[str, Vectors]:
-        images = [one for one in fresh if one.pixels is not None]
-        documents = [one for one in fresh if one.pixels is None]
-        found: dict[str, Vectors] = {}
-        if images:
-            encoded = self.encoder.encode_images([one.pixels for one in images if one.pixels is not None])
-            found |= {one.sha256: encoded[row : row + 1] for row, one in enumerate(images)}
-        if documents:
-            encoded = self.encoder.encode_text(
-                [self.encoder.record.as_passage(p.text) for one in documents for p in one.passages]
-            )
-            ends = np.cumsum([len(one.passages) for one in documents])
-            for one, end in zip(documents, ends, strict=True):
-                found[one.sha256] = encoded[end - len(one.passages) : end]
-        return found
 
     # delete
 
@@ -372,6 +469,16 @@ class Ingest:
             gone = [asset for asset in gone if asset.sha256 in there]
         self.report.deleted += self.catalog.forget([asset.path for asset in gone])
 
+    def _tell_part(self, one: Loaded, piece: Piece, done: tuple[int, int]) -> None:
+        """How far a long document is: in pages, where it has any."""
+        document = one.document
+        if self.options.on_progress is None or document is None:
+            return
+        place = piece.page if document.pages else piece.end if isinstance(piece, Passage) else None
+        parts = len(document.pages) or len(document.text)
+        files = Progress("encode", *done, one.entry.path, min(place or parts, parts), parts)
+        self.options.on_progress(files)
+
     def _tell(self, stage: str, done: int, total: int, path: str | None) -> None:
         if self.options.on_progress is not None:
             self.options.on_progress(Progress(stage, done, total, path))
@@ -388,37 +495,39 @@ def _moved(item: Item, source: Source, entry: FileEntry) -> Item:
     )
 
 
-def _asset(source: Source, one: Loaded, items: int) -> Asset:
+def _items(source: Source, one: Loaded, pieces: Sequence[Piece], *, first: int = 0) -> list[Item]:
+    """The items of some pieces of a content, numbered from `first`, at the place of the file."""
     entry = one.entry
-    return Asset(entry.path, source.path, entry.size, entry.mtime_ns, one.sha256, one.kind.value, items=items)
-
-
-def _items(source: Source, one: Loaded, entry: FileEntry) -> list[Item]:
-    """The items of a decoded content at the place of `entry`."""
     common = {
-        "kind": one.kind,
         "path": entry.path,
         "source": source.path,
         "sha256": one.sha256,
         "mtime": entry.mtime_ns / 1e9,
         "size": entry.size,
     }
-    if one.pixels is not None:
-        first = item_id(entry.path, one.sha256, 0)
-        seen = {"width": one.width, "height": one.height, "taken": one.taken}
-        return [Item(id=first, ordinal=0, **seen, **common)]  # type: ignore[arg-type]
     return [
         Item(
             id=item_id(entry.path, one.sha256, n),
             ordinal=n,
-            page=p.page,
-            start=p.start,
-            end=p.end,
-            text=p.text,
+            page=piece.page,
+            **_of(piece),
             **common,  # type: ignore[arg-type]
         )
-        for n, p in enumerate(one.passages)
+        for n, piece in enumerate(pieces, start=first)
     ]
+
+
+def _of(piece: Piece) -> dict[str, Any]:
+    if isinstance(piece, Pixels):
+        kind = Kind.IMAGE
+        return {"kind": kind, "width": piece.width, "height": piece.height, "taken": piece.taken}
+    return {
+        "kind": Kind.PASSAGE,
+        "start": piece.start,
+        "end": piece.end,
+        "text": piece.text,
+        "heading": piece.context,
+    }
 
 
 def scopes(sources: Iterable[Source], path: str) -> tuple[Source | None, list[Source]]:

@@ -90,7 +90,11 @@ class BertPooled(Bert):
     """(b, n) ids and mask → (b, hidden_size): the mean of the token vectors that are not padding."""
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        return mean_pool(super().forward(ids, mask).float(), mask)
+        return mean_pool(self.token_vectors(ids, mask), mask)
+
+    def token_vectors(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """(b, n, hidden_size): what the mean is taken of."""
+        return super().forward(ids, mask).float()
 
 
 RENAMED = {

@@ -78,6 +78,14 @@ class Sentence(nn.Module):
         super().__init__()
         self.tokens, self.pools, self.behind = tokens, tuple(pools), nn.Sequential(*behind)
 
+    def token_vectors(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """(b, n, dim): the tokens through the layers behind the pooling. Where those are linear and the pool
+        is the mean, the mean of these is the text's vector, but for its length."""
+        out: Tensor = self.tokens(ids, mask).float()
+        for layer in self.behind:
+            out = out if isinstance(layer, Normalize) else layer(out)
+        return out
+
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         tokens = self.tokens(ids, mask).float()  # sums over many tokens are not for 16 bits
         pooled = torch.cat([POOLS[pool](tokens, mask) for pool in self.pools], dim=-1)

@@ -127,8 +127,12 @@ class XlmRope(nn.Module):
             x = layer(x, seen, cos, sin)
         return x
 
+    def token_vectors(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(b, n, width): what the mean is taken of."""
+        return self.tokens(ids).float()
+
     def forward(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
-        return mean_pool(self.tokens(ids).float(), ids != self.config.pad)
+        return mean_pool(self.token_vectors(ids), ids != self.config.pad)
 
 
 WRAPPED = "roberta."

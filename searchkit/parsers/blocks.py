@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from searchkit.errors import Unreadable
+from searchkit.errors import NoText
 from searchkit.parsers.limits import MAX_CHARACTERS, MB, too_much
 from searchkit.types import Document, Heading, PageSpan
 
@@ -50,9 +50,9 @@ class Blocks:
         self._pages.append(None)
 
     def document(self, *, title: str | None = None) -> Document:
-        """Raises `Unreadable` where there is no text."""
+        """Raises `NoText` where there is none."""
         if not self._parts:
-            raise Unreadable(f"{self._path} has no text")
+            raise NoText(f"{self._path} has no text")
         words = " ".join((title or "").split())
         return Document("".join(self._parts), self._spans(), words or None, tuple(self._headings))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from searchkit.errors import Unreadable
+from searchkit.errors import NoText
 from searchkit.parsers.nesting import refuse_deep
 from searchkit.parsers.text import BOMS, decode, read_bytes
 from searchkit.protocols import Parser
@@ -57,7 +57,7 @@ class HtmlParser(Parser):
         tree = parse_page(data, name=str(path), xhtml=path.suffix.lower() == ".xhtml")
         text, headings = visible(tree.root) if tree.root else ("", ())
         if not text:
-            raise Unreadable(f"{path} has no text")
+            raise NoText(f"{path} has no text")
         return Document(text, title=_title(tree), headings=headings)
 
 

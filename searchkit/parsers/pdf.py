@@ -13,7 +13,7 @@ from pathlib import Path
 import pypdfium2
 import pypdfium2.raw
 
-from searchkit.errors import Unreadable
+from searchkit.errors import NoText, Unreadable
 from searchkit.parsers.limits import MAX_CHARACTERS, MAX_PIXELS, MB, too_much
 from searchkit.parsers.pdfbombs import refuse_bombs
 from searchkit.protocols import Parser
@@ -41,9 +41,10 @@ class PdfParser(Parser):
     def parse(self, path: Path) -> Document:
         texts, title = _read(path)
         if not any(texts):
-            raise Unreadable(
+            raise NoText(
                 f"{path} has no text layer in its {len(texts)} pages",
                 hint="it may be a scan: reading text in pictures is not built in yet, run OCR on it first",
+                pages=len(texts),
             )
         return Document(SEPARATOR.join(texts), pages=_spans(texts), title=title)
 

@@ -49,6 +49,7 @@ COLUMNS = (
     "start",
     "end",
     "text",
+    "heading",
     "width",
     "height",
     "size",
@@ -60,6 +61,7 @@ COLUMNS = (
 
 ADDED = (
     pa.field("name", pa.string()),  # the words of the file's name, for full text
+    pa.field("heading", pa.string()),
     pa.field("size", pa.int64()),
     pa.field("taken", pa.timestamp("us", "UTC")),
     pa.field("label", pa.string()),
@@ -92,16 +94,22 @@ def schema(dim: int) -> pa.Schema:
     )
 
 
-WORDS = FTS(stem=False, remove_stop_words=False)
-"""Words as they are: a collection may be in any language, and common words weigh little in BM25 anyway."""
+def _words(language: str | None) -> FTS:
+    """Words as they are, since a collection may be in any language; of a named one ("English"), their stems.
+    Common words weigh little in BM25 anyway."""
+    if language is None:
+        return FTS(stem=False, remove_stop_words=False)
+    return FTS(language=language, stem=True, remove_stop_words=False)
+
+
 SEPARATORS = re.compile(r"[\W_]+")
 
 
 class LanceStore:
     """A `VectorStore` on disk. One writer at a time; readers see other processes' writes in two seconds."""
 
-    def __init__(self, folder: Path, space: Space) -> None:
-        self.dim = space.dim
+    def __init__(self, folder: Path, space: Space, *, language: str | None = None) -> None:
+        self.dim, self._language = space.dim, language
         session = lancedb.Session(index_cache_size_bytes=256 << 20, metadata_cache_size_bytes=8 << 20)
         database = lancedb.connect(
             str(folder), session=session, read_consistency_interval=dt.timedelta(seconds=SEEN_FOR)
@@ -274,7 +282,7 @@ class LanceStore:
         indexed = {column for index in self._table.list_indices() for column in index.columns}
         for column in FULL_TEXT:
             if column not in indexed and self._table.count_rows():
-                self._table.create_index(column, config=WORDS)
+                self._table.create_index(column, config=_words(self._language))
         if "id" not in indexed and self._table.count_rows() >= INDEX_IDS_FROM:
             for column in ("id", "written"):
                 self._table.create_index(column, config=BTree())
@@ -282,6 +290,7 @@ class LanceStore:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "optimize.cleanup_older_than=0", UserWarning)
             self._table.optimize(cleanup_older_than=keep, delete_unverified=alone)
+        self._changed()
 
     def _again(self, read: Callable[[], pa.Table]) -> pa.Table:
         """Read; once more, from the last version, when another process has erased the one that was read."""
@@ -292,7 +301,6 @@ class LanceStore:
                 raise
             self._table.checkout_latest()
             return read()
-        self._changed()
 
     def _lookup(self, ids: Sequence[str], columns: list[str]) -> Iterator[pa.Table]:
         for chunk in _chunks(ids):

@@ -64,7 +64,7 @@ def assert_lawful(text: str, passages: Sequence[Passage]) -> None:
 
 
 def chunks(text: str, offsets: Offsets = words, *, tokens: int, overlap: int = 0) -> list[str]:
-    passages = TokenWindow(offsets=offsets, tokens=tokens, overlap=overlap)(Document(text))
+    passages = list(TokenWindow(offsets=offsets, tokens=tokens, overlap=overlap)(Document(text)))
     assert_lawful(text, passages)
     return [passage.text for passage in passages]
 
@@ -85,9 +85,9 @@ def test_any_text_is_covered_in_order_within_the_window(
     offsets: Offsets, text: str, window: tuple[int, int]
 ) -> None:
     chunker = TokenWindow(offsets=offsets, tokens=window[0], overlap=window[1])
-    passages = chunker(Document(text))
+    passages = list(chunker(Document(text)))
     assert_lawful(text, passages)
-    assert passages == chunker(Document(text))
+    assert passages == list(chunker(Document(text)))
     assert len(set(passages)) == len(passages)
     starts = [start for start, _ in offsets(text)]
     for passage in passages:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ from searchkit.evaluation import (
     load_beir,
     load_captions,
 )
-from searchkit.types import EncoderRecord, Space, Vectors
+from searchkit.evaluation.passages import Corpus, Words, by_meaning, index, together
+from searchkit.types import Chunking, EncoderRecord, Space, Vectors
 
 SECOND = 1 / math.log2(3)
 """What a right answer of grade 1 is worth at rank 2."""
@@ -158,7 +160,7 @@ def test_the_batch_size_changes_progress_and_nothing_else(fruit: Path, batch_siz
         on_progress=lambda done, total: seen.append((done, total)),
     )
     assert evaluation.metrics == pytest.approx(FRUIT)
-    assert seen == [(min(done, 5), 5) for done in range(batch_size, 5 + batch_size, batch_size)]
+    assert seen == [(min(done, 3), 3) for done in range(batch_size, 3 + batch_size, batch_size)]
 
 
 @pytest.fixture
@@ -178,7 +180,7 @@ def test_a_whole_document_is_cut_at_the_window(long_document: Path) -> None:
 @pytest.mark.parametrize("chunk_tokens", [None, 1, 3])
 def test_a_document_scores_as_its_best_passage(long_document: Path, chunk_tokens: int | None) -> None:
     encoder, task = WordEncoder(window=6), load_beir(long_document)
-    evaluation = evaluate_beir(encoder, task, chunking="passages", chunk_tokens=chunk_tokens)
+    evaluation = evaluate_beir(encoder, task, chunking=Chunking("window", chunk_tokens))
     assert evaluation.metrics["recall@1"] == 1.0
     assert evaluation.metrics["mrr@10"] == 1.0
 
@@ -187,13 +189,75 @@ def test_a_document_scores_as_its_best_passage(long_document: Path, chunk_tokens
 def test_passages_that_the_encoder_would_cut_are_refused(long_document: Path, chunk_tokens: int) -> None:
     encoder, task = WordEncoder(window=6), load_beir(long_document)
     with pytest.raises(BadInput, match=f"passages of {chunk_tokens} tokens") as caught:
-        evaluate_beir(encoder, task, chunking="passages", chunk_tokens=chunk_tokens)
+        evaluate_beir(encoder, task, chunking=Chunking("window", chunk_tokens))
     assert caught.value.hint == "choose 1 to 4 tokens"
 
 
 def test_an_unknown_chunking_is_refused(fruit: Path) -> None:
-    with pytest.raises(BadInput, match="unknown chunking: pages"):
-        evaluate_beir(WordEncoder(), load_beir(fruit), chunking="pages")  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="chunking is 'pages'"):
+        evaluate_beir(WordEncoder(), load_beir(fruit), chunking=Chunking("pages"))
+
+
+def corpus_of(*documents: Sequence[Sequence[float]]) -> Corpus:
+    """Documents a, b, …, each of these passages."""
+    ids = [chr(ord("a") + n) for n in range(len(documents))]
+    rows = np.array([row for rows in documents for row in rows], np.float32)
+    starts = np.cumsum([0, *(len(rows) for rows in documents[:-1])])
+    return Corpus(ids, [f"w{n}" for n in range(len(rows))], starts, rows)
+
+
+def test_a_documents_score_is_its_best_passage_or_the_sum_of_three_or_of_reciprocal_ranks() -> None:
+    corpus = corpus_of([[0.9, 0]], [[0.8, 0], [0.7, 0], [0.6, 0], [0.5, 0]], [[0.1, 0]])
+    query = np.array([[1, 0]], np.float32)
+    (best,) = by_meaning(corpus, query, 2)
+    assert best == pytest.approx({"a": 0.9, "b": 0.8})
+    (total,) = by_meaning(corpus, query, 3, fusion="sum")
+    assert total == pytest.approx({"b": 2.1, "a": 0.9, "c": 0.1}) and list(total) == ["b", "a", "c"]
+    (ranks,) = by_meaning(corpus, query, 3, fusion="reciprocal")
+    assert ranks == pytest.approx({"b": 1 / 62 + 1 / 63 + 1 / 64 + 1 / 65, "a": 1 / 61, "c": 1 / 66})
+    with pytest.raises(BadInput, match="mean"):
+        next(by_meaning(corpus, query, 1, fusion="mean"))
+
+
+def test_meaning_and_words_go_together_by_rank_or_by_score() -> None:
+    meaning, words = {"a": 0.9, "b": 0.5, "c": 0.4}, {"c": 12.0, "a": 8.0}
+    assert together(meaning, words, "convex") == pytest.approx({"a": 0.5, "b": 0.1, "c": 0.5})
+    assert together(meaning, words, "reciprocal") == pytest.approx(
+        {"a": 1 / 61 + 1 / 62, "c": 1 / 63 + 1 / 61, "b": 1 / 62}
+    )
+    assert together({"a": 0.3}, {}, "convex") == {"a": 0.5}
+    with pytest.raises(BadInput, match="sum"):
+        together(meaning, words, "sum")
+
+
+def test_exact_words_find_what_the_encoder_does_not_read(long_document: Path) -> None:
+    encoder, task = WordEncoder(window=6), load_beir(long_document)
+    assert evaluate_beir(encoder, task).metrics["recall@1"] == 0.0
+    for how in ("reciprocal", "convex"):
+        assert evaluate_beir(encoder, task, hybrid=how).metrics["recall@1"] == 1.0
+
+
+def test_words_are_found_by_their_stems_where_the_language_is_named() -> None:
+    corpus = replace(corpus_of([[1.0]], [[1.0], [1.0]]), texts=["rain", "storms rising", "the storm rose"])
+    with Words(corpus) as plain, Words(corpus, language="English") as stems:
+        assert list(plain.search("storm", 5)) == ["b"] and plain.search("storming", 5) == {}
+        assert list(stems.search("storming", 5)) == ["b"]
+
+
+def test_a_title_is_the_heading_of_every_passage(tmp_path: Path) -> None:
+    folder = tmp_path / "titled"
+    write_beir(folder, {"a": "one two three four five six", "b": "thread"}, {"q": "bees six"}, "q a 1\n")
+    lines = [
+        {"_id": "a", "title": "bees", "text": "one two three four five six"},
+        {"_id": "b", "text": "six"},
+    ]
+    (folder / "corpus.jsonl").write_text(json_lines(lines))
+    task, encoder = load_beir(folder), WordEncoder(window=6)
+    documents = {key: task.document(key) for key in task.documents}
+    corpus = index(encoder, documents, Chunking("heading", overlap=0))
+    assert corpus.texts == ["bees\nbees one two", "bees\nthree four five", "bees\nsix", "six"]
+    assert corpus.starts.tolist() == [0, 3]
+    assert evaluate_beir(encoder, task, chunking=Chunking("heading", overlap=0)).metrics["recall@1"] == 1.0
 
 
 def test_the_document_that_is_the_query_is_not_a_hit(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ HIT_FIELDS = [
     "taken",
     "label",
     "label_confidence",
+    "heading",
 ]
 PICTURE = Item("a-0", Kind.IMAGE, "/photos/dog.png", "/photos", "f" * 64, 0, 1.7e9, width=640, height=480)
 PASSAGE = Item("b-3", Kind.PASSAGE, "/papers/x.pdf", "/papers", "e" * 64, 3, 0.0, 2, 10, 14, "text")
@@ -71,6 +72,7 @@ def test_a_picture_in_json() -> None:
         "taken": None,
         "label": None,
         "label_confidence": None,
+        "heading": None,
     }
 
 
@@ -110,6 +112,7 @@ def test_a_hit_speaks_for_its_item() -> None:
 
 def test_a_report_in_json_has_the_fields_of_the_contract() -> None:
     report = IndexReport(seen=5, indexed=2, images=2, failed=1, seconds=0.5)
+    report.left_out["pages_without_text"] += 2
     assert report.to_json() == {
         "schema": 1,
         "seen": 5,
@@ -121,6 +124,7 @@ def test_a_report_in_json_has_the_fields_of_the_contract() -> None:
         "offline": 0,
         "seconds": 0.5,
         "images_per_second": 4.0,
+        "left_out": {"pages_without_text": 2},
     }
 
 

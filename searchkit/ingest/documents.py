@@ -1,0 +1,121 @@
+"""From a document file to what is encoded of it, piece by piece: its passages, then the pictures inside.
+
+A long document is never held whole as pieces: they are made as they are asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from searchkit.errors import NoText, Unreadable
+from searchkit.ingest.chunking import chunker, room, settled
+from searchkit.ingest.images import decode, enough
+from searchkit.protocols import Encoder, Parser
+from searchkit.types import Chunking, Document, Passage
+
+SMALLEST = 64
+"""Pixels of the shorter side that a picture in a document has at least: below are logos, rules, bullets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """A picture as the tower wants it; `width` and `height` are its full upright size."""
+
+    pixels: np.ndarray
+    width: int
+    height: int
+    taken: float | None = None
+    page: int | None = None
+
+
+Piece = Passage | Pixels
+"""What becomes one item."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A document whose pieces are being made. `left_out` is whole when `pieces` has come to its end."""
+
+    document: Document
+    pieces: Iterator[Piece]
+    left_out: Counter[str] = field(default_factory=Counter)
+    """By the names of `types.LEFT_OUT`."""
+
+
+class DocumentReader:
+    """Parses, and cuts into passages as a collection does; with an encoder of text alone without pictures."""
+
+    def __init__(self, encoder: Encoder, chunking: Chunking) -> None:
+        self._encoder, self._room = encoder, room(encoder)
+        self._chunk = chunker(settled(chunking, encoder), encoder)
+
+    def open(self, path: Path, parser: Parser) -> Opened:
+        """Raises `Unreadable`, while the pieces are made too; `NoText` where there is no piece at all."""
+        nothing: NoText | None = None
+        try:
+            document = parser.parse(path)
+        except NoText as error:  # a scan, perhaps: then its pictures are what there is
+            nothing, document = error, Document("")
+        left_out = Counter(pages_without_text=nothing.pages if nothing else _blank_pages(document))
+        left_out += Counter()  # drops what is 0
+        pieces = self._pieces(path, parser, document, left_out)
+        first = next(pieces, None)
+        if first is None:
+            raise nothing or NoText(f"{path} has no text")
+        return Opened(document, _chain(first, pieces), left_out)
+
+    def _pieces(
+        self, path: Path, parser: Parser, document: Document, left_out: Counter[str]
+    ) -> Iterator[Piece]:
+        try:
+            for passage in self._chunk(document):
+                if len(self._encoder.token_offsets(passage.in_context)) > self._room:
+                    left_out["passages_cut"] += 1
+                yield passage
+        except Exception as error:  # whatever a text does to a tokenizer, the run goes on
+            raise Unreadable(f"{path} cannot be cut: {type(error).__name__}: {error}") from error
+        if self._encoder.record.pixels:
+            yield from self._pictures(path, parser, left_out)
+
+    def _pictures(self, path: Path, parser: Parser, left_out: Counter[str]) -> Iterator[Pixels]:
+        """The pictures that are worth an item; one that cannot be read is counted, and the document stays."""
+        seen: set[bytes] = set()
+        try:
+            for inner in parser.pictures(path):
+                digest = hashlib.sha256(inner.data).digest()
+                if digest in seen:
+                    left_out["pictures_repeated"] += 1
+                    continue
+                seen.add(digest)
+                found = self._picture(inner.data, inner.page, left_out)
+                if found is not None:
+                    yield found
+        except Exception:
+            left_out["pictures_unreadable"] += 1
+
+    def _picture(self, data: bytes, page: int | None, left_out: Counter[str]) -> Pixels | None:
+        try:
+            found = decode(data, name="picture", at_least=enough(self._encoder.record.pixels))
+        except Unreadable:
+            left_out["pictures_unreadable"] += 1
+            return None
+        if min(found.width, found.height) < SMALLEST:
+            left_out["pictures_too_small"] += 1
+            return None
+        pixels = self._encoder.prepare_image(found.image)
+        return Pixels(pixels, found.width, found.height, found.taken, page)
+
+
+def _blank_pages(document: Document) -> int:
+    return sum(not document.text[page.start : page.end].strip() for page in document.pages)
+
+
+def _chain(first: Piece, rest: Iterator[Piece]) -> Iterator[Piece]:
+    yield first
+    yield from rest
