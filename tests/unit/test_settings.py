@@ -93,7 +93,7 @@ def test_an_unknown_variable_is_refused_with_the_variables_there_are(monkeypatch
         ("BATCH_SIZE", "1.5"),
         ("MIN_CONFIDENCE", "1.01"),
         ("MIN_CONFIDENCE", "nan"),
-        ("COLLAPSE", "near"),
+        ("COLLAPSE", "all"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_with_its_variable(

@@ -33,6 +33,8 @@ HIT_FIELDS = [
     "label",
     "label_confidence",
     "heading",
+    "copies",
+    "passages",
 ]
 PICTURE = Item("a-0", Kind.IMAGE, "/photos/dog.png", "/photos", "f" * 64, 0, 1.7e9, width=640, height=480)
 PASSAGE = Item("b-3", Kind.PASSAGE, "/papers/x.pdf", "/papers", "e" * 64, 3, 0.0, 2, 10, 14, "text")
@@ -73,6 +75,8 @@ def test_a_picture_in_json() -> None:
         "label": None,
         "label_confidence": None,
         "heading": None,
+        "copies": [],
+        "passages": [],
     }
 
 
