@@ -15,6 +15,8 @@ from searchkit.types import Document, Heading
 
 TITLE_WITHIN = 50_000
 """A heading further down, in characters, is no title."""
+LONGEST_TITLE = 1000
+"""Characters: markup within a line takes quadratic time."""
 HEADINGS_WITHIN = 500_000
 """Characters. What is longer was written by a program; its beginning takes seconds at most."""
 
@@ -44,7 +46,8 @@ class MarkdownParser(Parser):
 def title_of(text: str, headings: tuple[Heading, ...]) -> str | None:
     """The words of the first heading without their markup; None where there is none near the beginning."""
     for heading in headings:
-        if heading.start < TITLE_WITHIN and (title := _plain(text[heading.start : heading.end])):
+        end = min(heading.end, heading.start + LONGEST_TITLE)
+        if heading.start < TITLE_WITHIN and (title := _plain(text[heading.start : end])):
             return title
     return None
 

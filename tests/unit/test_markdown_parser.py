@@ -73,3 +73,8 @@ def test_headings_are_places_in_the_source(tmp_path: Path) -> None:
         (2, "> Under\n> lined"),
         (6, "Last"),
     ]
+
+
+def test_an_endless_heading_gives_its_beginning_as_the_title() -> None:
+    title = first_heading("# " + "><li>[](#" * 50_000)
+    assert title is not None and len(title) <= 1000
