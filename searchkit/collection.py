@@ -558,9 +558,12 @@ class Collection:
                     f"{wanted} is not a picture or an indexed file", hint="see what is: searchkit ls"
                 )
             return [h for h in self.search(image=wanted, k=k, kind=kind) if h.path != wanted]
-        vectors = self.store.vectors(ids_of(Content(known.path, known.encoded, known.items)))
+        items = self.store.get(ids_of(Content(known.path, known.encoded, known.items)))
+        # a document is its text, without the pictures inside, unless these are all it has
+        passages = [item.id for item in items if item.kind is Kind.PASSAGE]
+        vectors = self.store.vectors(passages or [item.id for item in items])
         mean = vectors.mean(axis=0)
-        asked_with = ["image" if known.kind == Kind.IMAGE.value else "text"]
+        asked_with = ["text" if passages else "image"]
         query = Query(vector=mean.tolist(), kind=_kind(kind), k=k + known.items)
         hits = self._find(query, self._vector_of(query), asked_with)
         return [h for h in hits if h.path != wanted][:k]

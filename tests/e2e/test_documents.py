@@ -207,6 +207,21 @@ def test_an_encoder_of_text_leaves_the_pictures_alone(tmp_path: Path, files: Pat
         assert report.left_out == {}
 
 
+def test_a_document_is_like_others_by_its_text_and_a_scan_by_its_pictures(
+    library: Collection, files: Path
+) -> None:
+    book(files / "a.md", text="Bees in autumn.", pictures=[(1, png(1))])
+    (files / "b.txt").write_text("In autumn, bees.")
+    book(files / "scan.md", text="", pictures=[(1, png(1))])
+    library.add(files)
+    (best,) = library.similar(files / "b.txt", k=1)
+    assert best.text == "Bees in autumn." and best.score > 0.999
+    found = library.similar(files / "a.md", k=1, kind="passage")
+    assert found[0].path.endswith("b.txt") and found[0].score > 0.999
+    found = library.similar(files / "scan.md", k=1, kind="image")
+    assert found[0].path.endswith("a.md") and found[0].score > 0.999
+
+
 # headings, and how documents are cut
 
 

@@ -7,9 +7,11 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -324,3 +326,23 @@ def test_an_empty_file_is_brought_to_the_newest_tables(url: str, tmp_path: Path)
     opened = Catalog(url)
     assert opened.sources() == []
     opened.close()
+
+
+def test_a_catalog_of_the_first_format_learns_what_is_left_out(url: str) -> None:
+    engine = create_engine(url)
+    config = Config()
+    config.set_main_option("script_location", str(Path(connect.__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    engine.dispose()
+    catalog = Catalog(url)
+    source = catalog.add_source("/photos")
+    counted = replace(asset("/photos/a.pdf"), left_out='{"pages_without_text": 2}')
+    catalog.record(
+        source, SPACE, [counted, asset("/photos/b.pdf", "b"), replace(counted, path="/photos/c.pdf")]
+    )
+    assert catalog.left_out(SPACE) == {"pages_without_text": 4} and catalog.left_out(OTHER) == {}
+    assert catalog.contents(SPACE)["a"].left_out == counted.left_out
+    assert [a.left_out for a in catalog.assets(SPACE)] == [counted.left_out, None, counted.left_out]
+    catalog.close()

@@ -1,0 +1,285 @@
+"""What cutting documents is worth: meetings of ten thousand words found by a question, abstracts by a claim,
+and one made-up sentence in a long document by a question in other words.
+
+    python benchmarks/passages.py --data FOLDER [--cache FOLDER] [--out benchmarks/results/passages.json]
+
+FOLDER holds `qmsum/` and `scifact/` in the layout of BEIR. What is chosen (how passages' scores become a
+document's, and how exact words and meaning go together) is chosen on QMSum's dev and SciFact's train queries,
+and reported on their test queries. Meetings are searched among those of their own split. Encoding takes an
+hour on two cores; with --cache, vectors are kept there for the next time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import random
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from main_job import machine
+
+from searchkit.evaluation import evaluate_run, load_beir
+from searchkit.evaluation.beir import BeirTask
+from searchkit.evaluation.passages import (
+    FUSIONS,
+    HYBRIDS,
+    Corpus,
+    Words,
+    by_meaning,
+    encode_texts,
+    index,
+    together,
+)
+from searchkit.protocols import Encoder
+from searchkit.registry import load_encoder
+from searchkit.types import Chunking, Document, Heading, TokenVectors, Vectors
+
+ENCODER = "pocket"
+TURN = re.compile(r"^[^:\n]{1,60}(?=:)", re.MULTILINE)
+"""Who speaks, at the beginning of a line of a meeting: the nearest to a heading that it has."""
+DEPTH = 100
+NEEDLES = 100
+SEED = 5
+MEASURES = ("recall@1", "ndcg@10")
+FACTS = (
+    ("{} keeps the spare key of the boathouse under a green bucket.", "Where is {}'s second key hidden?"),
+    ("{} was born on a ferry between two islands in a snowstorm.", "On which vessel did {} come to life?"),
+    ("{} is allergic to walnuts and carries a red whistle.", "Which food must {} not eat?"),
+    ("{} sold eleven beehives to pay for a cello.", "How did {} get the money for an instrument?"),
+    ("{} painted the lighthouse door orange last spring.", "Who gave the tower's entrance a new colour, {}?"),
+    ("{} lost a bet and had to swim across the quarry at dawn.", "What did {} do after losing a wager?"),
+    ("{} teaches Latin to the children of fishermen on Tuesdays.", "Which language does {} give lessons in?"),
+    ("{} found a roman coin while digging up potatoes.", "What old money did {} discover in the garden?"),
+    ("{} repairs accordions in a former bakery.", "Where does {} mend musical instruments?"),
+    ("{} walked four hundred miles with a donkey.", "What animal went along on {}'s long hike?"),
+)  # fmt: skip
+SYLLABLES = ("vor", "lis", "tan", "mek", "ru", "sel", "dra", "po", "wen", "kai", "zub", "or", "fen", "ty")
+
+
+class Remembering:
+    """An encoder that keeps the vectors of texts, and of corpora, in a folder."""
+
+    def __init__(self, encoder: Encoder, folder: Path | None) -> None:
+        self.record, self.space = encoder.record, encoder.space
+        self._encoder, self._folder = encoder, folder
+        self._known: dict[str, np.ndarray] = {}
+        if folder is not None and (folder / "texts.npz").exists():
+            stored = np.load(folder / "texts.npz")
+            self._known = dict(zip(stored["keys"].tolist(), stored["vectors"], strict=True))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._encoder, name)
+
+    def encode_text(self, texts: Sequence[str]) -> Vectors:
+        keys = [hashlib.sha256(f"{self.space.key} {text}".encode()).hexdigest()[:32] for text in texts]
+        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._known}
+        if new:
+            print(f"encoding {len(new)} of {len(texts)} texts", file=sys.stderr)
+            self._known |= dict(zip(new, self._encoder.encode_text(list(new.values())), strict=True))
+            self._save()
+        return np.stack([self._known[key] for key in keys])
+
+    def token_vectors(self, texts: Sequence[str]) -> list[TokenVectors]:
+        return self._encoder.token_vectors(texts)
+
+    def late(self, documents: Mapping[str, Document], chunking: Chunking) -> Corpus:
+        """A corpus by late chunking, of which all the vectors are kept together."""
+        every = "\0".join(document.text for document in documents.values())
+        name = hashlib.sha256(f"{self.space.key} {chunking} {every}".encode()).hexdigest()[:32]
+        path = None if self._folder is None else self._folder / f"late-{name}.npy"
+        if path is None or not path.exists():
+            corpus = index(self, documents, chunking)  # type: ignore[arg-type]
+            if path is not None:
+                np.save(path, corpus.vectors)
+            return corpus
+        # the same passages, whose own vectors are known already
+        return replace(index(self, documents, replace(chunking, method="window")), vectors=np.load(path))  # type: ignore[arg-type]
+
+    def _save(self) -> None:
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            keys, vectors = list(self._known), np.stack(list(self._known.values()))
+            np.savez(self._folder / "texts.npz", keys=np.array(keys), vectors=vectors)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/passages.json"))
+    options = parser.parse_args()
+    if not options.data.is_dir():
+        sys.exit(f"passages: {options.data} is not here; --data names the folder of the real data")
+    encoder = Remembering(load_encoder(ENCODER), options.cache)
+    found = {
+        "machine": machine(),
+        "encoder": ENCODER,
+        "scifact": scifact(encoder, options.data / "scifact"),
+        "qmsum": qmsum(encoder, options.data / "qmsum"),
+        "needle": needle(encoder, options.data / "qmsum"),
+    }
+    print(json.dumps(found, indent=2))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(found, indent=2) + "\n")
+
+
+Run = dict[str, dict[str, float]]
+
+
+def measured(run: Run, task: BeirTask) -> dict[str, float]:
+    metrics = evaluate_run(run, task.qrels)
+    return {name: round(metrics[name], 4) for name in MEASURES}
+
+
+def meaning(encoder: Remembering, task: BeirTask, corpus: Corpus, fusion: str = "max") -> Run:
+    asked = [encoder.record.as_query(text) for text in task.queries.values()]
+    queries = encode_texts(encoder, asked, batch_size=len(asked))  # type: ignore[arg-type]
+    return dict(zip(task.queries, by_meaning(corpus, queries, DEPTH, fusion=fusion), strict=True))
+
+
+def exact(task: BeirTask, corpus: Corpus, language: str | None = None) -> Run:
+    with Words(corpus, language=language) as words:
+        return {key: words.search(text, DEPTH) for key, text in task.queries.items()}
+
+
+def both(one: Run, other: Run, how: str) -> Run:
+    return {key: together(one[key], other[key], how) for key in one}
+
+
+# abstracts
+
+
+def scifact(encoder: Remembering, folder: Path) -> dict[str, Any]:
+    """nDCG@10 of meaning, of exact words, and of the two together; the way is chosen on the train queries."""
+    tasks = {split: load_beir(folder, split) for split in ("train", "test")}
+    corpus = index(encoder, {key: Document(text) for key, text in tasks["test"].documents.items()}, None)  # type: ignore[arg-type]
+    figures: dict[str, dict[str, float]] = {}
+    for split, task in tasks.items():
+        alone = meaning(encoder, task, corpus)
+        runs = {"meaning": alone}
+        for name, language in (("words", None), ("stems", "English")):
+            runs[name] = exact(task, corpus, language)
+            runs |= {f"meaning and {name}, {how}": both(alone, runs[name], how) for how in HYBRIDS}
+        figures[split] = {name: measured(run, task)["ndcg@10"] for name, run in runs.items()}
+    chosen = max(figures["train"], key=lambda name: figures["train"][name])
+    return {
+        "measure": "ndcg@10",
+        "documents": len(corpus.ids),
+        "queries": {split: len(task.queries) for split, task in tasks.items()},
+        **figures,
+        "chosen on train": chosen,
+        "test": figures["test"],
+        "test of the chosen": figures["test"][chosen],
+    }
+
+
+# meetings
+
+
+def turns(text: str) -> Document:
+    """A meeting with every turn as a section under its speaker's name."""
+    return Document(text, headings=tuple(Heading(1, *found.span()) for found in TURN.finditer(text)))
+
+
+def meetings(task: BeirTask) -> dict[str, Document]:
+    """Those that the split's questions are about."""
+    wanted = {key for grades in task.qrels.values() for key in grades}
+    return {key: turns(text) for key, text in task.documents.items() if key in wanted}
+
+
+def qmsum(encoder: Remembering, folder: Path) -> dict[str, Any]:
+    """A question finds its meeting: by the meeting's beginning, by its passages, by its words."""
+    dev, test = load_beir(folder, "dev"), load_beir(folder, "test")
+    chosen = choose(encoder, dev)
+    documents = meetings(test)
+    whole = meaning(encoder, test, index(encoder, documents, None))  # type: ignore[arg-type]
+    corpora = {
+        "window": index(encoder, documents, Chunking("window")),  # type: ignore[arg-type]
+        "heading": index(encoder, documents, Chunking("heading")),  # type: ignore[arg-type]
+        "late": encoder.late(documents, Chunking("late")),
+    }
+    runs = {"whole, truncated": whole}
+    for name, corpus in corpora.items():
+        alone = meaning(encoder, test, corpus, chosen["fusion"])
+        words = exact(test, corpus)
+        runs[name] = alone
+        runs[f"{name} and words"] = both(alone, words, chosen["hybrid"])
+        if name == "window":
+            runs |= {f"window, {how}": meaning(encoder, test, corpus, how) for how in FUSIONS}
+            runs |= {f"window and words, {how}": both(alone, words, how) for how in HYBRIDS}
+            runs["words"] = words
+    return {
+        "documents": len(documents),
+        "queries": len(test.queries),
+        "passages": {name: len(corpus.texts) for name, corpus in corpora.items()},
+        "chosen on dev": chosen,
+        "test": {name: measured(run, test) for name, run in runs.items()},
+    }
+
+
+def choose(encoder: Remembering, dev: BeirTask) -> dict[str, Any]:
+    """How passages' scores become a document's, and how the words come in, by nDCG@10 with windows."""
+    corpus = index(encoder, meetings(dev), Chunking("window"))  # type: ignore[arg-type]
+    alone = {fusion: meaning(encoder, dev, corpus, fusion) for fusion in FUSIONS}
+    scores = {fusion: measured(run, dev)["ndcg@10"] for fusion, run in alone.items()}
+    fusion = max(scores, key=lambda name: scores[name])
+    words = exact(dev, corpus)
+    mixed = {how: measured(both(alone[fusion], words, how), dev)["ndcg@10"] for how in HYBRIDS}
+    hybrid = max(mixed, key=lambda name: mixed[name])
+    return {"fusion": fusion, "hybrid": hybrid, "ndcg@10": scores | mixed}
+
+
+# one sentence in a long document
+
+
+def needle(encoder: Remembering, folder: Path) -> dict[str, Any]:
+    """recall@1 by the tenth of the document in which the sentence was put: ten documents each."""
+    task = load_beir(folder, "test")
+    texts = [d.text for split in ("test", "dev") for d in meetings(load_beir(folder, split)).values()]
+    rng = random.Random(SEED)
+    documents: dict[str, Document] = {}
+    questions: list[str] = []
+    for number, (fact, question) in enumerate(facts(rng)):
+        text = texts[number % len(texts)]
+        depth = (number % 10 + rng.random()) / 10
+        at = text.find("\n", int(depth * (len(text) - 1))) + 1 or len(text)
+        documents[str(number)] = Document(f"{text[:at]}{fact}\n{text[at:]}")
+        questions.append(question)
+    corpus = index(encoder, documents, Chunking("window"))  # type: ignore[arg-type]
+    asked = dict(zip(documents, questions, strict=True))
+    task = replace(task, queries=asked, qrels={key: {key: 1} for key in asked})
+    run = meaning(encoder, task, corpus)
+    found = {"meaning": run, "meaning and words": both(run, exact(task, corpus), HYBRIDS[0])}
+    return {
+        "documents": len(documents),
+        "passages": len(corpus.texts),
+        **{name: by_tenth(run) for name, run in found.items()},
+    }
+
+
+def by_tenth(run: Run) -> dict[str, Any]:
+    """Document i has its sentence in tenth i mod 10."""
+    right = [next(iter(hits), None) == key for key, hits in run.items()]
+    tenths = [sum(right[tenth::10]) / len(right[tenth::10]) for tenth in range(10)]
+    return {"recall@1": round(sum(right) / len(right), 4), "by tenth": tenths}
+
+
+def facts(rng: random.Random) -> Iterator[tuple[str, str]]:
+    """Sentences about nobody, each with a question that puts it otherwise."""
+    for number in range(NEEDLES):
+        first, last = ("".join(rng.sample(SYLLABLES, n)).capitalize() for n in (2, 3))
+        fact, question = FACTS[number // 10 % len(FACTS)]
+        yield fact.format(f"{first} {last}"), question.format(f"{first} {last}")
+
+
+if __name__ == "__main__":
+    main()
