@@ -45,6 +45,8 @@ class Manifest:
     """A SQLAlchemy URL; empty for the SQLite file beside it."""
     images: bool = True
     """Whether the encoder takes pictures. Written down so that a run with nothing new need not load it."""
+    adapter: str = ""
+    """The adapter in use, by its name; empty for none."""
 
 
 def read_manifest(root: Path) -> Manifest:
@@ -59,7 +61,8 @@ def read_manifest(root: Path) -> Manifest:
                 hint="upgrade searchkit: pip install -U searchkit",
             )
         encoder, space, catalog = str(raw["encoder"]), str(raw["space"]), str(raw.get("catalog", ""))
-        return Manifest(version, encoder, space, catalog, bool(raw.get("images", True)))
+        images, adapter = bool(raw.get("images", True)), str(raw.get("adapter", ""))
+        return Manifest(version, encoder, space, catalog, images, adapter)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise CollectionMissing(
             f"there is no collection at {root}",
@@ -82,6 +85,8 @@ def write_manifest(root: Path, manifest: Manifest) -> None:
     ]
     if not manifest.images:
         lines.append("images = false")
+    if manifest.adapter:
+        lines.append(f"adapter = {_quoted(manifest.adapter)}")
     if manifest.catalog:
         lines.append(f"catalog = {_quoted(manifest.catalog)}")
     scratch = root / f"{MANIFEST}.tmp"
