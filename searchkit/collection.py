@@ -27,6 +27,7 @@ from searchkit.ingest.pipeline import Ingest, Options, ids_of, scopes
 from searchkit.ingest.walk import Selection
 from searchkit.place import FORMAT, Manifest, read_manifest, resolve, write_manifest, writing
 from searchkit.registry import AUTO, DEFAULT_ENCODER, DOCUMENT_SUFFIXES, load_encoder, same_model
+from searchkit.search.adapter import Adapter, load_adapter
 from searchkit.search.confidence import is_current, measure
 from searchkit.search.filters import expression
 from searchkit.search.find import find
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from searchkit.stores.lance import LanceStore
 
 CATALOG = "catalog.sqlite"
+ADAPTERS = "adapters"
 
 
 class Collection:
@@ -66,6 +68,7 @@ class Collection:
     ) -> None:
         self.root, self.manifest = root, manifest
         self._given = encoder
+        self._adapter: Adapter | None = None
         self._runtime = replace(runtime, accept_licence=True)  # it was accepted when this was made
 
     @classmethod
@@ -129,6 +132,17 @@ class Collection:
         from searchkit.stores.faiss import Accelerator
 
         return Accelerator(self.root / "faiss" / self.manifest.space, self.store)
+
+    @property
+    def adapter(self) -> Adapter | None:
+        """What questions go through, if one is in use; asked at each search, since another process may have
+        changed it. Raises `CollectionError` for one that is missing or damaged."""
+        name = read_manifest(self.root).adapter
+        if not name:
+            self._adapter = None
+        elif self._adapter is None or self._adapter.name != name:
+            self._adapter = load_adapter(self.root / ADAPTERS / name, self.manifest.space)
+        return self._adapter
 
     @cached_property
     def _space(self) -> Space:
@@ -238,10 +252,17 @@ class Collection:
     def _refresh(self) -> None:
         """After a change: compact, measure what neutral queries find, rebuild the accelerator."""
         self.store.compact()
-        references = measure(self.encoder, self.store, self.root / "neutral")
-        for (asked_with, kind), reference in references.items():
-            self.catalog.set_reference(self.manifest.space, asked_with, kind, reference)
+        self.measure()
+        if self.adapter is not None:
+            self.measure(self.adapter)
         self.accelerator.rebuild()
+
+    def measure(self, adapter: Adapter | None = None) -> None:
+        """Keep what neutral queries find now, as they are or through an adapter: confidence follows it."""
+        references = measure(self.encoder, self.store, self.root / "neutral", adapter=adapter)
+        key = adapter.key if adapter else self.manifest.space
+        for (asked_with, kind), reference in references.items():
+            self.catalog.set_reference(key, asked_with, kind, reference)
 
     # read
 
@@ -295,7 +316,9 @@ class Collection:
         if hybrid and text is None:
             raise BadInput("there are no words to look for", hint="hybrid search needs a text")
         asked = vector_of(query, self.encoder, _picture)
-        return self._find(query, asked, asked_with or ["image"], where, text if hybrid else None)
+        # an adapter knows texts and pictures, not both together, and a vector is taken at its word
+        adapter = self.adapter if len(asked_with) == 1 else None
+        return self._find(query, asked, asked_with or ["image"], where, text if hybrid else None, adapter)
 
     def _find(
         self,
@@ -304,8 +327,14 @@ class Collection:
         asked_with: Sequence[str],
         filter: str | None = None,
         exact: str | None = None,
+        adapter: Adapter | None = None,
     ) -> list[Hit]:
+        def moved(kind: Kind) -> np.ndarray:
+            found: np.ndarray = vector if adapter is None else adapter(vector[None], asked_with[0], kind)[0]
+            return found
+
         def search(vector: np.ndarray, k: int, kind: Kind) -> list[Candidate]:
+            vector = moved(kind)
             if filter is None and self.accelerator.version is not None:
                 return self.accelerator.search(vector, k, kind=kind)
             return self.store.search(vector, k, kind=kind, where=filter)
@@ -316,10 +345,10 @@ class Collection:
                 self.store.match(exact, k, column=column, kind=query.kind, where=filter)
                 for column in FULL_TEXT
             ]
-            return [cosines(self.store, found, vector) for found in lists]
+            return [cosines(self.store, found, moved) for found in lists]
 
-        references = self.catalog.references(self.manifest.space)
         space = self.manifest.space
+        references = self.catalog.references(adapter.key if adapter else space)
         return find(query, vector, asked_with, search, references, space, words if exact else None)
 
     def similar(self, path: str | Path, *, k: int = 10, kind: str | None = None) -> list[Hit]:

@@ -91,6 +91,8 @@ class Retrieval:
     """(m, dim)."""
     right: Sequence[Sequence[int]]
     """Of each question, the rows of `items` that answer it: n lists, none empty."""
+    own: Sequence[int] = ()
+    """Of each question, the row that is the question itself and no answer; -1 where it is not there."""
     starts: np.ndarray | None = None
     """As for `nearest`: where an answer has several rows, the first row of each. `right` then counts
     answers."""
@@ -99,7 +101,9 @@ class Retrieval:
         """The metrics of each question, searched exactly; with other vectors for the questions if given."""
         asked = self.queries if queries is None else queries
         ids = [str(i) for i in range(len(self.items) if self.starts is None else len(self.starts))]
-        found = nearest(asked, self.items, ids=ids, k=max(CUTS), starts=self.starts)
+        found = list(nearest(asked, self.items, ids=ids, k=max(CUTS) + 1, starts=self.starts))
+        for hits, own in zip(found, self.own, strict=bool(self.own)):
+            hits.pop(str(own), None)
         names = [str(i) for i in range(len(asked))]
         qrels = {name: {str(i): 1 for i in some} for name, some in zip(names, self.right, strict=True)}
         return score_queries(dict(zip(names, found, strict=True)), qrels, CUTS)

@@ -12,7 +12,7 @@ import csv
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,8 @@ class Pair:
     query: int
     positive: int
     negatives: tuple[int, ...] = ()
+    row: int = field(default=0, compare=False)
+    """The first row of the file that says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ def read_pairs(path: Path) -> Pairs:
         try:
             if isinstance(row, str):
                 raise ValueError(row)
-            made = _pairs(row, path.parent, add)
+            made = _pairs(row, path.parent, add, number)
         except (ValueError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             found.bad.append(BadRow(number, reason))
@@ -138,7 +140,7 @@ def read_pairs(path: Path) -> Pairs:
     return found
 
 
-def _pairs(row: Mapping[str, Any], folder: Path, add: Any) -> list[Pair]:
+def _pairs(row: Mapping[str, Any], folder: Path, add: Callable[[Side], int], number: int) -> list[Pair]:
     """The pairs of one row. Raises ValueError saying why there are none."""
     text, text2 = (_text(row.get(name), name) for name in ("text", "text2"))
     image, image2 = (_image(row.get(name), name, folder) for name in ("image", "image2"))
@@ -155,7 +157,9 @@ def _pairs(row: Mapping[str, Any], folder: Path, add: Any) -> list[Pair]:
         made.append((add(query), add(positive), [add(Side(text=one)) for one in against]))
     if any(query == positive for query, positive, _ in made):
         raise ValueError("both ends of the pair are the same")
-    return [Pair(q, p, tuple(n for n in dict.fromkeys(some) if n not in (q, p))) for q, p, some in made]
+    return [
+        Pair(q, p, tuple(n for n in dict.fromkeys(some) if n not in (q, p)), number) for q, p, some in made
+    ]
 
 
 def _text(cell: Any, name: str) -> Side | None:
