@@ -20,7 +20,7 @@ from searchkit.collection import ADAPTERS
 from searchkit.errors import BadInput, CollectionError, NothingIndexed
 from searchkit.ingest.pipeline import ids_of
 from searchkit.place import read_manifest, write_manifest, writing
-from searchkit.search.adapter import Adapter, load_adapter, read_card, save_adapter
+from searchkit.search.adapter import PARTS, Adapter, load_adapter, read_card, save_adapter
 from searchkit.training.gate import Verdict, judge
 from searchkit.training.generic import Generic
 from searchkit.training.pairs import BadRow, Direction, Pairs, read_pairs
@@ -104,8 +104,9 @@ def adapt(
     verdicts = list(_verdicts(library, pairs, vectors, parts, generic, near, seed, left_out, on_progress))
     if not verdicts:
         raise BadInput(
-            f"{path} cannot be learned from: {'; '.join(left_out)}",
-            hint="give some hundred pairs of what this collection holds",
+            f"{path} cannot be learned from: {'; '.join(left_out)}; {parts.removed} of {len(pairs.pairs)} "
+            "pairs were nearly the same as held-out ones",
+            hint="give some hundred different pairs of what this collection holds",
         )
     used = [one for one in verdicts if one.fitted.map is not None and (one.accepted or force)]
     report = Report(
@@ -235,8 +236,8 @@ def _named(library: Collection, path: Path, pairs: Pairs, used: list[Verdict]) -
     digest = hashlib.sha256(pairs.fingerprint.encode())
     for (asked_with, kind), one in sorted(maps.items()):
         digest.update(f"{asked_with}-{kind.value}".encode())
-        for part in (one.down, one.down_bias, one.up, one.up_bias, one.strength):
-            digest.update(part.tobytes())
+        for part in PARTS:
+            digest.update(np.asarray(getattr(one, part), np.float32).tobytes())
     stem = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in path.stem)[:40]
     short = digest.hexdigest()[:12]
     return Adapter(f"{stem}-{short[:8]}", library.manifest.space, short, maps)

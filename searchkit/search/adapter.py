@@ -3,7 +3,7 @@ keeps its answers. Stored vectors stay as they are, so putting one in use and ta
 
 One map for each way of searching (what asks, and the kind that is looked for):
 
-    f(q) = (q + α·(B·relu(A·q + a) + b)) / ‖…‖
+    f(q) = (q + α·(W·q + B·relu(A·q + a) + b)) / ‖…‖
 
 Without a map for it, a way of searching is as it was.
 """
@@ -25,13 +25,14 @@ from searchkit.types import Kind, Vectors
 
 WEIGHTS, CARD = "adapter.safetensors", "adapter.json"
 FORMAT = 1
-PARTS = ("down", "down_bias", "up", "up_bias", "strength")
+PARTS = ("linear", "down", "down_bias", "up", "up_bias", "strength")
 
 
 @dataclass(frozen=True, slots=True)
 class QueryMap:
-    """The parts of f, float32; `strength` is α, a number."""
+    """The parts of f, float32; `strength` is α, a number. The inner layer may have no width at all."""
 
+    linear: np.ndarray  # W (dim, dim)
     down: np.ndarray  # A (width, dim)
     down_bias: np.ndarray  # a (width,)
     up: np.ndarray  # B (dim, width)
@@ -41,7 +42,7 @@ class QueryMap:
     def __call__(self, vectors: Vectors) -> Vectors:
         """(n, dim) unit rows → (n, dim) unit rows."""
         inner = np.maximum(vectors @ self.down.T + self.down_bias, 0)  # (n, dim) @ (dim, w) -> (n, w)
-        moved = vectors + self.strength * (inner @ self.up.T + self.up_bias)
+        moved = vectors + self.strength * (vectors @ self.linear.T + inner @ self.up.T + self.up_bias)
         unit: Vectors = (moved / np.linalg.norm(moved, axis=1, keepdims=True)).astype(np.float32)
         return unit
 

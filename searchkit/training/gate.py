@@ -4,14 +4,14 @@ questions that have nothing to do with it."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from searchkit.evaluation.compare import PRIMARY, Difference, Retrieval, compare, to_json
 from searchkit.search.adapter import QueryMap
-from searchkit.training.adapter import Examples, Fitted, Options, fit_map
+from searchkit.training.adapter import LARGE, Examples, Fitted, Options, fit_map
 from searchkit.training.generic import Generic
 from searchkit.training.pairs import Direction, Pair
 from searchkit.training.split import Parts
@@ -25,7 +25,7 @@ FEWEST = 20
 DEV_ITEMS = 4000
 """Items that development questions are put to: they are measured at every look."""
 SMALL = 4000
-"""Training pairs below which narrow maps are tried; above, one wide map is learned."""
+"""Training pairs below which the map is linear; from here on it gets an inner layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Verdict:
             "why": self.why,
             "pairs": {"train": self.train, "dev": self.dev},
             "held_out_questions": self.held_out,
-            "width": fitted.width,
+            "width": 0 if fitted.map is None else len(fitted.map.down),
             "steps": fitted.steps,
             "strength": 0.0 if fitted.map is None else round(float(fitted.map.strength), 4),
             "metrics": to_json(self.found),
@@ -82,13 +82,12 @@ def judge(
     dev = retrieval(parts.dev, parts.train, vectors, distractors, most=DEV_ITEMS)
     if len(task.queries) < FEWEST or not len(dev.queries) or len(parts.train) < FEWEST:
         return None
-    widths = (16, 64) if len(parts.train) < SMALL else (1024,)
-    options = Options(widths=widths, seed=seed)
+    options = replace(Options() if len(parts.train) < SMALL else LARGE, seed=seed)
 
     def score(one: QueryMap | None) -> float:
         return dev.mean(queries=None if one is None else one(dev.queries))
 
-    examples = examples_of(parts.train, vectors)
+    examples = examples_of(parts.train, vectors, distractors)
     fitted = fit_map(examples, generic.bystanders(direction), score, options, on_step=on_step)
     one = fitted.map
     found = _difference(task, now, one, seed)
@@ -140,8 +139,8 @@ def retrieval(
     )
 
 
-def examples_of(pairs: Sequence[Pair], vectors: SideVectors) -> Examples:
-    """What a map learns from."""
+def examples_of(pairs: Sequence[Pair], vectors: SideVectors, distractors: Vectors) -> Examples:
+    """What a map learns from: the pairs, and the answers of the others and the distractors as negatives."""
     wrong = list(dict.fromkeys(side for pair in pairs for side in pair.negatives))
     place = {side: row for row, side in enumerate(wrong)}
     return Examples(
@@ -149,6 +148,7 @@ def examples_of(pairs: Sequence[Pair], vectors: SideVectors) -> Examples:
         vectors.found[[pair.positive for pair in pairs]],
         vectors.found[wrong],
         [[place[side] for side in pair.negatives] for pair in pairs],
+        np.concatenate([vectors.found[sorted({pair.positive for pair in pairs})], distractors]),
     )
 
 

@@ -52,12 +52,16 @@ def nce_plus(
     scale: Tensor | float,
     same: Tensor | None = None,
     there: Tensor | None = None,
+    *,
+    bank: Tensor | None = None,
+    likely: Tensor | None = None,
 ) -> Tensor:
     """InfoNCE with hard negatives N (b, h, dim): each query sees all positives and negatives of the batch,
 
         L = mean_i −log e^{S_ii} / Σ_k (e^{S_ik} + Σ_j e^{s·q_i·n_kj})  +  CE(Sᵀ, diag)
 
     The way back has none. `there` (b, h) bool says which negatives there are, where rows have fewer than h.
+    `bank` (m, dim) holds more that every query sees, save those that are `likely` (b, m) right for it.
     """
     own = torch.arange(len(queries), device=queries.device)
     scores = scale * queries @ positives.T  # (b, dim) @ (dim, b) -> (b, b)
@@ -67,4 +71,8 @@ def nce_plus(
     hard = scale * queries @ negatives.flatten(0, 1).T  # (b, dim) @ (dim, b·h) -> (b, b·h)
     if there is not None:
         hard = hard.masked_fill(~there.flatten(), float("-inf"))
-    return F.cross_entropy(torch.cat([scores, hard], dim=1), own) + F.cross_entropy(scores.T, own)
+    seen = [scores, hard]
+    if bank is not None:
+        more = scale * queries @ bank.T  # (b, m)
+        seen.append(more if likely is None else more.masked_fill(likely, float("-inf")))
+    return F.cross_entropy(torch.cat(seen, dim=1), own) + F.cross_entropy(scores.T, own)

@@ -121,3 +121,20 @@ def test_a_learned_temperature_gets_a_gradient_and_a_fixed_one_needs_none() -> N
     ahead, behind = (nce(queries, positives, math.exp(2.0 + d)).item() for d in (step, -step))
     assert log_scale.grad is not None
     assert log_scale.grad.item() == pytest.approx((ahead - behind) / (2 * step), abs=1e-5)
+
+
+def test_a_bank_adds_to_the_way_there_save_what_is_likely_right() -> None:
+    queries, positives, bank = unit(5, 18), unit(5, 19), unit(9, 20)
+    none = torch.zeros(5, 0, 8, dtype=torch.float64)
+    likely = torch.zeros(5, 9, dtype=torch.bool)
+    likely[2, 4] = likely[0, 0] = True
+    expected = 0.0
+    for i in range(5):
+        right = math.exp(10 * float(queries[i] @ positives[i]))
+        forth = sum(math.exp(10 * float(queries[i] @ positives[k])) for k in range(5))
+        forth += sum(math.exp(10 * float(queries[i] @ bank[m])) for m in range(9) if not likely[i, m])
+        back = sum(math.exp(10 * float(queries[k] @ positives[i])) for k in range(5))
+        expected += (-math.log(right / forth) - math.log(right / back)) / 5
+    found = nce_plus(queries, positives, none, 10.0, bank=bank, likely=likely).item()
+    assert found == pytest.approx(expected, abs=1e-6)
+    assert nce_plus(queries, positives, none, 10.0, bank=bank).item() > found + 1e-6
