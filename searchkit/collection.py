@@ -42,6 +42,7 @@ from searchkit.place import (
     writing,
 )
 from searchkit.registry import AUTO, DEFAULT_ENCODER, DOCUMENT_SUFFIXES, load_encoder, same_model
+from searchkit.search.adapter import Adapter, load_adapter
 from searchkit.search.around import around
 from searchkit.search.confidence import is_current, measure, neutral_vectors
 from searchkit.search.filters import expression
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CATALOG, LANCE, FAISS, NEUTRAL = "catalog.sqlite", "lance", "faiss", "neutral"
+ADAPTERS = "adapters"
 UNFINISHED = ("writer.", CATALOG, f"{MANIFEST}.tmp")
 """What a process that was killed while it made a collection may have left there."""
 SEEN_FOR = 1.0
@@ -94,6 +96,7 @@ class _How:
     """For hybrid search."""
     rerank: Reranker | None = None
     trace: Trace | None = None
+    adapter: Adapter | None = None
 
 
 P = ParamSpec("P")
@@ -118,9 +121,12 @@ class Collection:
     ) -> None:
         self.root, self.manifest = root, manifest
         self._given = encoder
+        self._adapter: Adapter | None = None
+        self._adapter_name = ""
+        self._adapter_seen: tuple[int, ...] = (0,)
         self._runtime = replace(runtime, accept_licence=True)  # it was accepted when this was made
         self._building: threading.Thread | None = None
-        self._read_references: tuple[float, Mapping[tuple[str, str], Reference]] = (-SEEN_FOR, {})
+        self._known_references: dict[str, tuple[float, Mapping[tuple[str, str], Reference]]] = {}
         self._stores: dict[str, LanceStore] = {}
         self._seen = manifest_stamp(root)
         self._successor: Collection = self
@@ -195,6 +201,7 @@ class Collection:
             space=encoder.space.key,
             images=encoder.record.pixels > 0,
             chunking=settled(kept if fits else Chunking(kept.method), encoder),
+            adapter="",  # it moves questions in the space that it was learned in
         )
         return self._with(manifest, encoder)
 
@@ -246,6 +253,22 @@ class Collection:
     @cached_property
     def _planner(self) -> Planner:
         return Planner(self.store, self.accelerator)
+
+    @property
+    def adapter(self) -> Adapter | None:
+        """What questions go through, if one is in use; asked at each search, since another process may have
+        changed it. Raises `CollectionError` for one that is missing or damaged."""
+        stamp = manifest_stamp(self.root)
+        if stamp != self._adapter_seen:
+            now, self._adapter_seen = read_manifest(self.root), stamp
+            # of another space: this collection is the one before the change, and on its way out
+            self._adapter_name = now.adapter if now.space == self.manifest.space else ""
+        name = self._adapter_name
+        if not name:
+            self._adapter = None
+        elif self._adapter is None or self._adapter.name != name:
+            self._adapter = load_adapter(self.root / ADAPTERS / name, self.manifest.space)
+        return self._adapter
 
     @cached_property
     def _space(self) -> Space:
@@ -410,10 +433,9 @@ class Collection:
         """Under the write lock, after a change: compact, measure what neutral queries find, bring the
         accelerator up to date."""
         self.store.compact()
-        references = measure(self.encoder, self.store, self.root / NEUTRAL)
-        for (asked_with, kind), reference in references.items():
-            self.catalog.set_reference(self.manifest.space, asked_with, kind, reference)
-        self._read_references = (-SEEN_FOR, {})
+        self.measure()
+        if self.adapter is not None:
+            self.measure(self.adapter)
         self.accelerate()
         record = next((r for r in self.catalog.spaces() if r.space.key == self.manifest.space), None)
         if record is not None and record.golden is None:  # a collection from before these were kept
@@ -437,6 +459,14 @@ class Collection:
             self.accelerator.rebuild(neutral_vectors(self.encoder, self.root / NEUTRAL))
         except Exception:  # searches are answered without it
             logger.exception("the accelerator could not be built")
+
+    def measure(self, adapter: Adapter | None = None) -> None:
+        """Keep what neutral queries find now, as they are or through an adapter: confidence follows it."""
+        references = measure(self.encoder, self.store, self.root / NEUTRAL, adapter=adapter)
+        key = adapter.key if adapter else self.manifest.space
+        for (asked_with, kind), reference in references.items():
+            self.catalog.set_reference(key, asked_with, kind, reference)
+        self._known_references.clear()
 
     # read
 
@@ -495,7 +525,9 @@ class Collection:
             raise BadInput("there are no words to look for", hint="hybrid search needs a text")
         with timed(trace, "encode"):
             asked = self._vector_of(query)
-        how = _How(where, text if hybrid else None, rerank, trace)
+        # an adapter knows texts and pictures, not both together, and a vector is taken at its word
+        adapter = self.adapter if len(asked_with) == 1 else None
+        how = _How(where, text if hybrid else None, rerank, trace, adapter)
         return self._find(query, asked, asked_with or ["image"], how)
 
     def _vector_of(self, query: Query) -> np.ndarray:
@@ -511,9 +543,15 @@ class Collection:
         asked_with: Sequence[str],
         how: _How = _How(),
     ) -> list[Hit]:
+        def moved(kind: Kind) -> np.ndarray:
+            if how.adapter is None:
+                return vector
+            found: np.ndarray = how.adapter(vector[None], asked_with[0], kind)[0]
+            return found
+
         def search(vector: np.ndarray, k: int, kind: Kind) -> list[Candidate]:
             with timed(how.trace, "nearest"):
-                found, plan = self._planner.search(vector, k, kind=kind, where=how.filter)
+                found, plan = self._planner.search(moved(kind), k, kind=kind, where=how.filter)
             if how.trace is not None:
                 how.trace.plan[kind.value] = plan()
             return found
@@ -526,19 +564,22 @@ class Collection:
                     found = self.store.match(how.words, k, column=column, kind=query.kind, where=how.filter)
                     if how.trace is not None:
                         how.trace.leg(column, found)
-                    lists.append(cosines(self.store, found, vector))
+                    lists.append(cosines(self.store, found, moved))
             return lists
 
         space, hybrid = self.manifest.space, words if how.words else None
-        sources = Sources(search, self.store.vectors, self._references(), space, hybrid, how.rerank)
+        references = self._references(how.adapter.key if how.adapter else space)
+        sources = Sources(search, self.store.vectors, references, space, hybrid, how.rerank)
         return find(query, vector, asked_with, sources, how.trace)
 
-    def _references(self) -> Mapping[tuple[str, str], Reference]:
+    def _references(self, key: str) -> Mapping[tuple[str, str], Reference]:
         """Read again after a second at the latest: another process may have measured anew."""
+        read, known = self._known_references.get(key, (-SEEN_FOR, {}))
         now = time.monotonic()
-        if now - self._read_references[0] >= SEEN_FOR:
-            self._read_references = now, self.catalog.references(self.manifest.space)
-        return self._read_references[1]
+        if now - read >= SEEN_FOR:
+            known = self.catalog.references(key)
+            self._known_references[key] = now, known
+        return known
 
     @_follows
     def similar(self, path: str | Path | Hit, *, k: int = 10, kind: str | None = None) -> list[Hit]:

@@ -55,6 +55,8 @@ class Manifest:
     """Whether the encoder takes pictures. Written down so that a run with nothing new need not load it."""
     chunking: Chunking = DEFAULTS
     """How its documents are cut: fixed while it holds any, or passages of two kinds would be compared."""
+    adapter: str = ""
+    """The adapter in use, by its name; empty for none."""
 
 
 def read_manifest(root: Path) -> Manifest:
@@ -70,7 +72,8 @@ def read_manifest(root: Path) -> Manifest:
             )
         encoder, space, catalog = str(raw["encoder"]), str(raw["space"]), str(raw.get("catalog", ""))
         chunking = Chunking(raw.get("chunking"), raw.get("chunk_tokens"), raw.get("chunk_overlap"))
-        return Manifest(version, encoder, space, catalog, bool(raw.get("images", True)), chunking)
+        images, adapter = bool(raw.get("images", True)), str(raw.get("adapter", ""))
+        return Manifest(version, encoder, space, catalog, images, chunking, adapter)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise CollectionMissing(
             f"there is no collection at {root}",
@@ -108,6 +111,8 @@ def write_manifest(root: Path, manifest: Manifest) -> None:
         lines.append(f"chunk_tokens = {manifest.chunking.tokens}")
     if manifest.chunking.overlap is not None:
         lines.append(f"chunk_overlap = {manifest.chunking.overlap}")
+    if manifest.adapter:
+        lines.append(f"adapter = {_quoted(manifest.adapter)}")
     if manifest.catalog:
         lines.append(f"catalog = {_quoted(manifest.catalog)}")
     scratch = root / f"{MANIFEST}.tmp"

@@ -190,6 +190,7 @@ def _manifest_of(now: Manifest, record: SpaceRecord) -> Manifest:
         encoder=record.model or record.space.encoder,
         space=record.space.key,
         images=True if record.images is None else record.images,
+        adapter="",
     )
 
 

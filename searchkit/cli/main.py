@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from searchkit.cli import output
+from searchkit.cli.adapt import adapt
 from searchkit.cli.bench import bench
 from searchkit.cli.config import config
 from searchkit.cli.doctor import doctor
@@ -44,6 +45,7 @@ COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
     (ui, "searchkit ui --port 8600"),
     (models, "searchkit models --json"),
     (evaluate, "searchkit evaluate ./scifact --split test --chunking passages"),
+    (adapt, "searchkit adapt -c shop --pairs products.csv"),
     (bench, "searchkit bench ~/Pictures --model pocket"),
     (train, "searchkit train --recipe pocket --data ./data --out ./my-model"),
     (config, "searchkit config --json"),

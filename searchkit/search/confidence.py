@@ -27,6 +27,7 @@ import numpy as np
 
 from searchkit.catalog.catalog import Reference
 from searchkit.protocols import Encoder, VectorStore
+from searchkit.search.adapter import Adapter
 from searchkit.types import Kind, Vectors
 
 SAMPLE = 200
@@ -81,18 +82,23 @@ def neutral_vectors(encoder: Encoder, cache: Path | None) -> Vectors:
 
 
 def measure(
-    encoder: Encoder, store: VectorStore, cache: Path | None = None
+    encoder: Encoder, store: VectorStore, cache: Path | None = None, *, adapter: Adapter | None = None
 ) -> dict[tuple[str, str], Reference]:
-    """The references of a store as it is now, by (asked with "text" or "image", kind of item).
+    """The references of a store as it is now, by (asked with "text" or "image", kind of item); with an
+    adapter, of questions that went through it.
 
     Asking with pictures needs two of them, since a picture is not compared with itself.
     """
+
+    def asked(vectors: Vectors, asked_with: str, kind: Kind) -> Vectors:
+        return vectors if adapter is None else adapter(vectors, asked_with, kind)
+
     samples = {kind: _sample(store, kind, dim=encoder.space.dim) for kind in Kind}
     images = samples[Kind.IMAGE]
     texts = neutral_vectors(encoder, cache)
     found = {}
     for kind in Kind:
-        best = _best(texts, store, kind)
+        best = _best(asked(texts, "text", kind), store, kind)
         if best is not None:
             found["text", kind.value] = _fit(best, MARGIN)
         if len(samples[kind]) > 1:
@@ -100,8 +106,8 @@ def measure(
             level, deviation = float(np.quantile(pairs, UNRELATED)), max(MIN_DEVIATION, float(pairs.std()))
             found[PAIRS, kind.value] = Reference(level, deviation, len(pairs))
     if len(images) > 1:
-        found["image", Kind.IMAGE.value] = _fit(_likeness(images))
-        best = _best(images, store, Kind.PASSAGE)
+        found["image", Kind.IMAGE.value] = _fit(_likeness(asked(images, "image", Kind.IMAGE), images))
+        best = _best(asked(images, "image", Kind.PASSAGE), store, Kind.PASSAGE)
         if best is not None:
             found["image", Kind.PASSAGE.value] = _fit(best)
     return found
@@ -134,9 +140,9 @@ def _best(queries: Vectors, store: VectorStore, kind: Kind) -> np.ndarray | None
     return best
 
 
-def _likeness(images: Vectors) -> np.ndarray:
-    """(n,) for each picture the score that UNLIKE of the others stay below."""
-    scores = images @ images.T
+def _likeness(asked: Vectors, images: Vectors) -> np.ndarray:
+    """(n,) for each picture, when it asks, the score that UNLIKE of the others stay below."""
+    scores = asked @ images.T
     others = scores[~np.eye(len(images), dtype=bool)].reshape(len(images), -1)  # (n, n - 1)
     below: np.ndarray = np.quantile(others, UNLIKE, axis=1)
     return below

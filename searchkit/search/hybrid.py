@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from searchkit.protocols import VectorStore
-from searchkit.types import Candidate, Vectors
+from searchkit.types import Candidate, Kind, Vectors
 
 CONSTANT = 60
 DEPTH = 100
@@ -27,12 +27,16 @@ def reciprocal_rank(lists: Sequence[Sequence[str]], constant: int = CONSTANT) ->
     return dict(sorted(scores.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def cosines(store: VectorStore, found: Sequence[Candidate], vector: np.ndarray) -> list[Candidate]:
-    """The same items with their cosine to `vector` in place of the words' score."""
+def cosines(
+    store: VectorStore, found: Sequence[Candidate], vector: Callable[[Kind], np.ndarray]
+) -> list[Candidate]:
+    """The same items; in place of the words' score, the cosine to the vector that asks for their kind."""
     if not found:
         return []
     vectors: Vectors = store.vectors([c.item.id for c in found])
-    return [Candidate(c.item, float(score)) for c, score in zip(found, vectors @ vector, strict=True)]
+    return [
+        Candidate(c.item, float(own @ vector(c.item.kind))) for c, own in zip(found, vectors, strict=True)
+    ]
 
 
 Sure = tuple[float, Candidate]

@@ -33,3 +33,46 @@ def info_nce(images: Tensor, texts: Tensor, scale: Tensor | float, bank: Tensor 
 def cosine_distance(student: Tensor, teacher: Tensor) -> Tensor:
     """mean(1 − cos(student, teacher)) over rows of two (b, dim) tensors."""
     return (1 - F.cosine_similarity(student, teacher, dim=-1)).mean()
+
+
+def nce(queries: Tensor, positives: Tensor, scale: Tensor | float, same: Tensor | None = None) -> Tensor:
+    """InfoNCE as the *sum* of both directions, over unit rows (b, dim) of which row i belongs to row i:
+
+        L = CE(S, diag) + CE(Sᵀ, diag),   S = s·Q·Pᵀ,   s = 1/τ
+
+    `same` (b, b) bool marks pairs that are right too, or might be: no negatives of each other.
+    """
+    return nce_plus(queries, positives, queries.new_zeros(len(queries), 0, queries.shape[1]), scale, same)
+
+
+def nce_plus(
+    queries: Tensor,
+    positives: Tensor,
+    negatives: Tensor,
+    scale: Tensor | float,
+    same: Tensor | None = None,
+    there: Tensor | None = None,
+    *,
+    bank: Tensor | None = None,
+    likely: Tensor | None = None,
+) -> Tensor:
+    """InfoNCE with hard negatives N (b, h, dim): each query sees all positives and negatives of the batch,
+
+        L = mean_i −log e^{S_ii} / Σ_k (e^{S_ik} + Σ_j e^{s·q_i·n_kj})  +  CE(Sᵀ, diag)
+
+    The way back has none. `there` (b, h) bool says which negatives there are, where rows have fewer than h.
+    `bank` (m, dim) holds more that every query sees, save those that are `likely` (b, m) right for it.
+    """
+    own = torch.arange(len(queries), device=queries.device)
+    scores = scale * queries @ positives.T  # (b, dim) @ (dim, b) -> (b, b)
+    if same is not None:
+        others = same & ~torch.eye(len(queries), dtype=torch.bool, device=queries.device)
+        scores = scores.masked_fill(others, float("-inf"))
+    hard = scale * queries @ negatives.flatten(0, 1).T  # (b, dim) @ (dim, b·h) -> (b, b·h)
+    if there is not None:
+        hard = hard.masked_fill(~there.flatten(), float("-inf"))
+    seen = [scores, hard]
+    if bank is not None:
+        more = scale * queries @ bank.T  # (b, m)
+        seen.append(more if likely is None else more.masked_fill(likely, float("-inf")))
+    return F.cross_entropy(torch.cat(seen, dim=1), own) + F.cross_entropy(scores.T, own)

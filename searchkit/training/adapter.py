@@ -1,0 +1,205 @@
+"""Learning the map of an adapter: some hundred steps of InfoNCE on stored vectors, no network involved."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from searchkit.search.adapter import QueryMap
+from searchkit.training.losses import nce_plus
+from searchkit.types import Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a map is learned. The defaults are for some hundred pairs; `LARGE` is for thousands."""
+
+    width: int = 0
+    """Of the inner layer; without one the map is linear."""
+    strengths: tuple[float, ...] = (0.2, 0.35, 0.5, 0.75, 1.0)
+    """Of the step from the old vector to the new (α, as weights are averaged in WiSE-FT)."""
+    steps: int = 150
+    batch: int = 128
+    bank: int = 8192
+    """Items drawn at each step that are negatives of all its questions."""
+    rates: tuple[float, ...] = (3e-4, 2e-3)
+    """Learning rates, each tried: small steps where the encoder knows the subject, large ones where not."""
+    weight_decay: float = 0.01
+    temperature: float = 0.05
+    """Where τ starts; it is learned."""
+    keep: float = 1.0
+    """Weight of leaving questions alone that have nothing to do with the pairs."""
+    look_every: int = 25
+    """Steps between looks at the development pairs."""
+    patience: int = 4
+    """Looks without a better one before training ends."""
+    seed: int = 0
+
+
+LARGE = Options(
+    width=1024, strengths=(0.75, 1.0), steps=300, batch=512, bank=1024, rates=(2e-3,), look_every=50
+)
+
+
+SAME = 0.98
+"""Answers, or questions, closer than this may mean the same: no negatives of each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Rows that belong together: question i should find positive i, and none of its negatives."""
+
+    queries: Vectors
+    """(n, dim)."""
+    positives: Vectors
+    """(n, dim)."""
+    negatives: Vectors
+    """(m, dim) of all rows, and…"""
+    wrong: Sequence[Sequence[int]]
+    """…of each row, which of them; n lists."""
+    items: Vectors
+    """(m, dim) of what else could be found: negatives of all, save where nearly the same as the positive."""
+
+
+class Residual(nn.Module):
+    """q + W·q + B·relu(A·q + a) + b, not normalised. W, B and b start at zero: the identity."""
+
+    def __init__(self, dim: int, width: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.linear = nn.Parameter(torch.zeros(dim, dim))
+        # unit rows in: each entry of the inner layer is of size 1
+        self.down = nn.Parameter(torch.randn(width, dim, generator=generator))
+        self.down_bias = nn.Parameter(torch.zeros(width))
+        self.up = nn.Parameter(torch.zeros(dim, width))
+        self.up_bias = nn.Parameter(torch.zeros(dim))
+
+    def forward(self, queries: Tensor) -> Tensor:
+        inner = F.relu(queries @ self.down.T + self.down_bias)
+        moved: Tensor = queries + queries @ self.linear.T + inner @ self.up.T + self.up_bias
+        return moved
+
+    def as_map(self, strength: float = 1.0) -> QueryMap:
+        parts = (self.linear, self.down, self.down_bias, self.up, self.up_bias)
+        linear, down, down_bias, up, up_bias = (part.detach().numpy().copy() for part in parts)
+        return QueryMap(linear, down, down_bias, up, up_bias, np.array(strength, np.float32))
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The best map on the development pairs; None where none was better there than no map."""
+
+    map: QueryMap | None
+    steps: int
+    score: float
+    before: float
+
+
+def fit_map(
+    examples: Examples,
+    bystanders: Vectors,
+    score: Callable[[QueryMap | None], float],
+    options: Options | None = None,
+    *,
+    on_step: Callable[[int, int], object] = lambda done, total: None,
+) -> Fitted:
+    """Learn a map and keep the step and the strength of it that `score` says most for.
+
+    `bystanders` (g, dim) are vectors of questions that the map should leave alone. `score` measures a map
+    on development pairs; higher is better, None is no map. Equal seeds give equal maps on one machine.
+    """
+    options = options or Options()
+    before = score(None)
+    best = Fitted(None, 0, before, before)
+    for number, rate in enumerate(options.rates):
+
+        def stepped(done: int, number: int = number) -> None:
+            on_step(number * options.steps + done, len(options.rates) * options.steps)
+
+        found = _fit(examples, bystanders, score, options, rate, before, stepped)
+        best = found if found.score > best.score else best
+    return best
+
+
+def _fit(
+    examples: Examples,
+    bystanders: Vectors,
+    score: Callable[[QueryMap | None], float],
+    options: Options,
+    rate: float,
+    before: float,
+    on_step: Callable[[int], object],
+) -> Fitted:
+    generator = torch.Generator().manual_seed(options.seed)
+    model = Residual(examples.queries.shape[1], options.width, generator)
+    log_scale = nn.Parameter(torch.tensor(-math.log(options.temperature)))
+    groups = [
+        {"params": model.parameters(), "lr": rate, "weight_decay": options.weight_decay},
+        {"params": [log_scale], "lr": 5 * rate, "weight_decay": 0.0},
+    ]
+    optimiser = torch.optim.AdamW(groups)
+    batches = _Batches(examples, options, generator)
+    others = torch.from_numpy(bystanders)
+    best, behind = Fitted(None, 0, before, before), 0
+    for at in range(1, options.steps + 1):
+        for group, base in zip(optimiser.param_groups, (rate, 5 * rate), strict=True):
+            group["lr"] = base * min(1.0, at / 20) * 0.5 * (1 + math.cos(math.pi * at / options.steps))
+        loss = batches.loss(model, log_scale.exp().clamp(max=100))
+        if len(others):
+            some = others[torch.randint(len(others), (min(256, len(others)),), generator=generator)]
+            loss = loss + options.keep * (1 - F.cosine_similarity(model(some), some)).mean()
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        on_step(at)
+        if at % options.look_every and at != options.steps:
+            continue
+        found = max((_look(model, at, strength, score, before) for strength in options.strengths), key=_score)
+        best, behind = (found, 0) if found.score > best.score else (best, behind + 1)
+        if behind >= options.patience:
+            break
+    return best
+
+
+def _look(
+    model: Residual, at: int, strength: float, score: Callable[[QueryMap | None], float], before: float
+) -> Fitted:
+    one = model.as_map(strength)
+    return Fitted(one, at, score(one), before)
+
+
+def _score(found: Fitted) -> float:
+    return found.score
+
+
+class _Batches:
+    """Random batches of the examples, and the loss on one."""
+
+    def __init__(self, examples: Examples, options: Options, generator: torch.Generator) -> None:
+        self.queries = torch.from_numpy(examples.queries)
+        self.positives = torch.from_numpy(examples.positives)
+        self.items = torch.from_numpy(examples.items)
+        self.size, self.bank, self.generator = options.batch, options.bank, generator
+        deepest = max(map(len, examples.wrong), default=0)
+        self.negatives = torch.from_numpy(examples.negatives)
+        self.wrong = torch.zeros(len(self.queries), deepest, dtype=torch.long)
+        self.there = torch.zeros(len(self.queries), deepest, dtype=torch.bool)
+        for row, some in enumerate(examples.wrong):
+            self.wrong[row, : len(some)] = torch.tensor(list(some), dtype=torch.long)
+            self.there[row, : len(some)] = True
+
+    def loss(self, model: Residual, scale: Tensor) -> Tensor:
+        rows = torch.randperm(len(self.queries), generator=self.generator)[: self.size]
+        positives, queries = self.positives[rows], self.queries[rows]
+        same = (positives @ positives.T > SAME) | (queries @ queries.T > SAME)
+        negatives = self.negatives[self.wrong[rows].flatten()]
+        negatives = negatives.view(len(rows), self.wrong.shape[1], positives.shape[1])
+        some = self.items[torch.randperm(len(self.items), generator=self.generator)[: self.bank]]
+        likely = positives @ some.T > SAME  # (b, m)
+        moved = F.normalize(model(queries), dim=-1)
+        return nce_plus(moved, positives, negatives, scale, same, self.there[rows], bank=some, likely=likely)

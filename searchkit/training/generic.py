@@ -1,0 +1,83 @@
+"""A small fixed set that no collection is about: drawn scenes with three captions each, by data/make_demo.py.
+
+Half of it is replayed while an adapter learns, so that it leaves such questions alone; the other half shows
+whether it did: what was found before should still be found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from searchkit.evaluation.compare import Retrieval
+from searchkit.ingest.images import decode_bytes
+from searchkit.protocols import Encoder
+from searchkit.training.pairs import Direction
+from searchkit.types import Kind, Vectors
+
+FILE = "generic.parquet"
+
+
+class Generic:
+    """The vectors of the set for one encoder, kept in `cache`."""
+
+    def __init__(self, encoder: Encoder, cache: Path) -> None:
+        data = (resources.files("searchkit.training") / FILE).read_bytes()
+        file = cache / f"{encoder.space.key}-generic-{hashlib.sha256(data).hexdigest()[:12]}.npz"
+        try:
+            with np.load(file) as kept:
+                parts = {name: kept[name] for name in ("asked", "found", "pictures")}
+        except (OSError, EOFError, ValueError, KeyError):  # not there yet, or damaged
+            parts = _encode(encoder)
+            cache.mkdir(parents=True, exist_ok=True)
+            scratch = file.with_suffix(".tmp.npz")
+            np.savez(scratch, **parts)  # type: ignore[arg-type]
+            scratch.replace(file)
+        self.asked, self.found, self.pictures = parts["asked"], parts["found"], parts["pictures"]
+
+    def bystanders(self, direction: Direction) -> Vectors:
+        """(g, dim) of the replayed half, as questions."""
+        if direction.asked_with == "image":
+            pictures: Vectors = self.pictures[::2]
+            return pictures
+        return np.ascontiguousarray(self.asked[::2].reshape(-1, self.asked.shape[-1]))
+
+    def check(self, direction: Direction) -> Retrieval | None:
+        """The other half as questions to the whole set; None where it cannot ask that way."""
+        scenes, captions = self.asked.shape[:2]
+        other = np.arange(1, scenes, 2)
+        dim = self.asked.shape[-1]
+        match (direction.asked_with, direction.kind):
+            case ("text", Kind.IMAGE) if len(self.pictures):
+                asked = self.asked[other].reshape(-1, dim)
+                return Retrieval(asked, self.pictures, [[int(s)] for s in other for _ in range(captions)])
+            case ("image", Kind.PASSAGE) if len(self.pictures):
+                right = [[int(s) * captions + n for n in range(captions)] for s in other]
+                return Retrieval(self.pictures[other], self.found.reshape(-1, dim), right)
+            case ("text", Kind.PASSAGE):  # the first caption finds the others
+                right = [[int(s) * captions + n for n in range(1, captions)] for s in other]
+                own = [int(s) * captions for s in other]
+                return Retrieval(self.asked[other, 0], self.found.reshape(-1, dim), right, own)
+        return None
+
+
+def _encode(encoder: Encoder) -> dict[str, np.ndarray]:
+    """Captions as (scenes, captions, dim), twice, and pictures as (scenes, dim), or none."""
+    with resources.as_file(resources.files("searchkit.training") / FILE) as path:
+        table = pq.read_table(path)
+    texts = [caption for captions in table["captions"].to_pylist() for caption in captions]
+    record, dim = encoder.record, encoder.space.dim
+    shape = (table.num_rows, -1, dim)
+    asked = encoder.encode_text([record.as_query(text) for text in texts]).reshape(shape)
+    found = asked
+    if record.query_prompt != record.passage_prompt:
+        found = encoder.encode_text([record.as_passage(text) for text in texts]).reshape(shape)
+    pictures = np.zeros((0, dim), np.float32)
+    if record.pixels:
+        pixels = [encoder.prepare_image(decode_bytes(data)) for data in table["image"].to_pylist()]
+        pictures = encoder.encode_images(pixels)
+    return {"asked": asked, "found": found, "pictures": pictures}
