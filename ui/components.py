@@ -20,6 +20,7 @@ from searchkit.collection import Collection
 from searchkit.doctor import Status
 from searchkit.errors import SearchkitError, Unreadable
 from searchkit.ingest.images import SUFFIXES, decode_file
+from searchkit.registry import DOCUMENT_SUFFIXES
 from searchkit.types import Failure, Hit, Item, Kind
 
 PICTURES = sorted(suffix.removeprefix(".") for suffix in SUFFIXES)
@@ -132,7 +133,10 @@ def _gallery(hits: Sequence[Hit]) -> None:
             with st.container():
                 name = _name(hit.item)
                 try:
-                    st.image(thumbnail(os.fsencode(hit.path), hit.item.mtime), alt=name)
+                    if _suffix(hit.path) in DOCUMENT_SUFFIXES:
+                        name = f"{name}{_page(hit.page)}: a picture inside"
+                    else:
+                        st.image(thumbnail(os.fsencode(hit.path), hit.item.mtime), alt=name)
                 except Unreadable as error:  # gone or changed since it was indexed
                     st.text(_printable(str(error)))
                 st.text(f"{name}\n{confidence(hit.confidence)}")
@@ -141,9 +145,16 @@ def _gallery(hits: Sequence[Hit]) -> None:
 def _passages(hits: Sequence[Hit]) -> None:
     for hit in hits:
         with st.container(border=True):
-            page = "" if hit.page is None else f", page {hit.page}"
-            st.text(f"{_name(hit.item)}{page}\n{confidence(hit.confidence)}")
+            st.text(f"{_name(hit.item)}{_page(hit.page)}\n{confidence(hit.confidence)}")
             st.text(_snippet(hit.text or ""))
+
+
+def _suffix(path: str) -> str:
+    return os.path.splitext(path)[1].lower()
+
+
+def _page(number: int | None) -> str:
+    return "" if number is None else f", page {number}"
 
 
 @st.cache_data(max_entries=2000, show_spinner=False)
