@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -26,6 +27,9 @@ from searchkit.types import FULL_TEXT, Candidate, Item, Kind, Space, Vectors
 CHUNK = 1000
 KEEP_VERSIONS = dt.timedelta(hours=1)
 """Readers in other processes may still hold a version that young."""
+
+PATIENCE = 0.5
+"""Seconds in which a table that is being made has its first version."""
 
 TIME_LITERAL = re.compile(r"(\b(?:mtime|taken)\s*(?:[<>]=?|!?=|<>)\s*)(?=')", re.IGNORECASE)
 """Where a filter compares `mtime` or `taken` with a quoted time; Lance wants `timestamp` before the quote."""
@@ -100,13 +104,20 @@ class LanceStore:
         database = lancedb.connect(
             str(folder), session=session, read_consistency_interval=dt.timedelta(seconds=2)
         )
-        if space.key in database.list_tables().tables:
+        table = folder / f"{space.key}.lance"
+        if table.exists() and not _is_whole(table):
+            time.sleep(PATIENCE)  # another process may be making it
+        if _is_whole(table):
             self._table = database.open_table(space.key)
+            if not _has_key(self._table.schema) and not self._table.count_rows():
+                self._table.set_unenforced_primary_key("id")
             missing = [field for field in ADDED if field.name not in self._table.schema.names]
             if missing:
                 self._table.add_columns(missing)
         else:
-            self._table = database.create_table(space.key, schema=schema(space.dim))
+            # a folder without a version is what a crash or a full disk left
+            mode = "overwrite" if table.exists() else "create"
+            self._table = database.create_table(space.key, schema=schema(space.dim), mode=mode)
             self._table.set_unenforced_primary_key("id")
 
     @property
@@ -282,6 +293,14 @@ class LanceStore:
             for field in schema(self.dim)
         ]
         return pa.Table.from_arrays(arrays, schema=schema(self.dim))
+
+
+def _is_whole(table: Path) -> bool:
+    return any((table / "_versions").glob("*.manifest"))
+
+
+def _has_key(found: pa.Schema) -> bool:
+    return any(b"unenforced-primary-key" in name for name in (found.field("id").metadata or {}))
 
 
 def _ranked(items: Sequence[Item], scores: np.ndarray) -> list[Candidate]:
