@@ -236,9 +236,10 @@ class Collection:
                 ingest.sync(source, selection, scope=scope)
                 if ingest.report.interrupted:
                     break
-            swept = self.sweep_tombstones()
+            self.sweep_tombstones()
             references = self.catalog.references(self.manifest.space)
-            if ingest.changed or swept or (not is_current(references) and self.store.count() > 0):
+            owed = self.catalog.jobs.owes_refresh(self.manifest.space)  # by a run that was cut off, too
+            if owed or (not is_current(references) and self.store.count() > 0):
                 self.refresh()
         report = ingest.report
         report.warnings += left_out()
@@ -319,21 +320,21 @@ class Collection:
         """What brings files into the active space."""
         return Ingest(self.catalog, self.manifest.space, lambda: self.store, lambda: self.encoder, options)
 
-    def sweep_tombstones(self, *, erase: bool = False) -> bool:
+    def sweep_tombstones(self, *, erase: bool = False) -> None:
         """Under the write lock: take what was forgotten out of the store of every space, with `erase` to the
-        last byte. Says whether the active one lost something."""
+        last byte."""
 
         def out(space: str, ids: list[str]) -> None:
+            self.catalog.jobs.owe_refresh(space)
             if not erase:
                 self.store_of(space).delete(ids)
                 return
             self.store_of(space).erase(ids)
             shutil.rmtree(self.root / FAISS / space, ignore_errors=True)  # `refresh` builds it again
 
-        found = sweep_tombstones(self.catalog, out)
+        sweep_tombstones(self.catalog, out)
         if erase:
             self.catalog.vacuum()
-        return self.manifest.space in found
 
     def refresh(self) -> None:
         """Under the write lock, after a change: compact, measure what neutral queries find, rebuild the
@@ -346,6 +347,7 @@ class Collection:
         record = next((r for r in self.catalog.spaces() if r.space.key == self.manifest.space), None)
         if record is not None and record.golden is None:  # a collection from before these were kept
             self.catalog.set_golden(record.space.key, golden(self.encoder).tobytes())
+        self.catalog.jobs.refreshed(self.manifest.space)
 
     # read
 

@@ -38,9 +38,8 @@ def ids_of(content: Content) -> list[str]:
     return [item_id(content.path, content.sha256, n) for n in range(content.items)]
 
 
-def sweep_tombstones(catalog: Catalog, out: Callable[[str, list[str]], object]) -> set[str]:
+def sweep_tombstones(catalog: Catalog, out: Callable[[str, list[str]], object]) -> None:
     """Take out of the stores what the catalog has already forgotten; `out` does that, given a space and ids.
-    Returns the spaces that lost something.
 
     Before a run and after it, not within: a file that moved is copied from where it was.
     """
@@ -49,7 +48,6 @@ def sweep_tombstones(catalog: Catalog, out: Callable[[str, list[str]], object]) 
         mine = [grave for grave in buried if grave.space == space]
         out(space, [i for grave in mine for i in ids_of(grave.content)])
         catalog.clear_tombstones([grave.id for grave in mine])
-    return {grave.space for grave in buried}
 
 
 @dataclass(slots=True)
@@ -296,6 +294,7 @@ class Ingest:
             rows.append(theirs)
             assets.append(_asset(source, one, len(mine)))
         with self.options.exclusive():
+            self.catalog.jobs.owe_refresh(self.space)
             self.store.write(items, np.concatenate(rows))
             self.changed = True
             self.catalog.record(source, self.space, assets)
