@@ -306,9 +306,10 @@ class Collection:
                 ingest.sync(source, selection, scope=scope)
                 if ingest.report.interrupted:
                     break
-            swept = self.sweep_tombstones()
+            self.sweep_tombstones()
             references = self.catalog.references(self.manifest.space)
-            if ingest.changed or swept or (not is_current(references) and self.store.count() > 0):
+            owed = self.catalog.jobs.owes_refresh(self.manifest.space)  # by a run that was cut off, too
+            if owed or (not is_current(references) and self.store.count() > 0):
                 self.refresh()
         report = ingest.report
         report.warnings += left_out()
@@ -413,21 +414,21 @@ class Collection:
             self.manifest.chunking,
         )
 
-    def sweep_tombstones(self, *, erase: bool = False) -> bool:
+    def sweep_tombstones(self, *, erase: bool = False) -> None:
         """Under the write lock: take what was forgotten out of the store of every space, with `erase` to the
-        last byte. Says whether the active one lost something."""
+        last byte."""
 
         def out(space: str, ids: list[str]) -> None:
+            self.catalog.jobs.owe_refresh(space)
             if not erase:
                 self.store_of(space).delete(ids)
                 return
             self.store_of(space).erase(ids)
             shutil.rmtree(self.root / FAISS / space, ignore_errors=True)  # `refresh` builds it again
 
-        found = sweep_tombstones(self.catalog, out)
+        sweep_tombstones(self.catalog, out)
         if erase:
             self.catalog.vacuum()
-        return self.manifest.space in found
 
     def refresh(self) -> None:
         """Under the write lock, after a change: compact, measure what neutral queries find, bring the
@@ -440,6 +441,7 @@ class Collection:
         record = next((r for r in self.catalog.spaces() if r.space.key == self.manifest.space), None)
         if record is not None and record.golden is None:  # a collection from before these were kept
             self.catalog.set_golden(record.space.key, golden(self.encoder).tobytes())
+        self.catalog.jobs.refreshed(self.manifest.space)
 
     def accelerate(self, *, wait: bool = False) -> None:
         """Bring the accelerator up to date. Where a large one has to be built anew that takes minutes and

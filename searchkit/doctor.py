@@ -241,11 +241,11 @@ def _jobs(collection: Collection, fix: bool) -> Iterator[Finding]:
             "searchkit doctor --fix",
             fix,
         )
-    if fix and dead:
+    if fix:
         for kind in {job.kind for job in dead}:
             jobs.clear_dead(kind=kind)
-        collection.refresh()
-    if fix:
+        if dead or jobs.owes_refresh(key):
+            collection.refresh()
         jobs.keep_only(key)
 
 

@@ -21,10 +21,6 @@ from searchkit.types import FileEntry, IndexReport
 
 __all__ = ["ASKED", "How", "LeaseLost", "enqueue", "merged", "notice", "perform"]
 
-REFRESH = 30.0
-"""Seconds from a write until the store is compacted and measured, unless the queue is empty sooner."""
-
-
 Turn = Callable[[], AbstractContextManager[object]]
 """Entered to write: one worker at a time."""
 
@@ -156,13 +152,12 @@ def perform(library: Collection, jobs: Sequence[Job], how: How) -> IndexReport:
 
 
 def _index(library: Collection, source: Source, jobs: Sequence[Job], how: How, turn: Turn) -> IndexReport:
-    queue, space = library.catalog.jobs, library.manifest.space
+    queue = library.catalog.jobs
     waiting: dict[str, list[Job]] = {}
     for job in jobs:
         waiting.setdefault(job.path, []).append(job)
 
     def written(paths: Sequence[str]) -> None:
-        queue.enqueue(space, [Work("")], kind="refresh", delay=REFRESH)
         queue.finish([job for path in paths for job in waiting.pop(path, ())])
 
     options = Options(
@@ -186,8 +181,7 @@ def _sweep(library: Collection, source: Source, jobs: Sequence[Job], how: How, t
         queue.release(jobs)
         return ingest.report
     with turn():
-        if library.sweep_tombstones():
-            queue.enqueue(library.manifest.space, [Work("")], kind="refresh", delay=REFRESH)
+        library.sweep_tombstones()
     queue.finish(jobs)
     return ingest.report
 

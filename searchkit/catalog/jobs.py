@@ -38,6 +38,8 @@ MAX_ATTEMPTS = 5
 BACKOFF = 2.0
 """Seconds before the second attempt; doubled for each one after, up to…"""
 LONGEST_BACKOFF = 300.0
+REFRESH = 30.0
+"""Seconds from a write until the store is compacted and measured, unless the queue is empty sooner."""
 KEEP_DONE = 3600.0
 """Seconds that a finished job is still counted."""
 CHUNK = 500
@@ -241,6 +243,20 @@ class Jobs:
             for some in _chunks(jobs):
                 values = {"state": "waiting", "attempts": JobRow.attempts - 1, "lease": None, "worker": None}
                 tx.execute(update(JobRow).where(_held(some)).values(**values))
+
+    def owe_refresh(self, space: str) -> None:
+        """Under the write lock, before a write: the space is to be compacted and measured, whoever dies."""
+        self.enqueue(space, [Work("")], kind="refresh", delay=REFRESH)
+
+    def owes_refresh(self, space: str) -> bool:
+        with self._engine.connect() as tx:
+            query = select(JobRow.id).where(JobRow.space == space, JobRow.kind == "refresh")
+            return tx.execute(query.where(JobRow.state != "done").limit(1)).first() is not None
+
+    def refreshed(self, space: str) -> None:
+        """Under the write lock: nothing of that kind is owed any more."""
+        with self._writer.begin() as tx:
+            tx.execute(delete(JobRow).where(JobRow.space == space, JobRow.kind == "refresh"))
 
     def keep_only(self, space: str) -> int:
         """Drop what waits for other spaces; returns how many."""

@@ -47,9 +47,8 @@ def ids_of(content: Content) -> list[str]:
     return [item_id(content.path, content.sha256, n) for n in range(content.items)]
 
 
-def sweep_tombstones(catalog: Catalog, out: Callable[[str, list[str]], object]) -> set[str]:
+def sweep_tombstones(catalog: Catalog, out: Callable[[str, list[str]], object]) -> None:
     """Take out of the stores what the catalog has already forgotten; `out` does that, given a space and ids.
-    Returns the spaces that lost something.
 
     Before a run and after it, not within: a file that moved is copied from where it was.
     """
@@ -58,7 +57,6 @@ def sweep_tombstones(catalog: Catalog, out: Callable[[str, list[str]], object]) 
         mine = [grave for grave in buried if grave.space == space]
         out(space, [i for grave in mine for i in ids_of(grave.content)])
         catalog.clear_tombstones([grave.id for grave in mine])
-    return {grave.space for grave in buried}
 
 
 @dataclass(slots=True)
@@ -339,6 +337,7 @@ class Ingest:
         try:
             for items, vectors in parts:
                 with self.options.exclusive():
+                    self.catalog.jobs.owe_refresh(self.space)
                     self.store.write(items, vectors)
                 self.changed = True
                 written += len(items)
@@ -389,6 +388,7 @@ class Ingest:
     ) -> None:
         """Write what is not in the store yet; when all is there, and only then, the catalog hears of it."""
         with self.options.exclusive():
+            self.catalog.jobs.owe_refresh(self.space)
             if vectors is not None:
                 self.store.write(items, vectors)
             self.changed = True

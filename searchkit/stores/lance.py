@@ -33,6 +33,9 @@ INDEX_IDS_FROM = 10_000
 KEEP_VERSIONS = dt.timedelta(hours=1)
 """Readers in other processes may still hold a version that young."""
 
+PATIENCE = 0.5
+"""Seconds in which a table that is being made has its first version."""
+
 TIME_LITERAL = re.compile(r"(\b(?:mtime|taken)\s*(?:[<>]=?|!?=|<>)\s*)(?=')", re.IGNORECASE)
 """Where a filter compares `mtime` or `taken` with a quoted time; Lance wants `timestamp` before the quote."""
 
@@ -114,13 +117,20 @@ class LanceStore:
         database = lancedb.connect(
             str(folder), session=session, read_consistency_interval=dt.timedelta(seconds=SEEN_FOR)
         )
-        if space.key in database.list_tables().tables:
+        table = folder / f"{space.key}.lance"
+        if table.exists() and not _is_whole(table):
+            time.sleep(PATIENCE)  # another process may be making it
+        if _is_whole(table):
             self._table = database.open_table(space.key)
+            if not _has_key(self._table.schema) and not self._table.count_rows():
+                self._table.set_unenforced_primary_key("id")
             missing = [field for field in ADDED if field.name not in self._table.schema.names]
             if missing:
                 self._table.add_columns(missing)
         else:
-            self._table = database.create_table(space.key, schema=schema(space.dim))
+            # a folder without a version is what a crash or a full disk left
+            mode = "overwrite" if table.exists() else "create"
+            self._table = database.create_table(space.key, schema=schema(space.dim), mode=mode)
             self._table.set_unenforced_primary_key("id")
         self._version, self._seen = 0, -SEEN_FOR
 
@@ -338,6 +348,14 @@ class LanceStore:
 def _conditions(kind: Kind | None, where: str | None) -> list[str]:
     conditions = [f"kind = '{kind.value}'"] if kind else []
     return conditions + (["(" + TIME_LITERAL.sub(r"\1timestamp ", where) + ")"] if where else [])
+
+
+def _is_whole(table: Path) -> bool:
+    return any((table / "_versions").glob("*.manifest"))
+
+
+def _has_key(found: pa.Schema) -> bool:
+    return any(b"unenforced-primary-key" in name for name in (found.field("id").metadata or {}))
 
 
 def _ranked(items: Sequence[Item], scores: np.ndarray) -> list[Candidate]:

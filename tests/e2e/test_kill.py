@@ -160,6 +160,8 @@ class Scenario:
                     self.kills += 1
             if task["do"] != "remove" or self._has("007.txt"):
                 self.nursery.run(task)
+            if task["do"] == "remove":
+                (self.notes / "007.txt").unlink()  # or the next run would index it again
 
     def _has(self, name: str) -> bool:
         with Collection.open(self.folder / "killed", create=False) as library:
@@ -177,12 +179,16 @@ class Scenario:
                 assert self.nursery.run(task)
 
     def compare(self) -> None:
-        assert state(self.folder / "killed") == state(self.folder / "whole")
+        killed, whole = state(self.folder / "killed"), state(self.folder / "whole")
+        assert killed.keys() == whole.keys()
+        for key in whole:
+            assert killed[key] == whole[key], key
         often = Counter((self.folder / "killed.log").read_text().split("\n"))
         once = Counter((self.folder / "whole.log").read_text().split("\n"))
         del often[""], once[""]
         assert set(often) == set(once), "something was lost, or invented"
         twice = sum((often - once).values())
+        print(f"{self.kills} kills, {twice} texts encoded again")
         assert twice <= self.kills * BATCH, f"{twice} texts were encoded again after {self.kills} kills"
 
 

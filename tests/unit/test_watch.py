@@ -76,6 +76,25 @@ def test_a_deleted_file_is_gone_after_the_next_sweep(watching: Watching) -> None
     assert watching.best("lighthouse keeper") != "storm.txt"
 
 
+def test_changes_are_taken_up_as_they_are_reported(tmp_path: Path) -> None:
+    watching = Watching(tmp_path, every=3600)
+    watching.thread.start()
+    try:
+        watching.report_where(lambda report: report.indexed == 1)
+        deep = watching.notes / "new" / "deep"
+        deep.mkdir(parents=True)
+        (deep / "storm.txt").write_text("The keeper of the lighthouse rowed out.\n")  # in the same burst
+        watching.report_where(lambda report: report.indexed == 1)
+        assert watching.best("lighthouse keeper") == "storm.txt"
+        (watching.notes / "harbour.txt").write_text("Ships wait for the tide.\n")
+        watching.report_where(lambda report: report.indexed == 1)
+        (deep / "storm.txt").unlink()
+        watching.report_where(lambda report: report.deleted == 1)
+    finally:
+        watching.end.set()
+        watching.thread.join(PATIENCE)
+
+
 def test_stop_ends_a_long_pause_at_once(tmp_path: Path) -> None:
     watching = Watching(tmp_path, every=3600)
     watching.thread.start()
