@@ -1,9 +1,9 @@
-"""What an adapter is worth: learned from real pairs, chosen on development pairs, measured once on test pairs.
+"""What an adapter is worth: learned from real pairs, chosen on development pairs, measured on test pairs.
 
-    python benchmarks/adapting.py --data FOLDER [--cache FOLDER] [--out benchmarks/results/adapting.json]
+    python benchmarks/adapting.py --data FOLDER [--cache FOLDER] [--only PART …]
 
-FOLDER holds `fashion.parquet` (pictures of products with titles) and the BEIR folders `scifact/` and `qmsum/`.
-Vectors are kept in the cache, since encoding takes most of the time and is not what is measured.
+FOLDER holds `fashion.parquet` (pictures of products with titles) and the BEIR folders `scifact/` and
+`qmsum/`. Vectors are kept in the cache, since encoding takes most of the time and is not what is measured.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Bench:
         return vectors
 
     def fashion(self) -> dict[str, Any]:
-        """Titles find pictures and pictures titles: 20,000 pairs to learn from, 2,000 each to choose and test."""
+        """Titles find pictures and pictures titles: 20,000 pairs teach, 2,000 each choose and test."""
         table = pq.read_table(self.data / "fashion.parquet")
         parts = np.array(table["split"].to_pylist())
         images = self.kept("fashion-image", lambda: self._images(table["image"].to_pylist()))
@@ -103,7 +103,7 @@ class Bench:
         asked = self._queries("scifact-train-q", train)
         right, tested = _right(train, documents), _right(test, documents)
         final = Retrieval(self._queries("scifact-test-q", test), items, tested)
-        # claims come in variants: what shares an abstract with a test claim, or nearly is one, teaches nothing
+        # claims come in variants: what shares an abstract with a test claim, or nearly is one, is left out
         known = {row for some in tested for row in some}
         near = (asked @ final.queries.T).max(axis=1) >= NEAR
         fresh = [not one and not known & set(some) for one, some in zip(near, right, strict=True)]
