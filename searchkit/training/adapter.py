@@ -33,7 +33,7 @@ class Options:
     weight_decay: float = 0.01
     temperature: float = 0.05
     """Where τ starts; it is learned."""
-    keep: float = 1.0
+    keep: float = 5.0
     """Weight of leaving questions alone that have nothing to do with the pairs."""
     look_every: int = 25
     """Steps between looks at the development pairs."""
