@@ -2,7 +2,8 @@
 
     python benchmarks/adapting.py --data FOLDER [--cache FOLDER] [--only PART …]
 
-FOLDER holds `fashion.parquet` (pictures of products with titles) and the BEIR folder `scifact/`. Vectors are kept in the cache, since encoding takes most of the time and is not what is measured.
+FOLDER holds `fashion.parquet` (pictures of products with titles) and the BEIR folder `scifact/`. Vectors are
+kept in the cache, since encoding takes most of the time and is not what is measured.
 """
 
 from __future__ import annotations
