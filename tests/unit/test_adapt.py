@@ -116,6 +116,7 @@ def test_shuffled_pairs_are_rejected_and_nothing_changes(shop: Path, library: Co
     assert read_manifest(library.root) == before and list(adapters(library)) == known
 
 
+@pytest.mark.slow
 def test_force_uses_what_is_not_better_and_off_is_the_way_back(shop: Path, library: Collection) -> None:
     plain = first(library, "navy shirt")
     report = adapt(library, shuffled(shop, 0), force=True)
