@@ -126,8 +126,9 @@ def adapt(
     adapter = _named(library, path, pairs, used)
     report = replace(report, name=adapter.name)
     card = {"encoder": library.manifest.encoder, "made": _now(), "forced": force, "seed": seed, "near": near}
+    said = {name: value for name, value in report.to_json().items() if name != "in_use"}
     data = {"file": path.name, "sha256": pairs.fingerprint}
-    save_adapter(adapter, library.root / ADAPTERS / adapter.name, {**card, "data": data, **report.to_json()})
+    save_adapter(adapter, library.root / ADAPTERS / adapter.name, {**card, "data": data, **said})
     on_progress("measure", 0, 0)
     use(library, adapter.name)
     return report

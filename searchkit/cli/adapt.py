@@ -110,7 +110,7 @@ def _list(library: Collection, *, as_json: bool, quiet: bool) -> int:
     active = read_manifest(library.root).adapter
     found: list[tuple[str, dict[str, Any]]] = list(adapters(library))
     if as_json:
-        output.records({"schema": JSON_SCHEMA, "in_use": name == active, **card} for name, card in found)
+        output.records({"schema": JSON_SCHEMA, **card, "in_use": name == active} for name, card in found)
     elif not quiet:
         lines = [(name, card.get("made", ""), "in use" if name == active else "") for name, card in found]
         output.table([("adapter", "made", ""), *lines])

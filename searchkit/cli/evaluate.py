@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 def evaluate(
     path: Annotated[
         Path,
-        typer.Argument(metavar="PATH", help="A BEIR folder, or a parquet of captioned or labelled images."),
+        typer.Argument(
+            metavar="PATH",
+            help="A BEIR folder, or a parquet of captioned or labelled images; with --compare, pairs.",
+        ),
     ],
     model: Model = None,
     split: Annotated[str, typer.Option("--split", metavar="NAME", help="The split to measure.")] = "test",
@@ -49,6 +52,12 @@ def evaluate(
         bool,
         typer.Option("--first-name", help="Of labels like 'goldfish, Carassius auratus' the first name."),
     ] = False,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--compare", metavar="A B", help="Two encoders, or an encoder and an adapter's folder, on pairs."
+        ),
+    ] = None,
     device: Device = None,
     dtype: Dtype = None,
     offline: Offline = None,
@@ -66,6 +75,8 @@ def evaluate(
     runtime = settings.runtime(accept_licence=accept_licence)
     if verbose:
         output.say_more()
+    if compare is not None:
+        return _compare(path, compare, runtime, as_json=as_json, quiet=quiet)
     cut = None if chunking == "whole" else (chunking, chunk_tokens, chunk_overlap)
     with bar(quiet=quiet) as show:
         texts = {"cut": cut, "fusion": fusion, "hybrid": hybrid}
@@ -80,6 +91,26 @@ def evaluate(
         ("queries", found.queries),
     ]
     output.table([*rows, *_flat(found.metrics)])
+    return 0
+
+
+def _compare(path: Path, names: tuple[str, str], runtime: Runtime, *, as_json: bool, quiet: bool) -> int:
+    from searchkit.evaluation.compare import rows, to_json
+    from searchkit.training.sides import compare_on_pairs
+    from searchkit.types import JSON_SCHEMA
+
+    with bar(quiet=quiet) as show:
+        found = compare_on_pairs(
+            path, *names, runtime, on_progress=lambda done, total: show("encode", done, total)
+        )
+    if as_json:
+        metrics = {way: to_json(metrics) for way, metrics in found.items()}
+        output.records(
+            [{"schema": JSON_SCHEMA, "task": path.name, "compared": list(names), "metrics": metrics}]
+        )
+    else:
+        lines = [(way, *row) for way, metrics in found.items() for row in rows(metrics)]
+        output.table([("searching", "metric", *names, "difference", "95 %"), *lines])
     return 0
 
 

@@ -33,7 +33,7 @@ class Options:
     weight_decay: float = 0.01
     temperature: float = 0.05
     """Where τ starts; it is learned."""
-    keep: float = 1.0
+    keep: float = 5.0
     """Weight of leaving questions alone that have nothing to do with the pairs."""
     look_every: int = 25
     """Steps between looks at the development pairs."""
@@ -43,10 +43,20 @@ class Options:
 
 
 LARGE = Options(
-    width=1024, strengths=(0.75, 1.0), steps=300, batch=512, bank=1024, rates=(2e-3,), look_every=50
+    width=1024,
+    strengths=(0.35, 0.5, 0.75, 1.0),
+    steps=300,
+    batch=512,
+    bank=512,
+    rates=(2e-3,),
+    keep=100.0,
+    look_every=50,
 )
+"""A wide map forgets more readily: what has nothing to do with the pairs is held the more firmly."""
 
 
+NOISE = 0.5
+"""How far around a question that should be left alone others are left alone too."""
 SAME = 0.98
 """Answers, or questions, closer than this may mean the same: no negatives of each other."""
 
@@ -151,7 +161,7 @@ def _fit(
             group["lr"] = base * min(1.0, at / 20) * 0.5 * (1 + math.cos(math.pi * at / options.steps))
         loss = batches.loss(model, log_scale.exp().clamp(max=100))
         if len(others):
-            some = others[torch.randint(len(others), (min(256, len(others)),), generator=generator)]
+            some = _around(others[torch.randint(len(others), (256,), generator=generator)], generator)
             loss = loss + options.keep * (1 - F.cosine_similarity(model(some), some)).mean()
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -164,6 +174,12 @@ def _fit(
         if behind >= options.patience:
             break
     return best
+
+
+def _around(vectors: Tensor, generator: torch.Generator) -> Tensor:
+    """Unit rows near these ones: what is held still is their neighbourhood, not some points of it."""
+    noise = F.normalize(torch.randn(vectors.shape, generator=generator), dim=-1)
+    return F.normalize(vectors + NOISE * noise, dim=-1)
 
 
 def _look(

@@ -84,9 +84,7 @@ def judge(
         return None
     options = replace(Options() if len(parts.train) < SMALL else LARGE, seed=seed)
 
-    def score(one: QueryMap | None) -> float:
-        return dev.mean(queries=None if one is None else one(dev.queries))
-
+    score = scorer(dev, generic.rehearsal(direction))
     examples = examples_of(parts.train, vectors, distractors)
     fitted = fit_map(examples, generic.bystanders(direction), score, options, on_step=on_step)
     one = fitted.map
@@ -96,6 +94,21 @@ def judge(
     accepted, why = verdict(fitted, found[PRIMARY], kept)
     sizes = (len(parts.train), len(parts.dev), len(task.queries))
     return Verdict(direction, *sizes, fitted, found, kept, accepted, why)
+
+
+def scorer(dev: Retrieval, rehearsal: Retrieval | None) -> Callable[[QueryMap | None], float]:
+    """What a map is chosen by: the primary metric of the development questions, and nothing for a map that
+    loses half of what may be forgotten on the generic questions that were replayed."""
+    enough = 0.0 if rehearsal is None else rehearsal.mean() - FORGET / 2
+
+    def score(one: QueryMap | None) -> float:
+        if one is None:
+            return dev.mean()
+        if rehearsal is not None and rehearsal.mean(queries=one(rehearsal.queries)) < enough:
+            return 0.0
+        return dev.mean(queries=one(dev.queries))
+
+    return score
 
 
 def verdict(fitted: Fitted, found: Difference, generic: Difference | None) -> tuple[bool, str]:

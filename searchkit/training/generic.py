@@ -46,22 +46,29 @@ class Generic:
             return pictures
         return np.ascontiguousarray(self.asked[::2].reshape(-1, self.asked.shape[-1]))
 
+    def rehearsal(self, direction: Direction) -> Retrieval | None:
+        """The replayed half as questions to the whole set; None where it cannot ask that way."""
+        return self._half(direction, 0)
+
     def check(self, direction: Direction) -> Retrieval | None:
-        """The other half as questions to the whole set; None where it cannot ask that way."""
+        """The other half, likewise."""
+        return self._half(direction, 1)
+
+    def _half(self, direction: Direction, first: int) -> Retrieval | None:
         scenes, captions = self.asked.shape[:2]
-        other = np.arange(1, scenes, 2)
+        half = np.arange(first, scenes, 2)
         dim = self.asked.shape[-1]
         match (direction.asked_with, direction.kind):
             case ("text", Kind.IMAGE) if len(self.pictures):
-                asked = self.asked[other].reshape(-1, dim)
-                return Retrieval(asked, self.pictures, [[int(s)] for s in other for _ in range(captions)])
+                asked = self.asked[half].reshape(-1, dim)
+                return Retrieval(asked, self.pictures, [[int(s)] for s in half for _ in range(captions)])
             case ("image", Kind.PASSAGE) if len(self.pictures):
-                right = [[int(s) * captions + n for n in range(captions)] for s in other]
-                return Retrieval(self.pictures[other], self.found.reshape(-1, dim), right)
+                right = [[int(s) * captions + n for n in range(captions)] for s in half]
+                return Retrieval(self.pictures[half], self.found.reshape(-1, dim), right)
             case ("text", Kind.PASSAGE):  # the first caption finds the others
-                right = [[int(s) * captions + n for n in range(1, captions)] for s in other]
-                own = [int(s) * captions for s in other]
-                return Retrieval(self.asked[other, 0], self.found.reshape(-1, dim), right, own)
+                right = [[int(s) * captions + n for n in range(1, captions)] for s in half]
+                own = [int(s) * captions for s in half]
+                return Retrieval(self.asked[half, 0], self.found.reshape(-1, dim), right, own)
         return None
 
 

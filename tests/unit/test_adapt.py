@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from searchkit.adapt import adapt, adapters, use
+from searchkit.cli.main import app
 from searchkit.collection import Collection
 from searchkit.encoders.hashing import Hashing
 from searchkit.errors import BadInput, CollectionError, CollectionLocked, NothingIndexed, SpaceMismatch
 from searchkit.place import read_manifest, writing
 from searchkit.search.adapter import WEIGHTS, load_adapter
+from searchkit.training.sides import compare_on_pairs
 
 COLOURS = {
     "crimson": (200, 20, 40),
@@ -113,6 +116,7 @@ def test_shuffled_pairs_are_rejected_and_nothing_changes(shop: Path, library: Co
     assert read_manifest(library.root) == before and list(adapters(library)) == known
 
 
+@pytest.mark.slow
 def test_force_uses_what_is_not_better_and_off_is_the_way_back(shop: Path, library: Collection) -> None:
     plain = first(library, "navy shirt")
     report = adapt(library, shuffled(shop, 0), force=True)
@@ -212,3 +216,35 @@ def test_few_pairs_and_an_empty_collection_are_refused(
         adapt(library, few)
     with Collection.open(tmp_path / "empty", encoder=Hashing()) as empty, pytest.raises(NothingIndexed):
         adapt(empty, shop / "pairs.jsonl")
+
+
+def test_the_command_prints_the_table_and_leaves_with_what_it_decided(shop: Path, adapted: str) -> None:
+    where = ["-c", str(shop / "library")]
+    done = CliRunner().invoke(app, ["adapt", *where, "--use", adapted, "--json"])
+    assert done.exit_code == 0
+    assert [card["name"] for card in map(json.loads, done.stdout.splitlines()) if card["in_use"]] == [adapted]
+    listed = CliRunner().invoke(app, ["adapt", *where, "--list"]).stdout.splitlines()
+    assert [line.split()[0] for line in listed if line.endswith("in use")] == [adapted]
+
+    again = CliRunner().invoke(app, ["adapt", *where, "--pairs", str(shop / "pairs.jsonl")])
+    assert again.exit_code == 1  # the same pairs teach what is in use already
+    lines = [line.split() for line in again.stdout.splitlines()]
+    assert {"searching", "metric", "before", "after", "difference"} <= set(lines[0])
+    assert ["text-image", "ndcg@10"] in [line[:2] for line in lines]
+    assert "rejected" in again.stderr
+
+    off = CliRunner().invoke(app, ["adapt", *where, "--off", "--json"])
+    assert off.exit_code == 0 and not any(json.loads(line)["in_use"] for line in off.stdout.splitlines())
+    wrong = CliRunner().invoke(app, ["adapt", *where, "--off", "--use", adapted])
+    assert isinstance(wrong.exception, BadInput)
+
+
+def test_an_encoder_and_its_adapter_are_compared_on_the_same_pairs(shop: Path, adapted: str) -> None:
+    folder = shop / "library" / "adapters" / adapted
+    names = ["--compare", "hashing", str(folder)]
+    done = CliRunner().invoke(app, ["evaluate", str(shop / "pairs.jsonl"), *names, "--json"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)["metrics"]["text-image"]["ndcg@10"]
+    assert found["after"] > found["before"] and found["low"] > 0
+    same = compare_on_pairs(shop / "pairs.jsonl", "hashing", "hashing")["text-image"]["ndcg@10"]
+    assert (same.before, same.low, same.high) == (pytest.approx(found["before"], abs=1e-6), 0, 0)

@@ -63,6 +63,27 @@ def test_the_readme_quotes_the_figures_beside_the_rivals(size: str) -> None:
     assert f"**{ours:.0f} ms** CPU a photo; rclip {rclip:.0f}, sentence-transformers {other:.0f} " in README
 
 
+@pytest.mark.parametrize(
+    ("path", "metric"),
+    [
+        ("fashion text-image", "recall@10"),
+        ("fashion image-passage", "recall@10"),
+        ("scifact|as it is split", "ndcg@10"),
+        ("scifact|nothing shared", "ndcg@10"),
+    ],
+)
+def test_the_page_on_adapting_quotes_the_measured_figures(path: str, metric: str) -> None:
+    value = json.loads((ROOT / "benchmarks" / "results" / "adapting.json").read_text())
+    for key in path.split("|") if "|" in path else path.split():
+        value = value[key]
+    found = value["test"][metric]
+    said = f"| {metric} | {found['before']:.3f} | **{found['after']:.3f}** | "
+    said += f"{found['low']:+.3f} … {found['high']:+.3f} |"
+    verdict = "accepted" if value["accepted"] else "rejected"
+    lines = (ROOT / "docs" / "adapting.md").read_text().splitlines()
+    assert [line.rstrip(" |").endswith(verdict) for line in lines if said in line] == [True]
+
+
 def test_links_in_the_docs_lead_somewhere() -> None:
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
