@@ -176,18 +176,22 @@ def keep(folder: Path, name: str, index: Any, tuning: Tuning) -> None:
     """Write the index and how it is asked."""
     faiss.write_index(index, str(folder / f"{name}.faiss"))
     plain = {field.name: getattr(tuning, field.name) for field in fields(tuning)}
-    (folder / f"{name}.json").write_text(json.dumps(plain))
+    (folder / f"{name}.json").write_text(json.dumps({"fields": NAMES, "tuning": plain}))
 
 
 def open_shelf(folder: Path, name: str, dim: int, *, rows: Path | None = None) -> Shelf:
     """A shelf that `fill` and `keep` wrote, mapped, not read; `rows` where they were written anew.
 
-    Raises OSError, ValueError, TypeError or RuntimeError for files that are missing or damaged.
+    Raises OSError, ValueError, KeyError, TypeError or RuntimeError for files that are missing, damaged, or of
+    another version.
     """
+    card = json.loads((folder / f"{name}.json").read_text())
+    if tuple(card["fields"]) != NAMES:
+        raise ValueError(f"the items of {folder / name} were written by another version")
     items = _Lines(folder / f"{name}.items")
     shelf = Shelf(
         index=faiss.read_index(str(folder / f"{name}.faiss"), faiss.IO_FLAG_MMAP_IFC),
-        tuning=Tuning(**json.loads((folder / f"{name}.json").read_text())),
+        tuning=Tuning(**card["tuning"]),
         ids=_mapped(folder / f"{name}.ids.npy"),
         rows=np.load(rows or folder / f"{name}.rows.npy"),
         _ends=_mapped(folder / f"{name}.ends.npy"),

@@ -222,6 +222,17 @@ def test_another_process_that_rebuilt_is_noticed(own: tuple[LanceStore, Accelera
     assert reader.is_current
 
 
+def test_items_of_another_version_are_no_accelerator(
+    own: tuple[LanceStore, Accelerator], tmp_path: Path
+) -> None:
+    store, _ = own
+    card = tmp_path / "faiss" / str(pointer(tmp_path)["base"]) / "image.json"
+    assert Accelerator(tmp_path / "faiss", store).version == store.version
+    kept = json.loads(card.read_text())
+    card.write_text(json.dumps(kept | {"fields": kept["fields"][:-1]}))
+    assert Accelerator(tmp_path / "faiss", store).version is None
+
+
 def test_one_process_builds_at_a_time(own: tuple[LanceStore, Accelerator], tmp_path: Path) -> None:
     import filelock
 

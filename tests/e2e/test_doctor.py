@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 
 from searchkit.catalog import connect
 from searchkit.catalog.catalog import Catalog
@@ -132,8 +132,10 @@ def test_a_collection_of_the_first_format_is_opened_searched_and_changed(
         for table in ("source", "asset", "encoded"):
             with library.catalog._engine.connect() as new:
                 rows = new.execute(text(f"SELECT * FROM {table}")).mappings().all()
-            marks = ", ".join(f":{name}" for name in rows[0])
-            connection.execute(text(f"INSERT INTO {table} VALUES ({marks})"), [dict(row) for row in rows])
+            names = [column["name"] for column in inspect(connection).get_columns(table)]
+            marks = ", ".join(f":{name}" for name in names)
+            old_rows = [{name: row[name] for name in names} for row in rows]
+            connection.execute(text(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"), old_rows)
     engine.dispose()
     with Collection.open(old, encoder=Hashing()) as opened:
         assert opened.search("thing3", k=1)[0].path.endswith("n3.txt")

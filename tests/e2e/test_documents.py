@@ -53,8 +53,8 @@ class Scrapbook(Parser):
 
 @pytest.fixture(autouse=True)
 def scrapbook(monkeypatch: pytest.MonkeyPatch) -> None:
-    parser, known = Scrapbook(), load.parser_for
-    monkeypatch.setattr(load, "parser_for", lambda suffix: parser if suffix == ".md" else known(suffix))
+    parser, known = Scrapbook(), load.parser_of
+    monkeypatch.setattr(load, "parser_of", lambda path: parser if path.suffix == ".md" else known(path))
 
 
 class Counting(Hashing):

@@ -153,12 +153,13 @@ def test_a_model_is_fetched_once_and_a_collection_stays_with_its_commit(
     assert searchkit(tmp_path, None, "search", "a dog", "--offline").returncode == 0
     assert hub.asked == []
 
-    # fetched anew, the name means other weights: they are not mixed
+    # fetched anew, the name means other weights: they are not mixed, they fill a space of their own
     pulled = searchkit(tmp_path, hub, "models", "pull", "someone/tower", "--json")
     assert json.loads(pulled.stdout)["name"] == f"someone/tower@{NEW}"
-    mixed = searchkit(tmp_path, hub, "index", photos, "--model", f"someone/tower@{NEW}")
-    assert mixed.returncode == 4 and "holds vectors of" in mixed.stderr
-    assert searchkit(tmp_path, None, "search", "a dog", "-f").returncode == 0
+    changed = searchkit(tmp_path, hub, "index", "--model", f"someone/tower@{NEW}", "--json")
+    assert changed.returncode == 0 and json.loads(changed.stdout)["indexed"] == 3, changed.stderr
+    found = searchkit(tmp_path, None, "search", "a dog", "--json")
+    assert f"someone_tower-{NEW[:7]}" in json.loads(found.stdout.splitlines()[0])["space"]
 
 
 def test_without_a_network_the_missing_files_are_named_and_nothing_is_made(

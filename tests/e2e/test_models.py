@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -96,8 +97,13 @@ def test_an_encoder_of_another_package_is_found_by_its_entry_point(monkeypatch: 
     assert "theirs" in caught.value.hint
 
 
-def test_only_an_encoder_that_was_trained_for_it_gives_shorter_vectors() -> None:
+def test_only_an_encoder_that_was_trained_for_it_gives_shorter_vectors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    theirs = SimpleNamespace(record=Hashing().record)
+    point = SimpleNamespace(name="theirs", load=lambda: lambda: theirs)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
     with pytest.raises(BadInput, match="has no vectors of 128 numbers"):
         registry.load_encoder("pocket:128", Runtime(device="cpu"))
     with pytest.raises(BadInput, match="no shorter vectors"):
-        registry.load_encoder("hashing:8")
+        registry.load_encoder("theirs:8")
