@@ -48,19 +48,30 @@ DEPTH = 100
 NEEDLES = 100
 SEED = 5
 MEASURES = ("recall@1", "ndcg@10")
+PEOPLE = (
+    ("lighthouse keeper", "guardian of the beacon"),
+    ("village baker", "man who makes the bread"),
+    ("retired dentist", "former tooth doctor"),
+    ("ferry captain", "skipper of the boat"),
+    ("beekeeper", "owner of the hives"),
+    ("circus clown", "comedian of the circus"),
+    ("chess champion", "winner at chess"),
+    ("opera singer", "vocalist of the opera"),
+    ("astronomer", "watcher of the stars"),
+    ("mountain guide", "leader of climbs"),
+)
 FACTS = (
-    ("{} keeps the spare key of the boathouse under a green bucket.", "Where is {}'s second key hidden?"),
-    ("{} was born on a ferry between two islands in a snowstorm.", "On which vessel did {} come to life?"),
-    ("{} is allergic to walnuts and carries a red whistle.", "Which food must {} not eat?"),
-    ("{} sold eleven beehives to pay for a cello.", "How did {} get the money for an instrument?"),
-    ("{} painted the lighthouse door orange last spring.", "Who gave the tower's entrance a new colour, {}?"),
-    ("{} lost a bet and had to swim across the quarry at dawn.", "What did {} do after losing a wager?"),
-    ("{} teaches Latin to the children of fishermen on Tuesdays.", "Which language does {} give lessons in?"),
-    ("{} found a roman coin while digging up potatoes.", "What old money did {} discover in the garden?"),
-    ("{} repairs accordions in a former bakery.", "Where does {} mend musical instruments?"),
-    ("{} walked four hundred miles with a donkey.", "What animal went along on {}'s long hike?"),
-)  # fmt: skip
-SYLLABLES = ("vor", "lis", "tan", "mek", "ru", "sel", "dra", "po", "wen", "kai", "zub", "or", "fen", "ty")
+    ("hid a spare key under a green bucket", "Where did the {} conceal a second key?"),
+    ("is allergic to walnuts and carries a red whistle", "Which nuts make the {} ill?"),
+    ("sold a tractor to pay for a cello", "How did the {} get the money for an instrument?"),
+    ("painted the front door orange last spring", "What colour did the {} give the entrance?"),
+    ("lost a bet and swam across the quarry at dawn", "What did the {} do after losing a wager?"),
+    ("teaches Latin to children on Tuesdays", "Which language does the {} give lessons in?"),
+    ("found a Roman coin while digging up potatoes", "What old money did the {} discover?"),
+    ("mends accordions in a disused railway carriage", "Where does the {} repair musical instruments?"),
+    ("walked four hundred miles with a donkey", "Which animal went on the long hike of the {}?"),
+    ("was married on an iceberg in a snowstorm", "Where was the wedding of the {}?"),
+)
 
 
 class Remembering:
@@ -248,7 +259,7 @@ def needle(encoder: Remembering, folder: Path) -> dict[str, Any]:
     rng = random.Random(SEED)
     documents: dict[str, Document] = {}
     questions: list[str] = []
-    for number, (fact, question) in enumerate(facts(rng)):
+    for number, (fact, question) in enumerate(facts()):
         text = texts[number % len(texts)]
         depth = (number % 10 + rng.random()) / 10
         at = text.find("\n", int(depth * (len(text) - 1))) + 1 or len(text)
@@ -273,12 +284,13 @@ def by_tenth(run: Run) -> dict[str, Any]:
     return {"recall@1": round(sum(right) / len(right), 4), "by tenth": tenths}
 
 
-def facts(rng: random.Random) -> Iterator[tuple[str, str]]:
-    """Sentences about nobody, each with a question that puts it otherwise."""
+def facts() -> Iterator[tuple[str, str]]:
+    """A hundred sentences about nobody, each with a question that names neither in the same words."""
     for number in range(NEEDLES):
-        first, last = ("".join(rng.sample(SYLLABLES, n)).capitalize() for n in (2, 3))
-        fact, question = FACTS[number // 10 % len(FACTS)]
-        yield fact.format(f"{first} {last}"), question.format(f"{first} {last}")
+        # every tenth of a document has every fact once, each time of somebody else
+        fact, question = FACTS[number // 10]
+        who, otherwise = PEOPLE[(number + number // 10) % 10]
+        yield f"The {who} {fact}.", question.format(otherwise)
 
 
 if __name__ == "__main__":
