@@ -47,7 +47,7 @@ from searchkit.search.around import around
 from searchkit.search.confidence import is_current, measure, neutral_vectors
 from searchkit.search.filters import expression
 from searchkit.search.find import Sources, find
-from searchkit.search.hybrid import cosines
+from searchkit.search.hybrid import Scored, scored
 from searchkit.search.plan import Planner
 from searchkit.search.question import as_part, checked, vector_of
 from searchkit.search.trace import Trace, timed
@@ -558,7 +558,7 @@ class Collection:
                 how.trace.plan[kind.value] = plan()
             return found
 
-        def words(k: int) -> list[list[Candidate]]:
+        def words(k: int) -> list[list[Scored]]:
             assert how.words is not None
             lists = []
             with timed(how.trace, "words"):
@@ -566,7 +566,7 @@ class Collection:
                     found = self.store.match(how.words, k, column=column, kind=query.kind, where=how.filter)
                     if how.trace is not None:
                         how.trace.leg(column, found)
-                    lists.append(cosines(self.store, found, moved))
+                    lists.append(scored(self.store, found, moved))
             return lists
 
         space, hybrid = self.manifest.space, words if how.words else None

@@ -15,7 +15,7 @@ from searchkit.evaluation.metrics import nearest
 from searchkit.ingest.chunking import chunker, room, settled
 from searchkit.ingest.late import late_vectors
 from searchkit.protocols import Encoder
-from searchkit.search.hybrid import CONSTANT, reciprocal_rank
+from searchkit.search.hybrid import CONSTANT, convex, reciprocal_rank
 from searchkit.types import Chunking, Document, Item, Kind, Passage, Space, Vectors
 
 OnProgress = Callable[[int, int], None]
@@ -172,13 +172,4 @@ def together(meaning: Mapping[str, float], words: Mapping[str, float], how: str)
         return reciprocal_rank([list(meaning), list(words)])
     if how != "convex":
         raise BadInput(f"hybrid is {how!r}", hint=f"one of: {', '.join(HYBRIDS)}")
-    one, other = _to_unit(meaning), _to_unit(words)
-    return {key: (one.get(key, 0.0) + other.get(key, 0.0)) / 2 for key in one | other}
-
-
-def _to_unit(scores: Mapping[str, float]) -> dict[str, float]:
-    """(s − min) / (max − min); 1 where all are the same."""
-    if not scores:
-        return {}
-    low, high = min(scores.values()), max(scores.values())
-    return {key: (score - low) / (high - low) if high > low else 1.0 for key, score in scores.items()}
+    return convex([meaning, words])

@@ -59,8 +59,12 @@ def confidence(score: float, reference: Reference | None) -> float:
     """
     if reference is None:
         return 0.5
-    z = (score - reference.level) / reference.deviation
-    return 0.5 * math.erfc(-z / math.sqrt(2))
+    return 0.5 * math.erfc(-standing(score, reference) / math.sqrt(2))
+
+
+def standing(score: float, reference: Reference) -> float:
+    """In deviations above the level of confidence 0.5: it still tells apart what confidence calls 1."""
+    return (score - reference.level) / reference.deviation
 
 
 def neutral_vectors(encoder: Encoder, cache: Path | None) -> Vectors:

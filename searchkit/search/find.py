@@ -11,9 +11,9 @@ import numpy as np
 from searchkit.catalog.catalog import Reference
 from searchkit.errors import BadInput
 from searchkit.protocols import Reranker
-from searchkit.search.confidence import PAIRS, confidence
+from searchkit.search.confidence import PAIRS, confidence, standing
 from searchkit.search.fold import COLLAPSE, GROUP, Folded, VectorsOf, collapse, group, near_level
-from searchkit.search.hybrid import DEPTH, Sure, fuse
+from searchkit.search.hybrid import DEPTH, Scored, fuse
 from searchkit.search.trace import Trace
 from searchkit.types import Candidate, Hit, Item, Kind, Query
 
@@ -23,8 +23,8 @@ RERANKED = 50
 
 Search = Callable[[np.ndarray, int, Kind], list[Candidate]]
 """(vector, k, kind) → the k nearest of that kind."""
-Words = Callable[[int], list[list[Candidate]]]
-"""(k) → lists of the k items that hold the query's words best, each with its cosine to the query."""
+Words = Callable[[int], list[list[Scored]]]
+"""(k) → lists of the k items that hold the query's words best: how well, and the item with its cosine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def find(
     query: Query, vector: np.ndarray, asked_with: Sequence[str], sources: Sources, trace: Trace | None = None
 ) -> list[Hit]:
     """The best `query.k` hits of the kinds that were asked for, ordered by confidence; with `words`, by the
-    reciprocal ranks of meaning and exact words; with a reranker, the best of them by what it says.
+    mean of meaning and exact words; with a reranker, the best of them by what it says.
 
     Each kind is searched by itself, since raw scores of the two cannot be compared; more than k are
     fetched until collapsing and grouping leave k, or there are no more. A question of a text and a picture
@@ -55,6 +55,10 @@ def find(
 
     def sure(candidate: Candidate) -> float:
         return min([confidence(candidate.score, reference) for reference in known[candidate.item.kind]])
+
+    def worth(candidate: Candidate) -> float:
+        references = [one for one in known[candidate.item.kind] if one is not None]
+        return min([standing(candidate.score, one) for one in references], default=candidate.score)
 
     def fold(found: Sequence[Candidate], kind: Kind | None = None) -> list[Folded]:
         level = near_level(None if kind is None else sources.references.get((PAIRS, kind.value)))
@@ -68,9 +72,8 @@ def find(
     if trace is not None:
         trace.leg("meaning", [one.best for _, one in ranked])
     if sources.words is not None:
-        lists: list[list[Sure]] = [[(certain, one.best) for certain, one in ranked]]
-        lists += [[(sure(c), c) for c in found] for found in sources.words(depth)]
-        ranked = _fused(lists, fold, {one.best.item.id: one for one in folded})
+        lists = [[(worth(one.best), one.best) for one in folded], *sources.words(depth)]
+        ranked = [(sure(one.best), one) for one in _fused(lists, fold, folded)]
     elif query.group and len(kinds) > 1:  # a document's text and pictures are one result too
         certain_of = {one.best.item.id: certain for certain, one in ranked}
         merged = group([one for _, one in ranked], query.group)
@@ -87,16 +90,13 @@ def find(
 
 
 def _fused(
-    lists: Sequence[Sequence[Sure]],
+    lists: Sequence[Sequence[Scored]],
     fold: Callable[[Sequence[Candidate]], list[Folded]],
-    before: Mapping[str, Folded],
-) -> list[tuple[float, Folded]]:
+    before: Sequence[Folded],
+) -> list[Folded]:
     """Meaning and words in one list; what was folded `before` they were fused stays with its best."""
-    certain_of = {c.item.id: certain for some in lists for certain, c in some}
-    return [
-        (certain_of[one.best.item.id], _joined(one, before.get(one.best.item.id)))
-        for one in fold([c for _, c in fuse(lists)])
-    ]
+    known = {one.best.item.id: one for one in before}
+    return [_joined(one, known.get(one.best.item.id)) for one in fold(fuse(lists))]
 
 
 def _enough(

@@ -12,9 +12,9 @@ from PIL import Image
 from searchkit.collection import Collection
 from searchkit.encoders.hashing import Hashing
 from searchkit.errors import BadInput
-from searchkit.search.hybrid import CONSTANT, reciprocal_rank
+from searchkit.search.hybrid import CONSTANT, convex, fuse, reciprocal_rank
 from searchkit.stores.lance import LanceStore
-from searchkit.types import Hit, Item, Kind
+from searchkit.types import Candidate, Hit, Item, Kind
 
 
 def test_reciprocal_rank_is_the_sum_over_the_lists() -> None:
@@ -26,6 +26,18 @@ def test_reciprocal_rank_is_the_sum_over_the_lists() -> None:
     }
     found = reciprocal_rank(lists)
     assert found == pytest.approx(by_hand) and list(found) == ["a", "c", "b"]
+
+
+def test_scores_of_any_scale_are_brought_together_by_how_far_up_their_list_they_are() -> None:
+    cosines, words = {"a": 0.9, "b": 0.5, "c": 0.1}, {"c": 30.0, "b": 29.0, "d": 10.0}
+    by_hand = {"a": 0.5, "b": 0.5 * 0.5 + 0.5 * 0.95, "c": 0.5, "d": 0.0}
+    found = convex([cosines, words])
+    assert found == pytest.approx(by_hand) and list(found) == ["b", "a", "c", "d"]
+    assert list(reciprocal_rank([list(cosines), list(words)])) != list(found)  # ranks alone put c first
+    assert convex([{"a": 2.0}, {}]) == {"a": 0.5} and convex([{}, {}]) == {}
+    items = {name: Item(name, Kind.PASSAGE, "/", "/", "", 0, 0.0) for name in "abcd"}
+    lists = [[(score, Candidate(items[n], 0.1)) for n, score in some.items()] for some in (cosines, words)]
+    assert [c.item.id for c in fuse(lists)] == ["b", "a", "c", "d"]
 
 
 class Blind(Hashing):
