@@ -1,6 +1,6 @@
 """A search in a large collection beside raw FAISS and raw LanceDB, on the same vectors in one run.
 
-    python benchmarks/million.py --rows 1000000 --work DIR --out benchmarks/results/million.json
+    python -m benchmarks.million --rows 1000000 --work DIR --out benchmarks/results/million.json
 
 The collection is a real one, with a catalog and a store; its encoder is the source of the vectors, so that
 texts lie across a gap from pictures, as in a real space. Every program is asked one question at a time, on
@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -24,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.main_job import machine
 from benchmarks.vectors import BATCH, Sheet
 from searchkit.collection import Collection
 from searchkit.types import EncoderRecord, Item, Kind, Space
@@ -308,8 +307,7 @@ def main() -> None:
     result = {
         "rows": args.rows,
         "dim": DIM,
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": {"cpus": os.cpu_count(), "processor": platform.machine()},
+        "machine": machine(),
         "ratio_to_raw_faiss": round(fast / parts["faiss"]["alike"]["p50_ms"], 2),
         "times_faster_than_lancedb": round(lance / fast, 1) if lance else None,
         **parts,

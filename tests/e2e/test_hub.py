@@ -135,6 +135,7 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_model_is_fetched_once_and_a_collection_stays_with_its_commit(
     hub: Hub, tmp_path: Path, photos: Path
 ) -> None:
@@ -205,6 +206,7 @@ def test_a_name_that_the_hub_does_not_know_is_refused(hub: Hub, tmp_path: Path, 
     assert revision.returncode == 2 and "no revision 'nowhere'" in revision.stderr
 
 
+@pytest.mark.slow
 def test_a_restricted_licence_must_be_accepted_once(hub: Hub, tmp_path: Path, photos: Path) -> None:
     card = b"---\nlicense: cc-by-nc-4.0\nlanguage: en\n---\n# A tower\n"
     hub.repositories["someone/tower"] = {OLD: {**our_files(), "README.md": card}}

@@ -45,6 +45,7 @@ def run(world: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]
     )
 
 
+@pytest.mark.slow
 def test_labels_are_written_and_search_is_limited_to_one(world: Path) -> None:
     done = run(world, "label", "--labels", ",".join(SUBJECTS), "--json")
     assert done.returncode == 0, done.stderr
