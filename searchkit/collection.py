@@ -227,7 +227,8 @@ class Collection:
             raise SpaceMismatch(
                 f"{self.root} was made with other weights of {self.manifest.encoder!r} "
                 f"({self.manifest.space}, now {encoder.space.key})",
-                hint="index into a new collection (-c NAME), or install the version that made this one",
+                hint=f"encode all again: searchkit index --model {self.manifest.encoder}; "
+                "or install the version that made this",
             )
         return encoder
 

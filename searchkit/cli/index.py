@@ -198,9 +198,9 @@ def _open(
         return Collection.open(settings.collection, model=settings.model, create=False, runtime=runtime), None
     from searchkit.registry import load_encoder, same_model
 
-    if same_model(model, library.manifest.encoder):
-        return library, None
-    encoder = load_encoder(model, runtime)
+    made_with = library.manifest.encoder
+    # a name that is known may have other weights than the collection was made with
+    encoder = load_encoder(made_with if same_model(model, made_with) else model, runtime)
     return library, None if encoder.space.key == library.manifest.space else encoder
 
 

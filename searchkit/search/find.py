@@ -61,7 +61,7 @@ def find(
         return min([standing(candidate.score, one) for one in references], default=candidate.score)
 
     def fold(found: Sequence[Candidate], kind: Kind | None = None) -> list[Folded]:
-        level = near_level(None if kind is None else sources.references.get((PAIRS, kind.value)))
+        level = near_level(None if kind is None else sources.references.get((PAIRS, kind.value)), kind)
         return group(collapse(found, query.collapse, sources.vectors_of, level), query.group)
 
     depth = query.k if sources.words is None else max(query.k, DEPTH)

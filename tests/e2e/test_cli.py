@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -17,9 +18,12 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from searchkit.cli.main import COMMANDS, app
+from searchkit.encoders.pocket import bundled_folder
+from searchkit.errors import SpaceMismatch
 from searchkit.place import writing
 
 SCRIPT = Path(sys.executable).with_name("searchkit")
@@ -363,6 +367,25 @@ def test_a_model_is_changed_and_changed_back(shell: Shell) -> None:
     ]
     assert shell.run("spaces", "rollback").code == 0
     assert shell.run("search", "dough", "--json").records[0]["space"] == rows[0]["space"]
+
+
+def test_a_model_whose_weights_were_replaced_encodes_all_again_under_its_name(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in shell.environment.items():
+        monkeypatch.setenv(name, value)
+    model, album, runner = shell.folder / "model", shell.folder / "album", CliRunner()
+    shutil.copytree(bundled_folder(), model)
+    album.mkdir()
+    Image.new("RGB", (64, 64), "red").save(album / "red.png")
+    assert runner.invoke(app, ["index", str(album), "--model", str(model)]).exit_code == 0
+    weights = load_file(model / "model.safetensors")
+    save_file({name: tensor * 1.01 for name, tensor in weights.items()}, model / "model.safetensors")
+    refused = runner.invoke(app, ["search", "red"])
+    assert isinstance(refused.exception, SpaceMismatch)
+    assert f"searchkit index --model {model}" in str(refused.exception.hint)
+    assert runner.invoke(app, ["index", "--model", str(model)]).exit_code == 0
+    assert runner.invoke(app, ["search", "red", "-f"]).stdout == f"{album / 'red.png'}\n"
 
 
 def test_what_is_queued_is_done_by_workers(shell: Shell) -> None:

@@ -168,8 +168,10 @@ def test_a_burst_is_one_hit_that_names_the_others() -> None:
 
 def test_what_is_near_follows_from_how_alike_unrelated_items_are() -> None:
     wide = {(PAIRS, "image"): Reference(level=0.95, deviation=0.1, queries=9)}
-    assert near_level(wide[PAIRS, "image"]) == pytest.approx(1 - NEAR * 0.05)
-    assert near_level(None) == near_level(Reference(0.0, 0.1, 9)) == NEAR_AT_LEAST
+    assert near_level(wide[PAIRS, "image"], Kind.IMAGE) == pytest.approx(1 - NEAR * 0.05)
+    apart = Reference(0.0, 0.1, 9)
+    assert [near_level(apart, kind) for kind in Kind] == [NEAR_AT_LEAST[kind] for kind in Kind]
+    assert near_level(None, Kind.IMAGE) == near_level(apart, None) == max(NEAR_AT_LEAST.values())
     shelf = Shelf(candidate("at0", 0.9), candidate("at13", 0.8))  # cos 13° = 0.974
     assert len(ask(shelf, collapse="near")) == 1 and len(ask(shelf, wide, collapse="near")) == 2
 
