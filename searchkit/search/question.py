@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
@@ -76,7 +77,8 @@ def _say_once(warning: str) -> None:
 def checked(given: Sequence[float], dim: int) -> np.ndarray:
     """(dim,) float32 of unit length. Raises `BadInput`."""
     vector = np.asarray(given, np.float32)
-    if vector.shape != (dim,) or not np.isfinite(vector).all() or not vector.any():
+    length = math.sqrt(float(vector @ vector)) if vector.shape == (dim,) else 0.0
+    if not 0 < length < math.inf:
         raise BadInput(f"the vector has shape {vector.shape}; needs ({dim},), finite, not zero")
-    unit: np.ndarray = vector / np.linalg.norm(vector)
+    unit: np.ndarray = vector / np.float32(length)
     return unit

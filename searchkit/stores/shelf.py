@@ -33,6 +33,8 @@ NAMES = tuple(field.name for field in fields(Item))
 """The order in which an item is written; the id comes first, then the kind."""
 DECODE = json.JSONDecoder().raw_decode
 
+_SETTERS = [getattr(Item, name).__set__ for name in NAMES]
+
 Batches = Iterable[tuple[np.ndarray, list[Item], Vectors]]
 """(n,) rows of the store, n items, (n, dim) vectors."""
 
@@ -125,7 +127,11 @@ class Shelf:
     def candidate(self, score: float, place: int) -> Candidate:
         start = self._ends.item(place - 1) if place else 0
         row = DECODE(self._items.read(start, self._ends.item(place)))[0]
-        return Candidate(Item(row[0], Kind(row[1]), *row[2:]), score)
+        row[1] = Kind(row[1])
+        item = object.__new__(Item)  # what a frozen class does to be made takes four times as long
+        for put, value in zip(_SETTERS, row, strict=True):
+            put(item, value)
+        return Candidate(item, score)
 
     def _compared(self) -> Any:
         """What holds every vector, at least in 8 bits a number."""
