@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import random
 import resource
-import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from searchkit.catalog.connect import UNAVAILABLE
+from searchkit.catalog.holder import this_process
 from searchkit.catalog.jobs import Job
 from searchkit.collection import Collection
 from searchkit.errors import CollectionLocked, SearchkitError
@@ -51,7 +50,7 @@ class Worker:
     ) -> None:
         self._library, self._how, self._megabytes = library, how, megabytes
         self._on_report = on_report
-        self._name = f"{socket.gethostname()}:{os.getpid()}:{random.getrandbits(32):08x}"
+        self._name = this_process()
         self._owed: list[Job] = []
         """Jobs that could not be given back because the catalog did not answer."""
         self._pause = STEP
