@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from searchkit.catalog.catalog import Content
 from searchkit.collection import FAISS, LANCE
-from searchkit.errors import ModelMissing, SpaceMismatch
+from searchkit.errors import CollectionTooNew, ModelMissing, SpaceMismatch
 from searchkit.ingest.chunking import METHOD, OVERLAP, TOKENS
 from searchkit.ingest.golden import SAME, agreement
 from searchkit.ingest.pipeline import ids_of
@@ -138,11 +138,17 @@ def _examine(collection: Collection, *, fix: bool) -> Iterator[Finding]:
             failure.path,
             "mend or remove the file; searchkit index --retry-failed tries again",
         )
+    too_new = list(_too_new(collection))
+    yield from too_new
+    if too_new:
+        return  # what cannot be read cannot be compared, still less mended
     yield from _tombstones(collection, fix)
     for record in collection.catalog.spaces():
         yield from _rows(collection, record.space.key, fix)
     yield from _spaces(collection, fix)
     yield from _jobs(collection, fix)
+    if (newer := collection.accelerator.too_new) is not None:
+        yield Finding("note", f"{newer}: the store answers by itself", None, newer.hint)
     covered = collection.accelerator.version
     if covered is not None and covered != collection.store.version:
         if fix:
@@ -154,6 +160,18 @@ def _examine(collection: Collection, *, fix: bool) -> Iterator[Finding]:
             "searchkit index or searchkit doctor --fix",
             fix,
         )
+
+
+def _too_new(collection: Collection) -> Iterator[Finding]:
+    """Stores that a newer version has written. (Of the manifest and the catalog, opening says so.)"""
+    keys = {record.space.key for record in collection.catalog.spaces()} | {collection.manifest.space}
+    for key in sorted(keys):
+        if not (collection.root / LANCE / f"{key}.lance").exists():
+            continue
+        try:
+            collection.store_of(key)
+        except CollectionTooNew as error:
+            yield Finding("broken", str(error), None, error.hint)
 
 
 def _tombstones(collection: Collection, fix: bool) -> Iterator[Finding]:
