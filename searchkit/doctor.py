@@ -14,6 +14,7 @@ from searchkit.ingest.chunking import METHOD, OVERLAP, TOKENS
 from searchkit.ingest.golden import SAME, agreement
 from searchkit.ingest.pipeline import ids_of
 from searchkit.place import writing
+from searchkit.search.confidence import is_current
 from searchkit.spaces import remove_files
 from searchkit.types import JSON_SCHEMA, Chunking, Kind
 
@@ -147,6 +148,7 @@ def _examine(collection: Collection, *, fix: bool) -> Iterator[Finding]:
         yield from _rows(collection, record.space.key, fix)
     yield from _spaces(collection, fix)
     yield from _jobs(collection, fix)
+    yield from _references(collection, fix)
     if (newer := collection.accelerator.too_new) is not None:
         yield Finding("note", f"{newer}: the store answers by itself", None, newer.hint)
     covered = collection.accelerator.version
@@ -265,6 +267,28 @@ def _jobs(collection: Collection, fix: bool) -> Iterator[Finding]:
         if dead or jobs.owes_refresh(key):
             collection.refresh()
         jobs.keep_only(key)
+
+
+def _references(collection: Collection, fix: bool) -> Iterator[Finding]:
+    """Confidence that follows a rule of before: of the active space, and of the adapter in use."""
+    if collection.store.count() == 0:
+        return
+    for adapter in (None, collection.adapter) if collection.adapter else (None,):
+        key = adapter.key if adapter else collection.manifest.space
+        if is_current(collection.catalog.references(key)):
+            continue
+        try:
+            if fix:
+                collection.measure(adapter)
+        except (ModelMissing, SpaceMismatch):
+            fix = False  # which is a finding of its own
+        yield Finding(
+            "note",
+            f"the confidence of {key} was measured by an older rule, or never",
+            None,
+            "searchkit doctor --fix, or searchkit index",
+            fix,
+        )
 
 
 def _size(folder: str) -> int:

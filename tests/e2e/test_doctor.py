@@ -110,6 +110,23 @@ def test_a_refresh_that_was_given_up_is_told_and_done(library: Collection) -> No
     assert what == "refresh was given up: no room"
 
 
+def test_confidence_by_an_older_rule_is_named_and_measured_anew(
+    library: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = library.manifest.space
+    today = library.catalog.references(space)
+    monkeypatch.setattr("searchkit.search.confidence.MARGIN", 9.0)
+    ((severity, what),) = words(examine(library))
+    assert severity == "note" and "older rule" in what and space in what
+    mended(library)
+    redone = library.catalog.references(space)
+    assert redone["text", "passage"].level > today["text", "passage"].level
+    monkeypatch.undo()
+    assert words(examine(library)) == [(severity, what)]
+    library.add()  # the next run does it as well
+    assert examine(library) == [] and library.catalog.references(space) == today
+
+
 def test_a_store_in_a_newer_format_is_refused_with_what_it_needs(library: Collection) -> None:
     table = lancedb.connect(library.root / "lance").open_table(library.manifest.space)
     noted = {"searchkit:format": "7", "searchkit:needs": "2.5.0"}
