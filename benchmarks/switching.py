@@ -2,9 +2,10 @@
 
     python benchmarks/switching.py --out benchmarks/results/switching.json
 
-A collection of 5,000 texts is encoded anew by `searchkit index --model` while four processes search it without a
-pause, a thousand times in all and until the change is done. Each search must find the note it asks for and come from
-one space. Then `searchkit spaces rollback` is timed, by what the next search of another process answers from.
+A collection of 5,000 texts is encoded anew, as `searchkit index --model` does it, while four processes
+search it, a thousand times and more, until the change is done and after it. Each search must find the note
+it asks for and come from one space. Then going back is timed, and forth, and back, each time until another
+process answers.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ with Collection.open(root, create=False) as library:
             answer["spaces"] = sorted({hit.space for hit in hits})
         except Exception as error:
             answer["error"] = repr(error)
-        answer["seconds"] = time.monotonic() - began
+        answer |= {"at": began, "seconds": time.monotonic() - began}
         print(json.dumps(answer), flush=True)
         time.sleep(pause)
 """
@@ -83,27 +84,28 @@ def run(folder: Path, files: int, searches: int) -> dict[str, Any]:
         took = time.monotonic() - began
         new = encoder.space.key
         lines = _lines(folder)
-        during = len(lines)
+        during, ended = len(lines), time.monotonic()
         if report.indexed != files or library.current.manifest.space != new:
             raise SystemExit(f"the change did not come to its end: {report}")
         while len(_lines(folder)) < max(searches, during + 20):
             time.sleep(0.1)
-        rollbacks = []
+        rollbacks, answered = [], []
         for expected in (old, new, old):
             began = time.monotonic()
             if rollback(library) != expected:
                 raise SystemExit("went back to another space")
             rollbacks.append(time.monotonic() - began)
-            seen = len(_lines(folder))
-            while not any(line.get("spaces") == [expected] for line in _lines(folder)[seen:]):
+            while not any(line.get("spaces") == [expected] and line["at"] > began for line in _lines(folder)):
                 time.sleep(0.02)
+            answered.append(time.monotonic() - began)
         end.touch()
         for process in running:
             process.wait()
         for log in logs:
             log.close()
     answers = _lines(folder)
-    seconds = sorted(line["seconds"] for line in answers)
+    before = sorted(line["seconds"] for line in answers if line["at"] < ended)
+    after = sorted(line["seconds"] for line in answers if line["at"] >= ended)
     return {
         "items": files,
         "re-encoding, seconds": round(took, 1),
@@ -114,9 +116,16 @@ def run(folder: Path, files: int, searches: int) -> dict[str, Any]:
         "of two spaces": sum(len(line.get("spaces", ())) > 1 for line in answers),
         "answered from": dict(Counter(line["spaces"][0] for line in answers if line.get("spaces"))),
         "errors": dict(Counter(line["error"][:200] for line in answers if "error" in line)),
-        "seconds of a search": {"median": seconds[len(seconds) // 2], "longest": seconds[-1]},
+        "seconds of a search while re-encoding": _summary(before),
+        "and after": _summary(after),
         "rollback, seconds": [round(one, 3) for one in rollbacks],
+        "until another process answers, seconds": [round(one, 3) for one in answered],
     }
+
+
+def _summary(seconds: list[float]) -> dict[str, float]:
+    places = {"median": len(seconds) // 2, "99 %": int(0.99 * len(seconds)), "longest": -1}
+    return {name: round(seconds[place], 4) for name, place in places.items()}
 
 
 def _lines(folder: Path) -> list[dict[str, Any]]:

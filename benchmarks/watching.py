@@ -2,10 +2,11 @@
 
     python benchmarks/watching.py --out benchmarks/results/watching.json
 
-Tiny texts and the weightless encoder, so that what is measured is the watching: `searchkit watch` in a process of
-its own, and searches from this one. Idle is a minute in which nothing changes, after the first look; the look at
-everything, which comes every ten minutes, is measured by itself. Then single files change, then 10,000 of them, a
-thousand at a time, and after each thousand, when all are indexed, the memory of the process is read.
+Tiny texts and the weightless encoder, so that what is measured is the watching: `searchkit watch` in a
+process of its own, and searches from this one. Idle is a minute in which nothing changes, after the first
+look; the look at everything, which comes every ten minutes, is measured by itself. Then single files
+change, then 10,000 of them, a thousand at a time, and after each thousand, when all are indexed, the memory
+of the process is read.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import random
 import resource
 import subprocess
@@ -31,6 +32,10 @@ IDLE = 1.0
 """Seconds between two looks into an empty queue."""
 STEP = 0.1
 LONGEST_PAUSE = 60.0
+HARD = 1.5
+"""Times the memory that a worker may hold: beyond, it ends in the middle of a batch, as if it were killed."""
+WATCH = 0.25
+"""Seconds between two looks at it."""
 FULL = 75
 """The exit code of a worker that has grown too large: start another (`supervise` does)."""
 MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
@@ -148,9 +153,15 @@ class Worker:
         over = threading.Event()
 
         def beat() -> None:
-            while not over.wait(self._how.lease / 3):
-                with suppress(*UNAVAILABLE):
-                    library.catalog.jobs.heartbeat(claimed, lease=self._how.lease)
+            last = time.monotonic()
+            while not over.wait(min(WATCH, self._how.lease / 3)):
+                if self._megabytes and (size := resident()) > HARD * self._megabytes:
+                    logger.error("%d MB in memory in the middle of a batch: ending at once", size)
+                    os._exit(FULL)
+                if time.monotonic() - last >= self._how.lease / 3:
+                    last = time.monotonic()
+                    with suppress(*UNAVAILABLE):
+                        library.catalog.jobs.heartbeat(claimed, lease=self._how.lease)
 
         thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
         thread.start()

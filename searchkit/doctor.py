@@ -48,6 +48,8 @@ class Status:
     accelerated: bool
     """Whether FAISS answers; below some thousand items the store does so itself."""
     megabytes: float
+    jobs: Mapping[str, int]
+    """Files in the queue by state: waiting, running, done within the hour, dead."""
     sources: tuple[SourceStatus, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -86,6 +88,7 @@ def status(collection: Collection) -> Status:
         failed=len(collection.failures()),
         accelerated=collection.accelerator.version is not None,
         megabytes=round(_size(str(collection.root)) / 1e6, 1),
+        jobs=collection.catalog.jobs.counts(collection.manifest.space),
         sources=tuple(
             SourceStatus(s.path, s.state, files.get(s.path, 0)) for s in collection.catalog.sources()
         ),

@@ -21,7 +21,7 @@ import pytest
 from searchkit.collection import Collection
 from searchkit.doctor import examine
 from searchkit.encoders.hashing import Hashing
-from searchkit.indexers.worker import Worker
+from searchkit.indexers.worker import FULL, Worker
 from searchkit.work import How, enqueue
 
 WORKER = """
@@ -143,6 +143,43 @@ def test_a_database_that_is_stopped_in_the_middle_is_waited_for(
     assert len(list(queued.assets())) == queued.store.count() == 300
     assert examine(queued) == []
     assert set(encoded(log)) == set(map(str, range(300)))
+
+
+GROWING = """
+import sys
+from searchkit.collection import Collection
+from searchkit.encoders.hashing import Hashing
+from searchkit.indexers.worker import Worker, resident
+from searchkit.work import How
+import time
+
+class Greedy(Hashing):
+    def encode_text(self, texts):
+        if any(text.startswith("note") for text in texts):
+            self.held = bytearray(b"x" * (400 << 20))
+            time.sleep(30)
+        return super().encode_text(texts)
+
+with Collection.open(sys.argv[1], encoder=Greedy()) as library:
+    library.store.count()
+    sys.exit(Worker(library, How(6, 1), megabytes=resident() + 20).run(once=True))
+"""
+
+
+@pytest.mark.slow
+def test_a_worker_that_outgrows_its_memory_in_a_batch_ends_at_once_and_others_have_its_jobs(
+    tmp_path: Path,
+) -> None:
+    with Collection.open(tmp_path / "library", encoder=Hashing()) as library:
+        enqueue(library, notes(tmp_path / "notes", 3))
+        began = time.monotonic()
+        command = [sys.executable, "-c", GROWING, str(library.root)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+        assert done.returncode == FULL and "in the middle of a batch" in done.stderr, done.stderr
+        assert time.monotonic() - began < 30
+        Worker(library, How(6, 1)).run(once=True)
+        assert len(list(library.assets())) == library.store.count() == 3
+        assert library.failures() == [] and examine(library) == []
 
 
 @contextmanager
