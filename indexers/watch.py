@@ -12,7 +12,8 @@ from searchkit.collection import Collection
 from searchkit.errors import CollectionLocked
 from searchkit.indexers.events import Events, reports
 from searchkit.indexers.worker import Worker
-from searchkit.types import IndexReport
+from searchkit.registry import AUTO
+from searchkit.types import IndexReport, Runtime
 from searchkit.work import How, enqueue, merged, notice
 
 logger = logging.getLogger(__name__)
@@ -36,15 +37,17 @@ def watch(
     poll: bool = False,
     batch_size: int = 32,
     threads: int = 2,
+    runtime: Runtime = AUTO,
 ) -> None:
     """Index the paths, then keep all sources up to date until `stop()` is true: at once where the system
     reports changes, and by looking at everything `every` so many seconds. With `poll` nothing is reported.
+    `runtime` says on what the encoder runs.
 
     The collection is made when it is not there. While another process writes to it this one waits; errors of
     searchkit are raised. `on_report` is called after every look and every change, from the thread that called
     this.
     """
-    with Collection.open(collection) as library:
+    with Collection.open(collection, runtime=runtime) as library:
         how = How(batch_size, threads, stop=stop)
         watching = _Watching(library, how, on_report, poll)
         try:

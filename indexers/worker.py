@@ -7,7 +7,6 @@ import logging
 import os
 import random
 import resource
-import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from searchkit.catalog.connect import UNAVAILABLE
+from searchkit.catalog.holder import this_process
 from searchkit.catalog.jobs import Job
 from searchkit.collection import Collection
 from searchkit.errors import CollectionLocked, SearchkitError
@@ -32,6 +32,10 @@ IDLE = 1.0
 """Seconds between two looks into an empty queue."""
 STEP = 0.1
 LONGEST_PAUSE = 60.0
+HARD = 1.5
+"""Times the memory that a worker may hold: beyond, it ends in the middle of a batch, as if it were killed."""
+WATCH = 0.25
+"""Seconds between two looks at it."""
 FULL = 75
 """The exit code of a worker that has grown too large: start another (`supervise` does)."""
 MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
@@ -51,7 +55,7 @@ class Worker:
     ) -> None:
         self._library, self._how, self._megabytes = library, how, megabytes
         self._on_report = on_report
-        self._name = f"{socket.gethostname()}:{os.getpid()}:{random.getrandbits(32):08x}"
+        self._name = this_process()
         self._owed: list[Job] = []
         """Jobs that could not be given back because the catalog did not answer."""
         self._pause = STEP
@@ -149,9 +153,15 @@ class Worker:
         over = threading.Event()
 
         def beat() -> None:
-            while not over.wait(self._how.lease / 3):
-                with suppress(*UNAVAILABLE):
-                    library.catalog.jobs.heartbeat(claimed, lease=self._how.lease)
+            last = time.monotonic()
+            while not over.wait(min(WATCH, self._how.lease / 3)):
+                if self._megabytes and (size := resident()) > HARD * self._megabytes:
+                    logger.error("%d MB in memory in the middle of a batch: ending at once", size)
+                    os._exit(FULL)
+                if time.monotonic() - last >= self._how.lease / 3:
+                    last = time.monotonic()
+                    with suppress(*UNAVAILABLE):
+                        library.catalog.jobs.heartbeat(claimed, lease=self._how.lease)
 
         thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
         thread.start()

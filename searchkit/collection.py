@@ -44,7 +44,7 @@ from searchkit.place import (
 from searchkit.registry import AUTO, DEFAULT_ENCODER, DOCUMENT_SUFFIXES, load_encoder, same_model
 from searchkit.search.adapter import Adapter, load_adapter
 from searchkit.search.around import around
-from searchkit.search.confidence import is_current, measure, neutral_vectors
+from searchkit.search.confidence import RULE, is_current, made_today, measure, neutral_vectors
 from searchkit.search.filters import expression
 from searchkit.search.find import Sources, find
 from searchkit.search.hybrid import Scored, scored
@@ -467,7 +467,7 @@ class Collection:
         """Keep what neutral queries find now, as they are or through an adapter: confidence follows it."""
         references = measure(self.encoder, self.store, self.root / NEUTRAL, adapter=adapter)
         key = adapter.key if adapter else self.manifest.space
-        for (asked_with, kind), reference in references.items():
+        for (asked_with, kind), reference in {**references, RULE: made_today()}.items():
             self.catalog.set_reference(key, asked_with, kind, reference)
         self._known_references.clear()
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from searchkit.catalog.catalog import Content
 from searchkit.collection import FAISS, LANCE
-from searchkit.errors import ModelMissing, SpaceMismatch
+from searchkit.errors import CollectionTooNew, ModelMissing, SpaceMismatch
 from searchkit.ingest.chunking import METHOD, OVERLAP, TOKENS
 from searchkit.ingest.golden import SAME, agreement
 from searchkit.ingest.pipeline import ids_of
 from searchkit.place import writing
+from searchkit.search.confidence import is_current
 from searchkit.spaces import remove_files
 from searchkit.types import JSON_SCHEMA, Chunking, Kind
 
@@ -47,6 +48,8 @@ class Status:
     accelerated: bool
     """Whether FAISS answers; below some thousand items the store does so itself."""
     megabytes: float
+    jobs: Mapping[str, int]
+    """Files in the queue by state: waiting, running, done within the hour, dead."""
     sources: tuple[SourceStatus, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -85,6 +88,7 @@ def status(collection: Collection) -> Status:
         failed=len(collection.failures()),
         accelerated=collection.accelerator.version is not None,
         megabytes=round(_size(str(collection.root)) / 1e6, 1),
+        jobs=collection.catalog.jobs.counts(collection.manifest.space),
         sources=tuple(
             SourceStatus(s.path, s.state, files.get(s.path, 0)) for s in collection.catalog.sources()
         ),
@@ -138,11 +142,18 @@ def _examine(collection: Collection, *, fix: bool) -> Iterator[Finding]:
             failure.path,
             "mend or remove the file; searchkit index --retry-failed tries again",
         )
+    too_new = list(_too_new(collection))
+    yield from too_new
+    if too_new:
+        return  # what cannot be read cannot be compared, still less mended
     yield from _tombstones(collection, fix)
     for record in collection.catalog.spaces():
         yield from _rows(collection, record.space.key, fix)
     yield from _spaces(collection, fix)
     yield from _jobs(collection, fix)
+    yield from _references(collection, fix)
+    if (newer := collection.accelerator.too_new) is not None:
+        yield Finding("note", f"{newer}: the store answers by itself", None, newer.hint)
     covered = collection.accelerator.version
     if covered is not None and covered != collection.store.version:
         if fix:
@@ -154,6 +165,18 @@ def _examine(collection: Collection, *, fix: bool) -> Iterator[Finding]:
             "searchkit index or searchkit doctor --fix",
             fix,
         )
+
+
+def _too_new(collection: Collection) -> Iterator[Finding]:
+    """Stores that a newer version has written. (Of the manifest and the catalog, opening says so.)"""
+    keys = {record.space.key for record in collection.catalog.spaces()} | {collection.manifest.space}
+    for key in sorted(keys):
+        if not (collection.root / LANCE / f"{key}.lance").exists():
+            continue
+        try:
+            collection.store_of(key)
+        except CollectionTooNew as error:
+            yield Finding("broken", str(error), None, error.hint)
 
 
 def _tombstones(collection: Collection, fix: bool) -> Iterator[Finding]:
@@ -247,6 +270,28 @@ def _jobs(collection: Collection, fix: bool) -> Iterator[Finding]:
         if dead or jobs.owes_refresh(key):
             collection.refresh()
         jobs.keep_only(key)
+
+
+def _references(collection: Collection, fix: bool) -> Iterator[Finding]:
+    """Confidence that follows a rule of before: of the active space, and of the adapter in use."""
+    if collection.store.count() == 0:
+        return
+    for adapter in (None, collection.adapter) if collection.adapter else (None,):
+        key = adapter.key if adapter else collection.manifest.space
+        if is_current(collection.catalog.references(key)):
+            continue
+        try:
+            if fix:
+                collection.measure(adapter)
+        except (ModelMissing, SpaceMismatch):
+            fix = False  # which is a finding of its own
+        yield Finding(
+            "note",
+            f"the confidence of {key} was measured by an older rule, or never",
+            None,
+            "searchkit doctor --fix, or searchkit index",
+            fix,
+        )
 
 
 def _size(folder: str) -> int:

@@ -59,7 +59,17 @@ class CollectionLocked(CollectionError):
 
 
 class CollectionTooNew(CollectionError):
-    """The collection was written by a newer format than this version reads."""
+    """The collection, or a part of it, was written in a newer format than this version reads."""
+
+    @classmethod
+    def of(cls, what: str, *, found: object, known: object, needs: str = "") -> CollectionTooNew:
+        """`needs` is the oldest searchkit that reads it, where whoever wrote it has said so."""
+        return cls(
+            f"{what} was written in format {found}; this searchkit reads up to {known}",
+            hint=f"it needs searchkit {needs} or newer: pip install -U 'searchkit>={needs}'"
+            if needs
+            else "upgrade searchkit: pip install -U searchkit",
+        )
 
 
 class NothingIndexed(CollectionError):

@@ -20,6 +20,7 @@ from searchkit.errors import BadInput, CollectionError, CollectionLocked, Collec
 from searchkit.types import DEFAULTS, Chunking
 
 FORMAT = 1
+"""Whoever raises it writes `needs`, too: the oldest version of searchkit that reads the new one."""
 MANIFEST = "collection.toml"
 STEP = 0.02
 """Seconds between two tries for the lock."""
@@ -66,10 +67,8 @@ def read_manifest(root: Path) -> Manifest:
         raw = tomllib.loads(path.read_text("utf-8"))
         version = int(raw["format"])
         if version > FORMAT:  # asked first: a later format may have other fields
-            raise CollectionTooNew(
-                f"{root} was written in format {version}; this searchkit reads up to {FORMAT}",
-                hint="upgrade searchkit: pip install -U searchkit",
-            )
+            needs = str(raw.get("needs", ""))
+            raise CollectionTooNew.of(str(root), found=version, known=FORMAT, needs=needs)
         encoder, space, catalog = str(raw["encoder"]), str(raw["space"]), str(raw.get("catalog", ""))
         chunking = Chunking(raw.get("chunking"), raw.get("chunk_tokens"), raw.get("chunk_overlap"))
         images, adapter = bool(raw.get("images", True)), str(raw.get("adapter", ""))

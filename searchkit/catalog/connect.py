@@ -75,10 +75,7 @@ def _up_to_date(engine: Engine) -> Engine:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         version = _version(connection)  # another process may have migrated it since
         if version is not None and version not in KNOWN:
-            raise CollectionTooNew(
-                f"the catalog has format {version}; this searchkit knows formats up to {HEAD}",
-                hint="upgrade searchkit: pip install -U searchkit",
-            )
+            raise CollectionTooNew.of("the catalog", found=version, known=HEAD)
         if version != HEAD:
             migrate(connection)
     return engine

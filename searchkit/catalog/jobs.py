@@ -1,9 +1,12 @@
 """The queue: work that is claimed for a time, comes back when its worker dies, and is done by one.
 
 A claim is one `UPDATE … RETURNING`. SQLite runs it under BEGIN IMMEDIATE, so claims wait for one another;
-PostgreSQL skips the rows that another claim has locked. A job whose lease ran out is given to the next who
-asks, alone, so that a file which kills its worker takes no other with it; after `MAX_ATTEMPTS` it is dead and
-the failure ledger says why.
+PostgreSQL skips the rows that another claim has locked. A job whose lease ran out, or whose worker was a
+process of this machine and is gone, is given to the next who asks, alone, so that a file which kills its
+worker takes no other with it; after `MAX_ATTEMPTS` it is dead and the failure ledger says why.
+
+Times are the database's where that is a server, so that the clocks of the workers need not agree. One that
+was set back holds nothing up: a time further ahead than any could be counts as past.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    or_,
     select,
     tuple_,
     update,
@@ -32,12 +36,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import aliased
 
+from searchkit.catalog.holder import is_gone
 from searchkit.catalog.tables import LIVE, FailureRow, JobRow
 
 MAX_ATTEMPTS = 5
 BACKOFF = 2.0
 """Seconds before the second attempt; doubled for each one after, up to…"""
 LONGEST_BACKOFF = 300.0
+LONGEST_LEASE = 3600.0
 REFRESH = 30.0
 """Seconds from a write until the store is compacted and measured, unless the queue is empty sooner."""
 KEEP_DONE = 3600.0
@@ -81,31 +87,41 @@ class Dead:
 
 
 class Jobs:
-    """The queue of a catalog. Every method is one transaction; `clock` gives seconds since the epoch."""
+    """The queue of a catalog. Every method is one transaction; `clock` gives seconds since the epoch in place
+    of the machine's clock, or the server's."""
 
-    def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
-        self._engine, self._clock = engine, clock
+    def __init__(self, engine: Engine, clock: Callable[[], float] | None = None) -> None:
+        self._engine = engine
         self._writer = engine.execution_options(writes=True)
         self._postgresql = engine.dialect.name == "postgresql"
+        self._clock = clock
+
+    def _now(self, tx: Connection) -> float:
+        if self._clock is not None:
+            return self._clock()
+        if not self._postgresql:
+            return time.time()
+        return float(tx.execute(select(func.extract("epoch", func.clock_timestamp()))).scalar_one())
 
     def enqueue(
         self, space: str, works: Iterable[Work], *, kind: str = "file", priority: int = 0, delay: float = 0.0
     ) -> int:
         """Returns how many were new: the same work, waiting or running, is there once. The priority of one
         that waits is raised."""
-        now, added, works = self._clock(), 0, list(works)
-        common = {
+        added, works = 0, list(works)
+        common: dict[str, Any] = {
             "kind": kind,
             "space": space,
             "priority": priority,
             "state": "waiting",
-            "due": now + delay,
             "attempts": 0,
             "suspect": 0,
             "fence": 0,
         }
         dialect = postgresql if self._postgresql else sqlite
         with self._writer.begin() as tx:
+            now = self._now(tx)
+            common["due"] = now + delay
             for start in range(0, len(works), CHUNK):
                 some = works[start : start + CHUNK]
                 rows = [{**common, **{name: getattr(w, name) for name in Work.__slots__}} for w in some]
@@ -126,24 +142,24 @@ class Jobs:
         """Up to n files of a space, the most wanted first; or one file that was in a batch that failed; or
         one other job. Sweeps wait until no file is left, so that a moved file is copied from where it was;
         a refresh comes when it is due or nothing else is left."""
-        now = self._clock()
         other = aliased(JobRow)
         live = and_(other.space == space, other.state.in_(("waiting", "running")))
         files_left = exists(select(other.id).where(live, other.kind == "file"))
         work_left = exists(select(other.id).where(live, other.kind != "refresh"))
-        due = JobRow.due <= now
-        turns: tuple[tuple[str, int, ColumnElement[bool]], ...] = (
-            ("refresh", 1, due),
-            ("file", n, and_(due, JobRow.suspect == 0)),
-            ("file", 1, and_(due, JobRow.suspect > 0)),
-            ("sweep", 1, and_(due, ~files_left)),
-            ("refresh", 1, and_(JobRow.attempts == 0, ~work_left)),
-        )
         with self._writer.begin() as tx:
+            now = self._now(tx)
+            due = or_(JobRow.due <= now, JobRow.due > now + LONGEST_BACKOFF)  # the clock was set back
+            turns: tuple[tuple[str, int, ColumnElement[bool]], ...] = (
+                ("refresh", 1, due),
+                ("file", n, and_(due, JobRow.suspect == 0)),
+                ("file", 1, and_(due, JobRow.suspect > 0)),
+                ("sweep", 1, and_(due, ~files_left)),
+                ("refresh", 1, and_(JobRow.attempts == 0, ~work_left)),
+            )
             self._recover(tx, now)
             for kind, most, when in turns:
                 ready = and_(JobRow.space == space, JobRow.state == "waiting", JobRow.kind == kind, when)
-                values = {"worker": worker, "lease": now + lease}
+                values = {"worker": worker, "lease": now + min(lease, LONGEST_LEASE)}
                 claimed = self._take(tx, ready, most, values)
                 if claimed:
                     return claimed
@@ -175,22 +191,34 @@ class Jobs:
         return [Job(*row[1:]) for row in rows]
 
     def _recover(self, tx: Connection, now: float) -> None:
-        """Leases that ran out: back into the queue, or dead after the last attempt."""
-        expired = select(JobRow.id, JobRow.attempts).where(JobRow.state == "running", JobRow.lease < now)
-        if self._postgresql:
-            expired = expired.with_for_update(skip_locked=True)
-        lost = [(row.id, row.attempts) for row in tx.execute(expired)]
-        self._again(tx, lost, "its worker died or was stopped while it was at work on it", now)
+        """Claims of workers that are gone or silent: back into the queue, or dead after the last attempt."""
+        running = JobRow.state == "running"
+        holders = tx.execute(select(JobRow.worker).where(running).distinct()).scalars()
+        gone = JobRow.worker.in_([holder for holder in holders if holder and is_gone(holder)])
+        silent = or_(JobRow.lease < now, JobRow.lease > now + LONGEST_LEASE)
+        for which, pause in ((gone, _none_at_first), (silent, _pause)):
+            lost = select(JobRow.id, JobRow.attempts).where(running, which)
+            if self._postgresql:
+                lost = lost.with_for_update(skip_locked=True)
+            jobs = [(row.id, row.attempts) for row in tx.execute(lost)]
+            self._again(tx, jobs, "its worker died or was stopped while it was at work on it", now, pause)
 
-    def _again(self, tx: Connection, jobs: Sequence[tuple[int, int]], reason: str, now: float) -> None:
-        """Another attempt later for these (id, attempts), or none."""
+    def _again(
+        self,
+        tx: Connection,
+        jobs: Sequence[tuple[int, int]],
+        reason: str,
+        now: float,
+        pause: Callable[[int], float],
+    ) -> None:
+        """Another attempt for these (id, attempts) after a pause, or none."""
         back = [(number, attempts) for number, attempts in jobs if attempts < MAX_ATTEMPTS]
         if back:
             tx.execute(
                 update(JobRow)
                 .where(JobRow.id == bindparam("number"))
                 .values(state="waiting", suspect=JobRow.suspect + 1, due=bindparam("later"), reason=reason),
-                [{"number": number, "later": now + _pause(attempts)} for number, attempts in back],
+                [{"number": number, "later": now + pause(attempts)} for number, attempts in back],
             )
         over = [number for number, attempts in jobs if attempts >= MAX_ATTEMPTS]
         for start in range(0, len(over), CHUNK):
@@ -212,7 +240,7 @@ class Jobs:
     def heartbeat(self, jobs: Sequence[Job], *, lease: float) -> set[int]:
         """Hold on to these for another lease; returns the ids of those that are still this worker's."""
         with self._writer.begin() as tx:
-            values = {"lease": self._clock() + lease}
+            values = {"lease": self._now(tx) + min(lease, LONGEST_LEASE)}
             return {
                 row.id
                 for some in _chunks(jobs)
@@ -222,7 +250,7 @@ class Jobs:
     def finish(self, jobs: Sequence[Job]) -> int:
         """Done; returns how many were still this worker's."""
         with self._writer.begin() as tx:
-            values = {"state": "done", "ended": self._clock(), "reason": None}
+            values = {"state": "done", "ended": self._now(tx), "reason": None}
             return sum(
                 tx.execute(update(JobRow).where(_held(some)).values(**values)).rowcount
                 for some in _chunks(jobs)
@@ -235,7 +263,7 @@ class Jobs:
             for some in _chunks(jobs):
                 held = select(JobRow.id, JobRow.attempts).where(_held(some))
                 lost = [(row.id, row.attempts) for row in tx.execute(held)]
-                self._again(tx, lost, reason, self._clock())
+                self._again(tx, lost, reason, self._now(tx), _pause)
 
     def release(self, jobs: Sequence[Job]) -> None:
         """Back into the queue as if they had not been claimed: it was not the jobs' fault."""
@@ -298,6 +326,12 @@ def _pause(attempts: int) -> float:
     """Seconds, between half and the whole of BACKOFF · 2^(attempts − 1)."""
     longest = min(LONGEST_BACKOFF, BACKOFF * 2.0 ** (attempts - 1))
     return longest * random.uniform(0.5, 1.0)
+
+
+def _none_at_first(attempts: int) -> float:
+    """Nothing has to recover where one worker died; but a file that kills its worker is not to do so at once
+    again and again."""
+    return 0.0 if attempts == 1 else _pause(attempts)
 
 
 def _chunks(jobs: Sequence[Job]) -> Iterable[Sequence[Job]]:

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from searchkit.cli import output
-from searchkit.cli.options import CollectionName, Json, Quiet, Verbose
+from searchkit.cli.options import (
+    BatchSize,
+    CollectionName,
+    Device,
+    Dtype,
+    Json,
+    Offline,
+    Quiet,
+    Threads,
+    Verbose,
+)
 from searchkit.cli.progress import stopping
 from searchkit.settings import load
 
@@ -25,6 +35,11 @@ def watch(
     poll: Annotated[
         bool, typer.Option("--poll", help="Look for changes; network drives are looked at in any case.")
     ] = False,
+    batch_size: BatchSize = None,
+    threads: Threads = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    offline: Offline = None,
     as_json: Json = False,
     collection: CollectionName = None,
     quiet: Quiet = False,
@@ -35,7 +50,14 @@ def watch(
     A change is indexed within seconds; everything is looked at now and then besides. Says something when
     something changed; --json prints a report after every look.
     """
-    settings = load(collection=collection)
+    settings = load(
+        collection=collection,
+        batch_size=batch_size,
+        threads=threads,
+        device=device,
+        dtype=dtype,
+        offline=offline,
+    )
     from searchkit.indexers.watch import watch as run
 
     if verbose:
@@ -58,5 +80,6 @@ def watch(
             on_report=on_report,
             batch_size=settings.batch_size,
             threads=settings.threads,
+            runtime=settings.runtime(),
         )
         return output.INTERRUPTED if stop() else 0

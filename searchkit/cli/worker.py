@@ -19,7 +19,10 @@ def worker(
     once: Annotated[bool, typer.Option("--once", help="End when nothing is waiting.")] = False,
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, help="So many processes.")] = 1,
     lease: Annotated[
-        float, typer.Option("--lease", metavar="SECONDS", min=0.5, help="Silence after which one is dead.")
+        float,
+        typer.Option(
+            "--lease", metavar="SECONDS", min=0.5, max=3600, help="Silence after which one is dead."
+        ),
     ] = 60.0,
     memory: Annotated[
         int, typer.Option("--memory", metavar="MB", min=0, help="End (75) when larger; 0: never.")
@@ -36,7 +39,7 @@ def worker(
     """Index what 'index --queue' and 'watch' have queued, until Ctrl-C.
 
     Any number of workers share a queue; one that is killed loses nothing. With --jobs, a worker that dies or
-    grows beyond --memory is replaced.
+    grows beyond --memory is replaced. It ends after its batch, or at once at half as much again.
     """
     given = {"batch_size": batch_size, "threads": threads, "device": device, "dtype": dtype}
     settings = load(collection=collection, offline=offline, **given)

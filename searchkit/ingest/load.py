@@ -38,6 +38,14 @@ class Loaded:
     """By the names of `types.LEFT_OUT`; whole when there is no more `rest`."""
 
 
+READ = "read"
+"""In the ledger in place of a decoder, where not the file was at fault: it is tried again in any case."""
+
+
+class Changed(Unreadable):
+    """A file that was written while it was read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failed:
     entry: FileEntry
@@ -63,7 +71,10 @@ def failed(entry: FileEntry, error: Exception, sha256: str | None) -> Failed:
         reason = f"{error} ({error.hint})" if error.hint else str(error)
     else:
         reason = f"{type(error).__name__}: {error}"
-    return Failed(entry, reason, decoder_of(entry.path), sha256)
+    causes = (error, error.__cause__)
+    disk = any(isinstance(one, OSError) and one.errno is not None for one in causes)
+    disk = disk or isinstance(error, Changed)
+    return Failed(entry, reason, READ if disk else decoder_of(entry.path), sha256)
 
 
 class Loader:
@@ -78,12 +89,13 @@ class Loader:
         try:
             suffix = os.path.splitext(entry.path)[1].lower()
             kind = Kind.PASSAGE if suffix in DOCUMENT_SUFFIXES else Kind.IMAGE
+            before = _stamp(entry.path)
             data = _read(entry) if kind is Kind.IMAGE else b""
             sha256 = hashlib.sha256(data).hexdigest() if data else _hash(entry)
             if sha256 in self._known:
                 return Loaded(entry, sha256, kind)
             if kind is Kind.PASSAGE:
-                return self._document(entry, sha256)
+                return self._document(entry, sha256, before)
             if suffix in HEIC_SUFFIXES and not HEIF:
                 raise Unreadable(f"{entry.path} is HEIC", hint="pip install 'searchkit[heif]'")
             picture = decode(data, name=entry.path, at_least=enough(self._encoder.record.pixels))
@@ -95,7 +107,8 @@ class Loader:
         ) as error:  # the one broad boundary: whatever a file does to a library, the run goes on
             return failed(entry, error, sha256)
 
-    def _document(self, entry: FileEntry, sha256: str) -> Loaded:
+    def _document(self, entry: FileEntry, sha256: str, before: tuple[int, int] | None) -> Loaded:
+        """The file is read twice: what is hashed and what is parsed must be the same."""
         path = Path(entry.path)
         parser = parser_of(path)
         assert parser is not None
@@ -107,8 +120,10 @@ class Loader:
             pieces.append(piece)
             held += PICTURE if isinstance(piece, Pixels) else 1
             if held >= LONG:
-                rest = opened.pieces
+                rest = _unchanged(entry, before, opened.pieces)
                 break
+        else:
+            _check_unchanged(entry, before)
         return Loaded(entry, sha256, Kind.PASSAGE, tuple(pieces), rest, opened.document, opened.left_out)
 
 
@@ -128,6 +143,24 @@ def _hash(entry: FileEntry) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise Unreadable(f"cannot read {entry.path}: {error.strerror}") from error
+
+
+def _unchanged(entry: FileEntry, before: tuple[int, int] | None, pieces: Iterator[Piece]) -> Iterator[Piece]:
+    yield from pieces
+    _check_unchanged(entry, before)
+
+
+def _check_unchanged(entry: FileEntry, before: tuple[int, int] | None) -> None:
+    if _stamp(entry.path) != before:
+        raise Changed(f"{entry.path} changed while it was read", hint="the next run tries it again")
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def _check_size(entry: FileEntry) -> None:

@@ -23,7 +23,7 @@ from searchkit.catalog.catalog import Asset, Catalog, Content, Source
 from searchkit.errors import Unreadable
 from searchkit.ingest.documents import Piece, Pixels
 from searchkit.ingest.embed import Embedder
-from searchkit.ingest.load import Failed, Loaded, Loader, decoder_of, failed
+from searchkit.ingest.load import READ, Failed, Loaded, Loader, decoder_of, failed
 from searchkit.ingest.walk import Problem, Selection, entry_of, walk
 from searchkit.protocols import Encoder, VectorStore
 from searchkit.types import DEFAULTS, Chunking, FileEntry, IndexReport, Item, Kind, Passage, Progress, Vectors
@@ -153,8 +153,9 @@ class Ingest:
         scan = self._scan(source, selection, scope, known)
         if scan is None:
             return
+        offline = self.report.offline
         self._encode(source, scan.pending, known)
-        if not self.report.interrupted:
+        if not self.report.interrupted and self.report.offline == offline:
             self._delete(source, scan, known, selected=selection.partial)
 
     def look(
@@ -250,6 +251,9 @@ class Ingest:
         waiting: list[Loaded] = []
         for done, loaded in enumerate(self._load(pending), start=1):
             if isinstance(loaded, Failed):
+                if loaded.decoder == READ and (why := _away(source.path)):
+                    self._offline(source, why)  # in the middle of the run
+                    break
                 self._fail(source, loaded)
             elif (asset := known.get(loaded.entry.path)) and asset.encoded == loaded.sha256:
                 self.catalog.touch([loaded.entry])  # written again, same content
@@ -271,6 +275,8 @@ class Ingest:
         self._write(source, waiting)
 
     def _fail(self, source: Source, one: Failed) -> None:
+        if one.decoder == READ and not os.path.lexists(one.entry.path):
+            return  # gone since it was found
         self.catalog.fail(source, one.entry, reason=one.reason, decoder=one.decoder, sha256=one.sha256)
 
     def _load(self, pending: Sequence[FileEntry]) -> Iterator[Loaded | Failed]:
@@ -439,6 +445,9 @@ class Ingest:
     def _delete(self, source: Source, scan: _Scan, known: dict[str, Asset], *, selected: bool) -> None:
         """Drop what the walk could have seen and did not."""
         gone = self._gone(scan, known, selected=selected)
+        if gone and (why := _away(source.path)):
+            self._offline(source, why)  # since the walk began: what it did not see may be there
+            return
         if gone:
             self._forget(source, scan, known, gone)
         stale = [p for p in self.catalog.failed_as(under=source.path) if not os.path.lexists(p)]
@@ -482,6 +491,17 @@ class Ingest:
     def _tell(self, stage: str, done: int, total: int, path: str | None) -> None:
         if self.options.on_progress is not None:
             self.options.on_progress(Progress(stage, done, total, path))
+
+
+def _away(root: str) -> str:
+    """Why nothing can be said of what is in a source now: it is "unreadable" or "empty"; else ""."""
+    try:
+        with os.scandir(root) as listing:
+            return "" if next(listing, None) else "empty"
+    except NotADirectoryError:
+        return ""
+    except OSError:
+        return "unreadable"
 
 
 def _moved(item: Item, source: Source, entry: FileEntry) -> Item:

@@ -39,6 +39,8 @@ MIN_DEVIATION = 1e-3
 PAIRS = "pairs"
 """In place of what a question is asked with: items of a collection with one another, and the cosine that one
 in a thousand of such pairs reaches."""
+RULE = "rule", ""
+"""In place of what is asked with and found: by which rule a set of references was measured."""
 UNRELATED = 0.999
 UNLIKE = 0.95
 """The part of a collection's pictures that a picture is taken to be unlike."""
@@ -119,9 +121,19 @@ def measure(
 
 
 def is_current(references: Mapping[tuple[str, str], Reference]) -> bool:
-    """Whether there are references, and they were measured with the neutral queries of this version."""
-    asked = [one.queries for (how, _), one in references.items() if how == "text"]
-    return bool(asked) and all(count == len(neutral_queries()) for count in asked)
+    """Whether there are references, and they were measured by the rule of this version."""
+    return RULE in references and references[RULE].queries == rule()
+
+
+def made_today() -> Reference:
+    """Goes with a set of references under `RULE`."""
+    return Reference(0.0, 1.0, rule())
+
+
+def rule() -> int:
+    """A number that differs when the neutral queries do, or what is made of their scores."""
+    parts = (neutral_queries(), SAMPLE, MARGIN, MIN_DEVIATION, UNRELATED, UNLIKE)
+    return int(hashlib.sha256(repr(parts).encode()).hexdigest()[:7], 16)  # fits SQL's integers
 
 
 def _sample(store: VectorStore, kind: Kind, *, dim: int) -> Vectors:

@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from searchkit.errors import CollectionTooNew
 from searchkit.stores.lance import LanceStore
 from searchkit.stores.lists import Truth, trained, tuned
 from searchkit.stores.shelf import GONE, Shelf, Tuning, faiss, fill, keep, open_shelf
@@ -57,6 +58,8 @@ class Accelerator:
         self._shelves: dict[Kind, list[Shelf]] = {}
         self._version: int | None = None
         self._stamp: int | None = None
+        self.too_new: CollectionTooNew | None = None
+        """Why it is neither used nor written over: a newer searchkit made it, and answers from it."""
         self._load()
 
     @property
@@ -165,7 +168,7 @@ class Accelerator:
         return True
 
     def _is_wanted(self) -> bool:
-        return self._store.count() >= MIN_ROWS
+        return self._store.count() >= MIN_ROWS and self.too_new is None
 
     def _is_large(self) -> bool:
         return any(self._store.count(kind=kind) > EXACT_UP_TO for kind in Kind)
@@ -240,8 +243,13 @@ class Accelerator:
     # opening it
 
     def _pointer(self) -> _Pointer | None:
+        self.too_new = None
         try:
             current = json.loads((self._folder / "current.json").read_text())
+            if current["format"] > FORMAT:
+                what, needs = f"the accelerator of {self._folder.name}", str(current.get("needs", ""))
+                self.too_new = CollectionTooNew.of(what, found=current["format"], known=FORMAT, needs=needs)
+                logger.warning("%s: the store answers by itself", self.too_new)
             if current["format"] != FORMAT:
                 return None
             fresh = current["fresh"]

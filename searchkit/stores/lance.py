@@ -12,6 +12,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,13 @@ import pyarrow as pa
 from lancedb.index import FTS, BTree
 from lancedb.query import MatchQuery
 
-from searchkit.errors import BadInput
+from searchkit.errors import BadInput, CollectionTooNew
 from searchkit.types import FULL_TEXT, Candidate, Item, Kind, Space, Vectors
 
+FORMAT = 1
+FORMAT_KEY, NEEDS_KEY = b"searchkit:format", b"searchkit:needs"
+"""Beside the id in the table: the format of its columns, none for 1, and the oldest version of searchkit
+that reads it. More columns in it are no other format."""
 CHUNK = 1000
 SEEN_FOR = 1.0
 """Seconds, twice: how long a table is taken to be as it was last seen, here and in lancedb. What another
@@ -121,7 +126,7 @@ class LanceStore:
         if table.exists() and not _is_whole(table):
             time.sleep(PATIENCE)  # another process may be making it
         if _is_whole(table):
-            self._table = database.open_table(space.key)
+            self._table = _opened(database, space.key)
             if not _has_key(self._table.schema) and not self._table.count_rows():
                 self._table.set_unenforced_primary_key("id")
             missing = [field for field in ADDED if field.name not in self._table.schema.names]
@@ -153,12 +158,14 @@ class LanceStore:
         self._table.checkout_latest()  # `written` must be later than what any other process has committed
         merge = self._table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
         self._changed()
-        merge.use_index(False).execute(self._rows(items, vectors))
+        with _refusals(self._table.name):
+            merge.use_index(False).execute(self._rows(items, vectors))
         self._changed()
 
     def delete(self, ids: Sequence[str]) -> None:
-        for chunk in _chunks(ids):
-            self._table.delete(_is_in(chunk))
+        with _refusals(self._table.name):
+            for chunk in _chunks(ids):
+                self._table.delete(_is_in(chunk))
         self._changed()
 
     def erase(self, ids: Sequence[str]) -> None:
@@ -356,6 +363,33 @@ def _is_whole(table: Path) -> bool:
 
 def _has_key(found: pa.Schema) -> bool:
     return any(b"unenforced-primary-key" in name for name in (found.field("id").metadata or {}))
+
+
+@contextmanager
+def _refusals(name: str) -> Iterator[None]:
+    """What Lance says of a table that a later one has written, as `CollectionTooNew`."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "upgrade Lance" not in str(error):
+            raise
+        reason = str(error).removeprefix("lance error: Not supported: ").split(", /")[0]
+        raise CollectionTooNew(
+            f"the store of {name} was written by a newer LanceDB: {reason}",
+            hint="upgrade it: pip install -U searchkit lancedb",
+        ) from error
+
+
+def _opened(database: Any, name: str) -> Any:
+    """The table of that name. Raises `CollectionTooNew`."""
+    with _refusals(name):
+        table = database.open_table(name)
+    noted = table.schema.field("id").metadata or {}
+    version = int(noted.get(FORMAT_KEY, FORMAT))
+    if version > FORMAT:
+        needs = noted.get(NEEDS_KEY, b"").decode()
+        raise CollectionTooNew.of(f"the store of {name}", found=version, known=FORMAT, needs=needs)
+    return table
 
 
 def _ranked(items: Sequence[Item], scores: np.ndarray) -> list[Candidate]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +13,17 @@ import pytest
 
 from searchkit.catalog.catalog import Catalog, Source
 from searchkit.catalog.connect import open_engine
-from searchkit.catalog.jobs import BACKOFF, KEEP_DONE, LONGEST_BACKOFF, MAX_ATTEMPTS, Job, Jobs, Work
+from searchkit.catalog.holder import is_gone, this_process
+from searchkit.catalog.jobs import (
+    BACKOFF,
+    KEEP_DONE,
+    LONGEST_BACKOFF,
+    LONGEST_LEASE,
+    MAX_ATTEMPTS,
+    Job,
+    Jobs,
+    Work,
+)
 
 SPACE = "space-a"
 LEASE = 60.0
@@ -114,6 +127,58 @@ def test_a_heartbeat_keeps_the_claim_and_silence_loses_it(jobs: Jobs, clock: Clo
     jobs.retry(mine, "late")
     assert jobs.heartbeat(theirs, lease=LEASE) == {theirs[0].id}
     assert jobs.finish(theirs) == 1
+
+
+def test_jobs_of_a_process_that_was_killed_on_this_machine_are_taken_at_once(
+    jobs: Jobs, source: Source
+) -> None:
+    if is_gone("") or not is_gone(_with_start(this_process(), "1")):
+        pytest.skip("the system does not tell one process from another of the same number")
+    code = "from searchkit.catalog.holder import this_process; print(this_process(), flush=True); input()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], text=True, **pipes) as process:  # type: ignore[call-overload]
+        theirs = process.stdout.readline().strip()
+        elsewhere = theirs.rsplit(":", 2)[0] + ":0123456789abcdef:1"
+        jobs.enqueue(SPACE, files(source, "a", "b"))
+        jobs.claim(theirs, SPACE, 2, lease=LEASE)
+        jobs.enqueue(SPACE, files(source, "c"))
+        jobs.claim(elsewhere, SPACE, 1, lease=LEASE)
+        assert claim(jobs) == [] and not is_gone(theirs)
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # dead, and its parent has not looked yet
+        assert names(claim(jobs)) == ["a"] and names(claim(jobs)) == ["b"]  # alone: it may be to blame
+    assert claim(jobs) == [], "of another machine nobody here can say whether it lives"
+    assert is_gone(theirs)
+
+
+def _with_start(holder: str, started: str) -> str:
+    host, pid, _, place, rest = holder.split(":")
+    return f"{host}:{pid}:{started}:{place}:{rest}"
+
+
+def test_a_file_that_kills_its_worker_waits_longer_each_time(
+    jobs: Jobs, clock: Clock, source: Source
+) -> None:
+    dead = _with_start(this_process(), "1")
+    if not is_gone(dead):
+        pytest.skip("the system does not tell one process from another of the same number")
+    jobs.enqueue(SPACE, files(source, "poison"))
+    began = clock.now
+    for _ in range(MAX_ATTEMPTS):
+        while not jobs.claim(dead, SPACE, 1, lease=LEASE):
+            clock.now += 0.25
+    assert clock.now - began > BACKOFF * (2 + 4 + 8) / 2
+    assert claim(jobs) == [] and jobs.counts(SPACE) == {"dead": 1}
+
+
+def test_a_clock_that_was_set_back_holds_nothing_up(jobs: Jobs, clock: Clock, source: Source) -> None:
+    jobs.enqueue(SPACE, files(source, "waits", "runs"))
+    jobs.retry(claim(jobs, 1), "no luck")
+    claim(jobs, 1, worker="silent")
+    clock.now -= 2 * LONGEST_LEASE
+    taken = names(claim(jobs))
+    clock.now += BACKOFF
+    assert sorted(taken + names(claim(jobs))) == ["runs", "waits"]
 
 
 def test_a_job_that_kills_its_worker_every_time_ends_dead_and_in_the_ledger(

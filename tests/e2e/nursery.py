@@ -35,8 +35,9 @@ BATCH = 6
 class Logging(Hashing):
     """Writes down every note that it encodes, before it does."""
 
-    def __init__(self, log: str, dim: int = 64, pause: float = 0.0) -> None:
+    def __init__(self, log: str, dim: int = 64, pause: float = 0.0, back: float = 0.0) -> None:
         super().__init__(dim)
+        self._back = back
         self._log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self._pause = pause
 
@@ -45,11 +46,22 @@ class Logging(Hashing):
         os.write(self._log, "".join(notes).encode())
         if notes:
             time.sleep(self._pause)
+        if notes and self._back:
+            set_clock_back(self._back)
+            self._back = 0.0
         return super().encode_text(texts)
 
 
+def set_clock_back(seconds: float) -> None:
+    """For this process the machine's clock jumps."""
+    real = time.time
+    time.time = lambda: real() - seconds
+
+
 def work(task: dict[str, str]) -> None:
-    encoder = Logging(task["log"], pause=float(task.get("pause", 0)))
+    if "clock" in task:
+        set_clock_back(float(task["clock"]))
+    encoder = Logging(task["log"], pause=float(task.get("pause", 0)), back=float(task.get("back", 0)))
     root, notes = Path(task["root"]), task["notes"]
     catalog = task.get("catalog", "")
     try:

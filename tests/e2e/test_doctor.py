@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import lancedb
 import pytest
 from alembic import command
 from alembic.config import Config
@@ -18,7 +20,7 @@ from searchkit.catalog.jobs import MAX_ATTEMPTS, Work
 from searchkit.collection import Collection
 from searchkit.doctor import Finding, examine
 from searchkit.encoders.hashing import Hashing
-from searchkit.errors import BadInput, CollectionError
+from searchkit.errors import BadInput, CollectionError, CollectionTooNew
 from searchkit.place import FORMAT, Manifest, write_manifest
 from searchkit.spaces import refill, rollback
 from searchkit.types import Vectors
@@ -41,6 +43,10 @@ def library(tmp_path: Path) -> Iterator[Collection]:
     with Collection.open(tmp_path / "library", encoder=Hashing()) as opened:
         opened.add(notes)
         yield opened
+
+
+def add_a_note(library: Collection) -> None:
+    (Path(library.catalog.sources()[0].path) / "late.txt").write_text("late\n")
 
 
 def words(findings: list[Finding]) -> list[tuple[str, str]]:
@@ -104,9 +110,85 @@ def test_a_refresh_that_was_given_up_is_told_and_done(library: Collection) -> No
     assert what == "refresh was given up: no room"
 
 
+def test_confidence_by_an_older_rule_is_named_and_measured_anew(
+    library: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = library.manifest.space
+    today = library.catalog.references(space)
+    monkeypatch.setattr("searchkit.search.confidence.MARGIN", 9.0)
+    ((severity, what),) = words(examine(library))
+    assert severity == "note" and "older rule" in what and space in what
+    mended(library)
+    redone = library.catalog.references(space)
+    assert redone["text", "passage"].level > today["text", "passage"].level
+    monkeypatch.undo()
+    assert words(examine(library)) == [(severity, what)]
+    library.add()  # the next run does it as well
+    assert examine(library) == [] and library.catalog.references(space) == today
+
+
+def test_a_store_in_a_newer_format_is_refused_with_what_it_needs(library: Collection) -> None:
+    table = lancedb.connect(library.root / "lance").open_table(library.manifest.space)
+    noted = {"searchkit:format": "7", "searchkit:needs": "2.5.0"}
+    table.update_field_metadata({"path": "id", "metadata": noted})
+    with Collection.open(library.root, encoder=Hashing()) as opened:
+        with pytest.raises(CollectionTooNew, match="format 7; this searchkit reads up to 1") as caught:
+            opened.search("thing1")
+        assert "searchkit>=2.5.0" in caught.value.hint
+        add_a_note(opened)
+        with pytest.raises(CollectionTooNew):
+            opened.add()
+        (finding,) = examine(opened, fix=True)
+        assert finding.severity == "broken" and not finding.fixed
+        assert "format 7" in finding.what and "searchkit>=2.5.0" in finding.remedy
+
+
+@pytest.mark.parametrize("readable", [False, True])
+def test_a_table_that_a_newer_lancedb_wrote_is_refused(library: Collection, readable: bool) -> None:
+    library.store.compact()
+    table = library.root / "lance" / f"{library.manifest.space}.lance"
+    for manifest in (table / "_versions").glob("*.manifest"):
+        set_lance_flag(manifest, field=10 if readable else 9)
+    with Collection.open(library.root, encoder=Hashing()) as opened:
+        if readable:
+            assert opened.search("thing1", k=1)[0].path.endswith("n1.txt")
+        add_a_note(opened)
+        with pytest.raises(CollectionTooNew, match=r"newer LanceDB: .*upgrade Lance") as caught:
+            opened.add()
+        assert "pip install -U" in caught.value.hint
+        if not readable:
+            assert "newer LanceDB" in examine(opened, fix=True)[0].what
+
+
+def set_lance_flag(manifest: Path, *, field: int) -> None:
+    """As a Lance of the future would: a flag in a field of the manifest (9 for readers, 10 for
+    writers) that nobody knows today."""
+    raw = manifest.read_bytes()
+    at = int.from_bytes(raw[-16:-8], "little")
+    end = at + 4 + int.from_bytes(raw[at : at + 4], "little")
+    message = raw[at + 4 : end] + bytes([field << 3, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20])  # 2 ** 40
+    manifest.write_bytes(raw[:at] + len(message).to_bytes(4, "little") + message + raw[end:])
+
+
+def test_an_accelerator_in_a_newer_format_is_left_alone_and_said_to_be(
+    library: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("searchkit.stores.faiss.MIN_ROWS", 1)
+    folder = library.root / "faiss" / library.manifest.space
+    folder.mkdir(parents=True)
+    newer = json.dumps({"format": 99, "needs": "3.0.0", "something": "else"})
+    (folder / "current.json").write_text(newer)
+    with Collection.open(library.root, encoder=Hashing()) as opened:
+        assert opened.search("thing3", k=1)[0].path.endswith("n3.txt")
+        opened.accelerate(wait=True)
+        assert (folder / "current.json").read_text() == newer
+        (finding,) = examine(opened, fix=True)
+        assert finding.severity == "note" and "format 99" in finding.what and "3.0.0" in finding.remedy
+
+
 def test_a_space_with_holes_is_noted(library: Collection) -> None:
     refill(library, Hashing(32))
-    (Path(library.catalog.sources()[0].path) / "late.txt").write_text("late\n")
+    add_a_note(library)
     library.add()
     rollback(library)
     assert words(examine(library)) == [("note", f"1 files are not in {Hashing().space.key} yet")]

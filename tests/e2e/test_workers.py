@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -20,22 +21,22 @@ import pytest
 from searchkit.collection import Collection
 from searchkit.doctor import examine
 from searchkit.encoders.hashing import Hashing
-from searchkit.indexers.worker import Worker
+from searchkit.indexers.worker import FULL, Worker
 from searchkit.work import How, enqueue
 
 WORKER = """
-import sys
+import json, sys
 sys.path.insert(0, sys.argv[1])
 import nursery
-nursery.work({"do": "worker", "root": sys.argv[2], "notes": "", "log": sys.argv[3], "pause": sys.argv[4],
-              "lease": sys.argv[5]})
+nursery.work({"do": "worker", "notes": "", **json.loads(sys.argv[2])})
 """
 
 
 def start(
-    library: Collection, log: Path, *, pause: float = 0.0, lease: float = 2.0
+    library: Collection, log: Path, *, pause: float = 0.0, lease: float = 60.0, **more: float
 ) -> subprocess.Popen[bytes]:
-    arguments = [str(Path(__file__).parent), str(library.root), str(log), str(pause), str(lease)]
+    task = {"root": str(library.root), "log": str(log), "pause": pause, "lease": lease, **more}
+    arguments = [str(Path(__file__).parent), json.dumps(task)]
     return subprocess.Popen([sys.executable, "-c", WORKER, *arguments], stderr=subprocess.PIPE)
 
 
@@ -50,9 +51,10 @@ def encoded(log: Path) -> Counter[str]:
     return Counter(line.split()[1] for line in log.read_text().splitlines())
 
 
-def share(library: Collection, log: Path, count: int, *, kill: int = 0, lease: float = 2.0) -> None:
-    """Four workers, some of them killed after a while; then the rest finish, and everything is checked."""
-    workers = [start(library, log, lease=lease, pause=0.005) for _ in range(4)]
+def share(library: Collection, log: Path, count: int, *, kill: int = 0) -> None:
+    """Four workers, some of them killed after a while; then the rest finish, and everything is checked. The
+    claims of the dead are for longer than the others wait."""
+    workers = [start(library, log, pause=0.005) for _ in range(4)]
     try:
         for victim in workers[:kill]:
             target = random.Random(count).uniform(0.1, 0.4) * count
@@ -90,7 +92,31 @@ def test_four_workers_share_a_queue_and_two_may_die(queued: Collection, tmp_path
 @pytest.mark.parametrize("kill", [0, 2])
 def test_four_workers_index_five_thousand_files(queued: Collection, tmp_path: Path, kill: int) -> None:
     assert enqueue(queued, notes(tmp_path / "notes", 5000)).queued == 5000
-    share(queued, tmp_path / "log", 5000, kill=kill, lease=5.0)
+    share(queued, tmp_path / "log", 5000, kill=kill)
+
+
+HOUR = 3600.0
+
+
+@pytest.mark.slow
+def test_a_clock_that_jumps_back_while_workers_work_and_die_holds_nothing_up(
+    database: str, tmp_path: Path
+) -> None:
+    catalog = "" if database.startswith("sqlite") else database
+    log = tmp_path / "log"
+    with Collection.open(tmp_path / "library", encoder=Hashing(), catalog=catalog) as library:
+        enqueue(library, notes(tmp_path / "notes", 90))
+        with start(library, log, pause=0.1, back=2 * HOUR) as first:
+            while not log.exists() or len(log.read_text().splitlines()) < 45:
+                time.sleep(0.02)
+            first.kill()
+        with start(library, log, clock=2 * HOUR) as second:
+            _, err = second.communicate(timeout=100)
+            assert second.returncode == 0, err.decode()
+        assert len(list(library.assets())) == library.store.count() == 90
+        assert examine(library) == []
+        done = encoded(log)
+        assert set(done) == set(map(str, range(90))) and sum(done.values()) - 90 <= 6
 
 
 @pytest.mark.slow
@@ -99,7 +125,7 @@ def test_a_database_that_is_stopped_in_the_middle_is_waited_for(
 ) -> None:
     enqueue(queued, notes(tmp_path / "notes", 300))
     log = tmp_path / "log"
-    workers = [start(queued, log, pause=0.02, lease=5.0) for _ in range(2)]
+    workers = [start(queued, log, pause=0.02) for _ in range(2)]
     try:
         while not log.exists() or len(log.read_bytes().splitlines()) < 60:
             time.sleep(0.02)
@@ -117,6 +143,43 @@ def test_a_database_that_is_stopped_in_the_middle_is_waited_for(
     assert len(list(queued.assets())) == queued.store.count() == 300
     assert examine(queued) == []
     assert set(encoded(log)) == set(map(str, range(300)))
+
+
+GROWING = """
+import sys
+from searchkit.collection import Collection
+from searchkit.encoders.hashing import Hashing
+from searchkit.indexers.worker import Worker, resident
+from searchkit.work import How
+import time
+
+class Greedy(Hashing):
+    def encode_text(self, texts):
+        if any(text.startswith("note") for text in texts):
+            self.held = bytearray(b"x" * (400 << 20))
+            time.sleep(30)
+        return super().encode_text(texts)
+
+with Collection.open(sys.argv[1], encoder=Greedy()) as library:
+    library.store.count()
+    sys.exit(Worker(library, How(6, 1), megabytes=resident() + 20).run(once=True))
+"""
+
+
+@pytest.mark.slow
+def test_a_worker_that_outgrows_its_memory_in_a_batch_ends_at_once_and_others_have_its_jobs(
+    tmp_path: Path,
+) -> None:
+    with Collection.open(tmp_path / "library", encoder=Hashing()) as library:
+        enqueue(library, notes(tmp_path / "notes", 3))
+        began = time.monotonic()
+        command = [sys.executable, "-c", GROWING, str(library.root)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+        assert done.returncode == FULL and "in the middle of a batch" in done.stderr, done.stderr
+        assert time.monotonic() - began < 30
+        Worker(library, How(6, 1)).run(once=True)
+        assert len(list(library.assets())) == library.store.count() == 3
+        assert library.failures() == [] and examine(library) == []
 
 
 @contextmanager

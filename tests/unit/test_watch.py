@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,11 +12,14 @@ from queue import Empty, Queue
 
 import pytest
 
+from searchkit.cli.main import main
 from searchkit.collection import Collection
 from searchkit.errors import BadInput
 from searchkit.indexers.watch import watch
 from searchkit.place import writing
-from searchkit.types import IndexReport
+from searchkit.protocols import Encoder
+from searchkit.registry import load_encoder
+from searchkit.types import IndexReport, Runtime
 
 PATIENCE = 30.0
 """Seconds to wait for something that takes a fraction of one, before a test is given up."""
@@ -112,6 +117,33 @@ def test_a_locked_collection_is_waited_for(watching: Watching) -> None:
         assert watching.thread.is_alive()
     watching.report_where(lambda report: report.indexed == 1)
     assert watching.best("hive") == "bees.txt"
+
+
+def test_the_encoder_runs_on_what_the_command_line_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Runtime] = []
+
+    def remember(name: str, runtime: Runtime) -> Encoder:
+        seen.append(runtime)
+        return load_encoder(name, runtime)
+
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "bees.txt").write_text("The hive is fed with sugar syrup.\n")
+    Collection.open(tmp_path / "library", model="hashing").close()
+    monkeypatch.setattr("searchkit.collection.load_encoder", remember)
+
+    def stop_it(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("searchkit.cli.output.summary", stop_it)
+    arguments = ["searchkit", "watch", str(tmp_path / "notes"), "-c", str(tmp_path / "library")]
+    monkeypatch.setattr("sys.argv", [*arguments, "--dtype", "bfloat16", "--device", "cpu", "--offline"])
+    with pytest.raises(SystemExit):
+        main()
+    assert {(runtime.dtype, runtime.device, runtime.offline) for runtime in seen} == {
+        ("bfloat16", "cpu", True)
+    }
 
 
 def test_a_path_that_never_was_is_refused(tmp_path: Path) -> None:
