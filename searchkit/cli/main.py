@@ -15,6 +15,7 @@ from searchkit.cli.bench import bench
 from searchkit.cli.config import config
 from searchkit.cli.doctor import doctor
 from searchkit.cli.evaluate import evaluate
+from searchkit.cli.export import export
 from searchkit.cli.index import index
 from searchkit.cli.label import label
 from searchkit.cli.ls import ls
@@ -48,6 +49,7 @@ COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
     (adapt, "searchkit adapt -c shop --pairs products.csv"),
     (bench, "searchkit bench ~/Pictures --model pocket"),
     (train, "searchkit train --recipe pocket --data ./data --out ./my-model"),
+    (export, "searchkit export ./my-model.work ./my-model"),
     (config, "searchkit config --json"),
 )
 """Every command with its example, in the order of `searchkit --help`."""

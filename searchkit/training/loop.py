@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import math
 import time
@@ -19,8 +18,9 @@ from torch import Tensor, nn
 
 from searchkit.encoders.device import keep_freed_memory
 from searchkit.encoders.vision import preprocess
-from searchkit.models.vit import VisionTransformer, ViTConfig
+from searchkit.models.image_towers import ImageConfig, image_network, read_config
 from searchkit.training.data import Pictures, load_pictures
+from searchkit.training.export import write_encoder
 from searchkit.training.losses import cosine_distance, info_nce
 from searchkit.training.recipe import Optimisation, Recipe
 from searchkit.training.teacher import Standardise, TFLiteTeacher, fit_head, space_head, teacher_features
@@ -77,7 +77,7 @@ def train(
     total = steps or options.steps
 
     torch.manual_seed(recipe.seed)
-    config = ViTConfig(**asdict(recipe.tower), dim=corpus.texts.shape[1])
+    config = read_config({**asdict(recipe.tower), "dim": corpus.texts.shape[1]})
     student = Student(config, recipe.teacher.width)
     average = torch.optim.swa_utils.AveragedModel(
         student.tower,
@@ -105,15 +105,15 @@ def train(
             log.info("step %d/%d %s %.0f pictures/s", step + 1, total, parts, rate)
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == total:
             state.save(step + 1, recipe)
-    return export(average.module, recipe, out)
+    return write_encoder(average.module, recipe.name, out)
 
 
 class Student(nn.Module):
     """The tower, a linear map from its trunk to the teacher's features, and a learned scale 1/τ."""
 
-    def __init__(self, config: ViTConfig, teacher_width: int) -> None:
+    def __init__(self, config: ImageConfig, teacher_width: int) -> None:
         super().__init__()
-        self.tower = VisionTransformer(config)
+        self.tower = image_network(config)
         self.to_feature = nn.Linear(config.width, teacher_width)
         self.log_scale = nn.Parameter(torch.tensor(0.0))
 
@@ -272,21 +272,3 @@ class Checkpoint:
             part.load_state_dict(state[name])
         step: int = state["step"]
         return step
-
-
-def export(tower: nn.Module, recipe: Recipe, out: Path) -> Path:
-    """Write `config.json` and fp16 `model.safetensors`: a folder that `--model FOLDER` reads."""
-    from safetensors.torch import save_file
-
-    out.mkdir(parents=True, exist_ok=True)
-    assert isinstance(tower, VisionTransformer)
-    weights = {
-        name: value.half().contiguous() if value.is_floating_point() else value
-        for name, value in tower.state_dict().items()
-    }
-    save_file(weights, out / "model.safetensors")
-    (out / "model.safetensors").chmod(0o644)  # written for its owner alone; a model is for everyone here
-    (out / "config.json").write_text(
-        json.dumps({"family": "pocket", "name": recipe.name, "tower": asdict(tower.config)}, indent=2) + "\n"
-    )
-    return out

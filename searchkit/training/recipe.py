@@ -40,6 +40,19 @@ class Tower:
 
 
 @dataclass(frozen=True, slots=True)
+class MixerTower:
+    """An image tower of convolutions; see `searchkit.models.repmixer.RepMixerConfig`."""
+
+    kind: str
+    """"repmixer"."""
+    pixels: int
+    channels: tuple[int, ...]
+    depths: tuple[int, ...]
+    mlp_ratio: float = 3.0
+    head_width: int = 32
+
+
+@dataclass(frozen=True, slots=True)
 class Teacher:
     """A TFLite network whose tensor `tensor` is a feature of `width` numbers, from `pixels`² uint8."""
 
@@ -76,7 +89,7 @@ class Recipe:
     seed: int
     templates: tuple[str, ...]
     """Sentences with {label}: a labelled picture's caption."""
-    tower: Tower
+    tower: Tower | MixerTower
     teacher: Teacher
     optimisation: Optimisation
     data: tuple[Dataset, ...] = field(default_factory=tuple)
@@ -100,7 +113,7 @@ def load_recipe(name_or_path: str) -> Recipe:
             name=raw["name"],
             seed=raw["seed"],
             templates=tuple(raw["templates"]),
-            tower=_section(Tower, raw["tower"]),
+            tower=_section(MixerTower if "kind" in raw["tower"] else Tower, raw["tower"]),
             teacher=_section(Teacher, raw["teacher"]),
             optimisation=_section(Optimisation, raw["optimisation"]),
             data=tuple(_section(Dataset, one) for one in raw["data"]),

@@ -16,12 +16,15 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from searchkit.encoders.hashing import Hashing
-from searchkit.encoders.vision import ViTTower
+from searchkit.encoders.vision import ViTTower, preprocess
 from searchkit.errors import BadInput, ModelMissing
+from searchkit.registry import load_encoder
 from searchkit.training import loop
 from searchkit.training.data import crop_box, load_pictures
+from searchkit.training.export import export_run, read_run
 from searchkit.training.loop import learning_rate, train
-from searchkit.training.recipe import Dataset, Optimisation, Recipe, Teacher, Tower, load_recipe
+from searchkit.training.recipe import Dataset, MixerTower, Optimisation, Recipe, Teacher, Tower, load_recipe
+from searchkit.types import Runtime
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 220), "white": (240, 240, 240)}
 WIDTH = 12
@@ -121,6 +124,33 @@ def test_a_killed_run_resumes_to_the_weights_of_one_that_was_not(
     shorter = load_file(run(recipe, data, tmp_path / "shorter", steps=11) / "model.safetensors")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert not all(torch.equal(whole[name], shorter[name]) for name in whole)
+
+
+def test_a_run_of_a_tower_of_convolutions_exports_as_an_encoder_that_computes_the_same(
+    recipe: Recipe, data: Path, tmp_path: Path
+) -> None:
+    tower = MixerTower("repmixer", 32, (8, 16), (1, 1), head_width=8)
+    run(replace(recipe, tower=tower), data, tmp_path, steps=12)
+    branches, name, step = read_run(tmp_path / "work")
+    assert (name, step) == ("tiny", 12)
+    pictures = [Image.open(io.BytesIO(coloured(name, 1000))) for name in COLOURS]
+    exact = export_run(tmp_path / "work", tmp_path / "exact", dtype="float32")
+    encoder = load_encoder(str(exact), Runtime(device="cpu", dtype="float32"))
+    pixels = [encoder.prepare_image(picture) for picture in pictures]
+    with torch.inference_mode():
+        normal = preprocess(branches.config).normalise(torch.from_numpy(np.stack(pixels)))
+        before = torch.nn.functional.normalize(branches(normal), dim=-1).numpy()
+    after = encoder.encode_images(pixels)
+    assert np.abs(before - after).max() <= 1e-5
+    assert np.abs(before[0] - after[3]).max() > 1e-2, "the pictures have vectors of their own"
+    halves = load_encoder(str(tmp_path / "out")).encode_images(pixels)
+    assert (halves * after).sum(1).min() > 0.999
+    assert encoder.space.key != load_encoder(str(tmp_path / "out")).space.key
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no checkpoint"):
+        export_run(tmp_path, tmp_path / "out")
 
 
 def test_a_view_is_the_same_at_every_call_and_unlike_the_next_one(data: Path) -> None:
