@@ -20,6 +20,7 @@ from searchkit.cli.index import index
 from searchkit.cli.label import label
 from searchkit.cli.ls import ls
 from searchkit.cli.models import models
+from searchkit.cli.reinforce import reinforce
 from searchkit.cli.rm import rm
 from searchkit.cli.search import search
 from searchkit.cli.similar import similar
@@ -49,6 +50,7 @@ COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
     (adapt, "searchkit adapt -c shop --pairs products.csv"),
     (bench, "searchkit bench ~/Pictures --model pocket"),
     (train, "searchkit train --recipe pocket --data ./data --out ./my-model"),
+    (reinforce, "searchkit reinforce data/flickr8k.parquet --split train --teachers features,pocket"),
     (export, "searchkit export ./my-model.work ./my-model"),
     (config, "searchkit config --json"),
 )

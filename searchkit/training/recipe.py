@@ -10,6 +10,9 @@ from typing import Any
 
 from searchkit.errors import BadInput
 
+FEATURES = "features"
+"""The recipe's own teacher, among teachers by name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
@@ -25,6 +28,10 @@ class Dataset:
     split: str | None = None
     limit: int | None = None
     optional: bool = False
+    hold_out: int = 0
+    """One picture in so many is kept for measuring, by its content; 0 keeps none."""
+    reinforced: str = ""
+    """The folder that `searchkit reinforce` wrote of this data; its augmentations are then the views."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,10 @@ class Optimisation:
     """Weight of 1 − cos(student's embedding, teacher's embedding in the text space)."""
     average: float = 0.99
     """Decay of the moving average of the weights, which is what is kept."""
+    distil: float = 0.0
+    """λ: the share of the mean KL to the teachers' similarities; InfoNCE has 1 − λ. 0.7 for retrieval."""
+    teacher_temperatures: dict[str, float] = field(default_factory=dict)
+    """τ of each teacher by name, 0.05 for others; "features" is the recipe's, carried into the text space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +104,8 @@ class Recipe:
     teacher: Teacher
     optimisation: Optimisation
     data: tuple[Dataset, ...] = field(default_factory=tuple)
+    bank_file: str = ""
+    """Further sentences, one a line, gzipped: more for `bank` to draw from."""
 
 
 def load_recipe(name_or_path: str) -> Recipe:
@@ -117,6 +130,7 @@ def load_recipe(name_or_path: str) -> Recipe:
             teacher=_section(Teacher, raw["teacher"]),
             optimisation=_section(Optimisation, raw["optimisation"]),
             data=tuple(_section(Dataset, one) for one in raw["data"]),
+            bank_file=raw.get("bank_file", ""),
         )
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise BadInput(f"recipe {name_or_path}: {error}", hint="compare with the recipe 'pocket'") from error
