@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from searchkit.errors import BadInput
+from searchkit.evaluation.labels import held_out
 from searchkit.ingest.images import decode_bytes
 from searchkit.training.recipe import Dataset
 
@@ -70,11 +71,6 @@ def load_pictures(folder: Path, spec: Dataset, templates: Sequence[str]) -> Pict
         chosen = np.random.default_rng(0).permutation(len(images))[: spec.limit]
         images, texts = [images[i] for i in chosen], [texts[i] for i in chosen]
     return Pictures(Path(spec.file).stem, images, texts, spec.views)
-
-
-def held_out(image: bytes, one_in: int) -> bool:
-    """Whether a picture is kept for measuring: by its bytes, so that a copy of it is too."""
-    return zlib.crc32(image) % one_in == 0
 
 
 def text_column(path: Path) -> str:

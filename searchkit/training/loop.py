@@ -19,10 +19,11 @@ from torch import Tensor, nn
 from searchkit.encoders.device import keep_freed_memory
 from searchkit.encoders.vision import preprocess
 from searchkit.models.image_towers import ImageConfig, image_network, read_config
-from searchkit.training.data import load_pictures, read_bank
+from searchkit.training.data import load_pictures
 from searchkit.training.distillation import reinforced
 from searchkit.training.ensemble import TextTeacher, taught_batch, text_teachers
 from searchkit.training.export import write_encoder
+from searchkit.training.leaks import guard, read_sentences
 from searchkit.training.losses import cosine_distance
 from searchkit.training.recipe import Optimisation, Recipe
 from searchkit.training.rendered import RenderedViews, Views
@@ -197,11 +198,13 @@ def student_loss(
 def load_corpus(recipe: Recipe, data: Path, work: Path, encode_text: EncodeText) -> Corpus:
     """Read every data set, the teacher's features of it, and the vectors of its texts."""
     sets: list[Views] = []
+    measured = guard(recipe.withheld, data)
     for spec in recipe.data:
         if spec.optional and not (data / spec.file).is_file() and not (work / spec.file).is_file():
             log.warning("%s is not there and the recipe says it may be missing", spec.file)
             continue
         pictures = load_pictures(work if (work / spec.file).is_file() else data, spec, recipe.templates)
+        pictures = measured.without(pictures, work) if measured else pictures
         sets.append(reinforced_pictures(pictures, spec, data, work))
 
     def teacher() -> TFLiteTeacher:
@@ -217,8 +220,7 @@ def load_corpus(recipe: Recipe, data: Path, work: Path, encode_text: EncodeText)
 
     text_rows = [numbered(one.texts) for one in sets]
     synthetic = [numbered(getattr(one, "synthetic", None) or [()] * len(one)) for one in sets]
-    if recipe.bank_file:
-        numbered([read_bank(data / recipe.bank_file)])
+    numbered([read_sentences(recipe, data, measured)])
     vectors = _text_vectors(list(numbers), work, encode_text)
     return Corpus(sets, features, text_rows, vectors, synthetic, text_teachers(sets, numbers))
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from searchkit.errors import BadInput
 
+RECIPES = ("pocket", "pocket-reinforced")
+"""Those that come along."""
 FEATURES = "features"
 """The recipe's own teacher, among teachers by name."""
 
@@ -32,6 +34,14 @@ class Dataset:
     """One picture in so many is kept for measuring, by its content; 0 keeps none."""
     reinforced: str = ""
     """The folder that `searchkit reinforce` wrote of this data; its augmentations are then the views."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """What is measured on: photos of these splits, their near-duplicates and their captions are left out."""
+
+    file: str
+    splits: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +114,7 @@ class Recipe:
     teacher: Teacher
     optimisation: Optimisation
     data: tuple[Dataset, ...] = field(default_factory=tuple)
+    withheld: tuple[Withheld, ...] = ()
     bank_file: str = ""
     """Further sentences, one a line, gzipped: more for `bank` to draw from."""
 
@@ -119,7 +130,9 @@ def load_recipe(name_or_path: str) -> Recipe:
     elif packaged.is_file():
         text = packaged.read_text()
     else:
-        raise BadInput(f"no recipe named {name_or_path!r}", hint="known: pocket; or give a .toml file")
+        raise BadInput(
+            f"no recipe named {name_or_path!r}", hint=f"known: {', '.join(RECIPES)}; or give a .toml file"
+        )
     try:
         raw = tomllib.loads(text)
         return Recipe(
@@ -130,6 +143,7 @@ def load_recipe(name_or_path: str) -> Recipe:
             teacher=_section(Teacher, raw["teacher"]),
             optimisation=_section(Optimisation, raw["optimisation"]),
             data=tuple(_section(Dataset, one) for one in raw["data"]),
+            withheld=tuple(_section(Withheld, one) for one in raw.get("withheld", ())),
             bank_file=raw.get("bank_file", ""),
         )
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:

@@ -19,9 +19,10 @@ from safetensors.torch import load_file
 from searchkit.encoders.hashing import Hashing
 from searchkit.encoders.vision import ViTTower, preprocess
 from searchkit.errors import BadInput, ModelMissing
+from searchkit.evaluation.labels import held_out
 from searchkit.registry import load_encoder
 from searchkit.training import loop
-from searchkit.training.data import crop_box, held_out, load_pictures
+from searchkit.training.data import crop_box, load_pictures
 from searchkit.training.export import export_run, read_run
 from searchkit.training.loop import learning_rate, train
 from searchkit.training.recipe import Dataset, MixerTower, Optimisation, Recipe, Teacher, Tower, load_recipe
