@@ -139,7 +139,7 @@ def reinforced_once(spec: Dataset, whole: Recipe, options: argparse.Namespace) -
     """Of the limited data set, so that a small budget does not wait for the whole one."""
     pictures = load_pictures(options.data, replace(spec, reinforced=""), whole.templates)
     teachers = stored_teachers([FEATURES], options.data, whole.teacher, threads=options.threads)
-    out = options.work / "reinforced" / _store(spec)
+    out = options.work / "shared-reinforced" / _store(spec)
     reinforce(
         pictures, teachers, out, augmentations=options.augmentations, seed=whole.seed, threads=options.threads
     )
@@ -148,7 +148,7 @@ def reinforced_once(spec: Dataset, whole: Recipe, options: argparse.Namespace) -
 def measure(name: str, recipe: Recipe, options: argparse.Namespace) -> dict[str, Any]:
     work = options.work / name.replace(" ", "").replace("+", "and-").replace("=", "-").replace(",", "-")
     work.mkdir(parents=True, exist_ok=True)
-    shared = options.work / ALIKE.get(name, "reinforced")
+    shared = options.work / f"shared-{ALIKE.get(name, 'reinforced')}"
     _lend(shared, work)
     began = time.monotonic()
     folder = train(

@@ -132,6 +132,7 @@ def text(options: argparse.Namespace) -> dict[str, Any]:
                 "wall ms, least": round(1e3 * min(walls), 2),
                 "wall ms, median": round(1e3 * float(np.median(walls)), 2),
                 "wall ms, 95 %": round(1e3 * float(np.quantile(walls, 0.95)), 2),
+                "cpu ms, least": round(1e3 * min(cpus), 2),
                 "cpu ms, median": round(1e3 * float(np.median(cpus)), 2),
             }
     return {"threads": 1, "question": QUESTION, "towers": found}

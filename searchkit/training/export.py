@@ -21,7 +21,7 @@ Dtype = Literal["float32", "float16"]
 def write_encoder(tower: nn.Module, name: str, out: Path, *, dtype: Dtype = "float16") -> Path:
     """Write `config.json` and `model.safetensors`, with single convolutions where the tower has branches."""
     assert isinstance(tower, VisionTransformer | RepMixerTower)
-    tower = to_run(tower)
+    tower = to_run(tower.cpu())
     out.mkdir(parents=True, exist_ok=True)
     weights = {
         key: (value.to(getattr(torch, dtype)) if value.is_floating_point() else value).contiguous()

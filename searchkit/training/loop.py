@@ -90,8 +90,8 @@ def train(
     """Run a recipe to its end, or go on from the checkpoint in `work`; write the encoder into `out`.
 
     `steps` overrides the recipe's number. On "cuda" the tower multiplies in bfloat16. With `processes` all
-    views are rendered once, by so many, before the first step. Deterministic for one machine and thread
-    count: a run that was killed and resumed gives the weights of one that was not.
+    views are rendered once, by so many, before the first step. On the CPU deterministic for one machine and
+    thread count: a run that was killed and resumed gives the weights of one that was not.
     """
     keep_freed_memory()
     work.mkdir(parents=True, exist_ok=True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from safetensors.torch import load_file
@@ -183,3 +186,22 @@ def test_who_cannot_teach_is_refused_with_a_remedy(tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["reinforce", "x.parquet", "--teachers", "hashing", "--captioner", "who"])
     assert isinstance(told.exception, BadInput) and "no captioner named 'who'" in str(told.exception)
     assert "searchkit.captioners" in told.exception.hint
+
+
+def test_the_command_writes_a_store_of_a_split_and_says_where(pictures: Pictures, tmp_path: Path) -> None:
+    from searchkit.cli.main import app
+
+    rows = [
+        {"image": image, "captions": list(texts), "split": "train" if i < 6 else "test"}
+        for i, (image, texts) in enumerate(zip(pictures.images, pictures.texts, strict=True))
+    ]
+    data = tmp_path / "nine.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), data)
+    words = ["reinforce", str(data), "--split", "train", "--teachers", "hashing", "--augmentations", "2"]
+    told = CliRunner().invoke(app, [*words, "--json"])
+    assert told.exit_code == 0, told.exception
+    assert json.loads(told.stdout)["path"] == str(tmp_path / "nine.reinforced")
+    read = ReinforcedPictures(pictures, Store(tmp_path / "nine.reinforced"))
+    assert (len(read), read.left_out, read.views, read.store.teachers) == (6, 3, 2, ["hashing"])
+    shown = Hashing().prepare_image(Image.fromarray(read.view(4, 1, Hashing().record.pixels)))
+    assert Hashing().encode_images([shown])[0] @ read.seen(0)[4, 1] > 0.999
