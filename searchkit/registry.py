@@ -4,7 +4,7 @@ for. The same tables give `searchkit models`, the dispatch and the error texts."
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -27,6 +27,8 @@ AUTO = Runtime()
 COMMIT_SUFFIX = re.compile(r"@[0-9a-f]{40}")
 ENTRY_POINT = "searchkit.encoders"
 """Other packages add encoders under this group: name = "module:function", called without arguments."""
+CAPTIONERS = "searchkit.captioners"
+"""And captioners under this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,19 @@ def exports(name: str, runtime: Runtime = AUTO) -> tuple[Path, Path | None]:
     if text is None:
         raise BadInput(f"{name} has no onnx/text_model.onnx to compare with", hint="its publisher gave none")
     return text, export("onnx/vision_model.onnx") or (text if text.name == "model.onnx" else None)
+
+
+def load_captioner(name: str) -> Callable[..., Sequence[Sequence[str]]]:
+    """Pictures to captions of each, by the name of an entry point in the group `searchkit.captioners`: a
+    function without arguments that gives such a function. Raises `BadInput` naming those that there are."""
+    points = {point.name: point for point in entry_points(group=CAPTIONERS)}
+    if name not in points:
+        raise BadInput(
+            f"no captioner named {name!r}; there is: {', '.join(sorted(points)) or 'none'}",
+            hint=f"none comes along: install a package with an entry point in the group {CAPTIONERS!r}",
+        )
+    captioner: Callable[..., Sequence[Sequence[str]]] = points[name].load()()
+    return captioner
 
 
 def is_here(record: EncoderRecord) -> bool:

@@ -52,6 +52,12 @@ def evaluate(
         bool,
         typer.Option("--first-name", help="Of labels like 'goldfish, Carassius auratus' the first name."),
     ] = False,
+    held_out: Annotated[
+        int,
+        typer.Option(
+            "--held-out", metavar="N", min=0, help="Labelled images: the one in N that is held out."
+        ),
+    ] = 0,
     compare: Annotated[
         tuple[str, str] | None,
         typer.Option(
@@ -80,7 +86,7 @@ def evaluate(
     cut = None if chunking == "whole" else (chunking, chunk_tokens, chunk_overlap)
     with bar(quiet=quiet) as show:
         texts = {"cut": cut, "fusion": fusion, "hybrid": hybrid}
-        labels = {"source": source, "first": first}
+        labels = {"source": source, "first": first, "held_out": held_out}
         found = _measure(path, split, settings.model, runtime, show, {"beir": texts, "labels": labels})
     if as_json:
         output.records([found.to_json()])
@@ -135,6 +141,8 @@ def _measure(
     if task == "labels":
         source, first = options[task]["source"], options[task]["first"]
         labelled = evaluation.load_labels(path, split, source)
+        if options[task]["held_out"]:
+            labelled = evaluation.held_out_labels(labelled, options[task]["held_out"])
         return evaluation.evaluate_labels(encoder, labelled, first=first, on_progress=progress)
     if task == "beir":
         from searchkit.types import Chunking

@@ -15,10 +15,12 @@ from searchkit.cli.bench import bench
 from searchkit.cli.config import config
 from searchkit.cli.doctor import doctor
 from searchkit.cli.evaluate import evaluate
+from searchkit.cli.export import export
 from searchkit.cli.index import index
 from searchkit.cli.label import label
 from searchkit.cli.ls import ls
 from searchkit.cli.models import models
+from searchkit.cli.reinforce import reinforce
 from searchkit.cli.rm import rm
 from searchkit.cli.search import search
 from searchkit.cli.similar import similar
@@ -48,6 +50,8 @@ COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
     (adapt, "searchkit adapt -c shop --pairs products.csv"),
     (bench, "searchkit bench ~/Pictures --model pocket"),
     (train, "searchkit train --recipe pocket --data ./data --out ./my-model"),
+    (reinforce, "searchkit reinforce data/flickr8k.parquet --split train --teachers features,pocket"),
+    (export, "searchkit export ./my-model.work ./my-model"),
     (config, "searchkit config --json"),
 )
 """Every command with its example, in the order of `searchkit --help`."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from searchkit.cli import output
-from searchkit.cli.options import Json, Quiet
+from searchkit.cli.options import Device, Json, Quiet
 
 
 def train(
@@ -23,6 +23,11 @@ def train(
     steps: Annotated[
         int | None, typer.Option("--steps", metavar="N", min=1, help="Instead of the recipe's number.")
     ] = None,
+    device: Device = None,
+    processes: Annotated[
+        int,
+        typer.Option("--processes", metavar="N", min=0, help="That render all views first: for a GPU."),
+    ] = 0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -30,15 +35,26 @@ def train(
 
     The folder it writes is an encoder: searchkit index --model FOLDER.
     """
+    from searchkit.encoders.device import placement
     from searchkit.encoders.minilm import minilm
     from searchkit.training.loop import train as run
     from searchkit.training.recipe import load_recipe
-    from searchkit.types import JSON_SCHEMA
+    from searchkit.types import JSON_SCHEMA, Runtime
 
     if not quiet:
         output.say_more()
     work = work or out.with_name(f"{out.name}.work")
-    folder = run(load_recipe(recipe), data, work, out, minilm().encode, steps=steps)
+    where = placement(Runtime(device=device or "cpu")).device.type
+    folder = run(
+        load_recipe(recipe),
+        data,
+        work,
+        out,
+        minilm().encode,
+        steps=steps,
+        device=where,
+        processes=processes,
+    )
     if as_json:
         output.records([{"schema": JSON_SCHEMA, **output.path_fields(str(folder))}])
     else:

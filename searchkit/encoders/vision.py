@@ -14,13 +14,13 @@ from searchkit.encoders.device import Placement, placement
 from searchkit.encoders.image import ImageTower, Preprocess
 from searchkit.encoders.towers import TEMPERATURE
 from searchkit.errors import BadInput, ModelMissing
-from searchkit.models.vit import VisionTransformer, ViTConfig
+from searchkit.models.image_towers import ImageConfig, ImageNetwork, image_network, read_config
 from searchkit.types import Runtime
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def preprocess(config: ViTConfig) -> Preprocess:
+def preprocess(config: ImageConfig) -> Preprocess:
     """The whole picture, squashed to a square: nothing at the borders is lost, and the captioned pictures
     that the tower learned from were squashed too."""
     return Preprocess(config.pixels, MEAN, STD, "squash", reducing_gap=3.0)
@@ -41,7 +41,7 @@ class ViTTower(ImageTower):
             )
         try:
             described = json.loads((folder / "config.json").read_text("utf-8"))
-            self.config, self.family = ViTConfig(**described["tower"]), str(described["family"])
+            self.config, self.family = read_config(described["tower"]), str(described["family"])
             self.temperature = float(described.get("temperature", TEMPERATURE))
         except (ValueError, KeyError, TypeError) as error:
             raise BadInput(
@@ -55,8 +55,8 @@ class ViTTower(ImageTower):
     def sha256(self) -> str:
         return hashlib.sha256((self.folder / "model.safetensors").read_bytes()).hexdigest()
 
-    def _load(self) -> VisionTransformer:
-        network = VisionTransformer(self.config)
+    def _load(self) -> ImageNetwork:
+        network = image_network(self.config)
         weights = self.folder / "model.safetensors"
         try:
             network.load_state_dict(load_file(weights))

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from searchkit.errors import BadInput
 from searchkit.evaluation.beir import BeirTask, evaluate_beir, load_beir
 from searchkit.evaluation.captions import CaptionTask, evaluate_captions, load_captions
-from searchkit.evaluation.labels import LabelTask, evaluate_labels, load_labels
+from searchkit.evaluation.labels import LabelTask, evaluate_labels, held_out_labels, load_labels
 from searchkit.evaluation.metrics import evaluate_run
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "evaluate_captions",
     "evaluate_labels",
     "evaluate_run",
+    "held_out_labels",
     "load_beir",
     "load_captions",
     "load_labels",

@@ -7,6 +7,7 @@ that its rows have.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -43,10 +44,12 @@ class LabelledPictures:
     images: Sequence[bytes]
     """Picture files, undecoded."""
     labels: Sequence[str]
+    further: Sequence[str] = ()
+    """Labels that none of these pictures has, and that are classes nevertheless."""
 
     @property
     def classes(self) -> list[str]:
-        return sorted(set(self.labels))
+        return sorted({*self.labels, *self.further})
 
 
 def load_labels(path: Path, split: str = "test", source: str | None = None) -> LabelTask:
@@ -70,6 +73,23 @@ def load_labels(path: Path, split: str = "test", source: str | None = None) -> L
     if not found:
         raise BadInput(f"{path} has no labels in {name}", hint="give at least one picture a label")
     return LabelTask(name, {source: LabelledPictures(*both) for source, both in sorted(found.items())})
+
+
+def held_out(image: bytes, one_in: int) -> bool:
+    """Whether a recipe that holds out one picture in so many leaves this one for measuring: by its bytes, so
+    that a copy of it is left out too."""
+    return zlib.crc32(image) % one_in == 0
+
+
+def held_out_labels(task: LabelTask, one_in: int) -> LabelTask:
+    """The pictures that recipes hold out, among all classes of their sources."""
+    found = {}
+    for source, group in task.sources.items():
+        rows = [i for i, image in enumerate(group.images) if held_out(image, one_in)]
+        if rows:
+            some = ([group.images[i] for i in rows], [group.labels[i] for i in rows])
+            found[source] = LabelledPictures(*some, further=group.classes)
+    return LabelTask(f"{task.name}, held out", found)
 
 
 def evaluate_labels(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from searchkit.errors import BadInput
+from searchkit.evaluation.labels import held_out
 from searchkit.ingest.images import decode_bytes
 from searchkit.training.recipe import Dataset
 
@@ -62,10 +64,32 @@ def load_pictures(folder: Path, spec: Dataset, templates: Sequence[str]) -> Pict
         texts = [tuple(captions) for captions in raw]
     else:
         texts = [_prompts(label, templates) for label in raw]
+    if spec.hold_out:
+        kept = [i for i, image in enumerate(images) if not held_out(image, spec.hold_out)]
+        images, texts = [images[i] for i in kept], [texts[i] for i in kept]
     if spec.limit is not None and spec.limit < len(images):
         chosen = np.random.default_rng(0).permutation(len(images))[: spec.limit]
         images, texts = [images[i] for i in chosen], [texts[i] for i in chosen]
     return Pictures(Path(spec.file).stem, images, texts, spec.views)
+
+
+def text_column(path: Path) -> str:
+    """ "captions" or "label": what a parquet says of its pictures. Raises `BadInput` where it is neither."""
+    if not path.is_file():
+        raise BadInput(f"{path} is not there", hint="name a parquet of captioned or labelled images")
+    names = pq.read_schema(path).names
+    for wanted in ("captions", "label"):
+        if wanted in names:
+            return wanted
+    raise BadInput(f"{path} has columns {', '.join(names)}; needs image, and captions or label")
+
+
+def read_bank(path: Path) -> list[str]:
+    """The sentences of a gzipped file, one a line."""
+    if not path.is_file():
+        raise BadInput(f"the bank of sentences {path} is missing", hint="give its folder with --data")
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        return [line.strip() for line in lines if line.strip()]
 
 
 def _prompts(label: str, templates: Sequence[str]) -> tuple[str, ...]:

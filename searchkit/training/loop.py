@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,16 @@ from torch import Tensor, nn
 
 from searchkit.encoders.device import keep_freed_memory
 from searchkit.encoders.vision import preprocess
-from searchkit.models.vit import VisionTransformer, ViTConfig
-from searchkit.training.data import Pictures, load_pictures
-from searchkit.training.losses import cosine_distance, info_nce
+from searchkit.models.image_towers import ImageConfig, image_network, read_config
+from searchkit.training.data import load_pictures
+from searchkit.training.distillation import reinforced
+from searchkit.training.ensemble import TextTeacher, taught_batch, text_teachers
+from searchkit.training.export import write_encoder
+from searchkit.training.leaks import guard, read_sentences
+from searchkit.training.losses import cosine_distance
 from searchkit.training.recipe import Optimisation, Recipe
+from searchkit.training.rendered import RenderedViews, Views
+from searchkit.training.store import ReinforcedPictures, Seen, reinforced_pictures, stored_features
 from searchkit.training.teacher import Standardise, TFLiteTeacher, fit_head, space_head, teacher_features
 from searchkit.types import Vectors
 
@@ -38,13 +43,21 @@ EncodeText = Callable[[Sequence[str]], Vectors]
 class Corpus:
     """All data sets as one: row r of the corpus is (data set, picture)."""
 
-    sets: Sequence[Pictures]
-    features: Sequence[np.ndarray]
-    """Of each set: (n, views, width) uint8 from the teacher."""
+    sets: Sequence[Views]
+    features: Sequence[np.ndarray | Seen]
+    """Of each set: (n, views, width) from the teacher."""
     text_rows: Sequence[Sequence[np.ndarray]]
     """Of each set and picture: the rows of `texts` that describe it."""
     texts: Tensor
     """(m, dim), unit rows from the locked text tower."""
+    synthetic_rows: Sequence[Sequence[np.ndarray]] = ()
+    """As `text_rows`, of the sentences that a captioner wrote."""
+    teachers: Sequence[TextTeacher] = ()
+    """Those that read text, from reinforced data sets."""
+
+    def to(self, device: torch.device) -> Corpus:
+        """With all that steps multiply there."""
+        return replace(self, texts=self.texts.to(device), teachers=[one.to(device) for one in self.teachers])
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,14 @@ class Batch:
     features: np.ndarray  # (b, width) uint8
     text: Tensor  # (c,) rows of Corpus.texts, for the pictures that have a text
     has_text: Tensor  # (b,) bool
+    synthetic: Tensor  # (s,) rows of Corpus.texts, for the pictures that a captioner described
+    has_synthetic: Tensor  # (b,) bool
+    seen: Sequence[Tensor] = ()  # (b, dim) of each text teacher
+
+    def to(self, device: torch.device) -> Batch:
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved |= {name: one.to(device) for name, one in moved.items() if isinstance(one, Tensor)}
+        return Batch(**{**moved, "seen": [one.to(device) for one in self.seen]})
 
 
 def train(
@@ -63,22 +84,30 @@ def train(
     encode_text: EncodeText,
     *,
     steps: int | None = None,
+    device: str = "cpu",
+    processes: int = 0,
 ) -> Path:
     """Run a recipe to its end, or go on from the checkpoint in `work`; write the encoder into `out`.
 
-    `steps` overrides the recipe's number. Deterministic for one machine and thread count: a run that
-    was killed and resumed gives the weights of one that was not.
+    `steps` overrides the recipe's number. On "cuda" the tower multiplies in bfloat16. With `processes` all
+    views are rendered once, by so many, before the first step. On the CPU deterministic for one machine and
+    thread count: a run that was killed and resumed gives the weights of one that was not.
     """
     keep_freed_memory()
     work.mkdir(parents=True, exist_ok=True)
     corpus = load_corpus(recipe, data, work, encode_text)
     to_space, standardise = space_teacher(recipe, corpus, work)
+    shown = [
+        RenderedViews(one, recipe.tower.pixels, work, processes=processes) for one in corpus.sets if processes
+    ]
+    place = torch.device(device)
+    corpus, to_space = corpus.to(place), to_space.to(place)
     options = recipe.optimisation
     total = steps or options.steps
 
     torch.manual_seed(recipe.seed)
-    config = ViTConfig(**asdict(recipe.tower), dim=corpus.texts.shape[1])
-    student = Student(config, recipe.teacher.width)
+    config = read_config({**asdict(recipe.tower), "dim": corpus.texts.shape[1]})
+    student = Student(config, recipe.teacher.width).to(place)
     average = torch.optim.swa_utils.AveragedModel(
         student.tower,
         multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(options.average),  # type: ignore[no-untyped-call]
@@ -91,10 +120,10 @@ def train(
 
     began = time.monotonic()
     student.train()
-    for step, batch in batches(recipe, corpus, range(first, total)):
+    for step, batch in batches(recipe, corpus, range(first, total), shown=shown, threads=max(2, processes)):
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, total, options)
-        loss, parts = student_loss(student, batch, corpus, to_space, standardise, options, step)
+        loss, parts = student_loss(student, batch.to(place), corpus, to_space, standardise, options, step)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(student.parameters(), 1.0)
@@ -105,15 +134,15 @@ def train(
             log.info("step %d/%d %s %.0f pictures/s", step + 1, total, parts, rate)
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == total:
             state.save(step + 1, recipe)
-    return export(average.module, recipe, out)
+    return write_encoder(average.module, recipe.name, out)
 
 
 class Student(nn.Module):
     """The tower, a linear map from its trunk to the teacher's features, and a learned scale 1/τ."""
 
-    def __init__(self, config: ViTConfig, teacher_width: int) -> None:
+    def __init__(self, config: ImageConfig, teacher_width: int) -> None:
         super().__init__()
-        self.tower = VisionTransformer(config)
+        self.tower = image_network(config)
         self.to_feature = nn.Linear(config.width, teacher_width)
         self.log_scale = nn.Parameter(torch.tensor(0.0))
 
@@ -127,17 +156,39 @@ def student_loss(
     options: Optimisation,
     step: int,
 ) -> tuple[Tensor, str]:
-    """L = InfoNCE + λ_f·(1 − cos(W·trunk, teacher)) + λ_s·(1 − cos(embedding, head(teacher)))."""
-    trunk = student.tower.features(preprocess(student.tower.config).normalise(batch.pixels))
-    embedded = nn.functional.normalize(student.tower.head(trunk), dim=-1)
-    wanted = standardise(batch.features)
+    """L = Σ [(1 − λ)·InfoNCE + λ·KL], of real and of synthetic texts (see `distillation`),
+    + λ_f·(1 − cos(W·trunk, teacher)) + λ_s·(1 − cos(embedding, head(teacher)))."""
+    device = batch.pixels.device
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        trunk = student.tower.features(preprocess(student.tower.config).normalise(batch.pixels))
+        embedded, mapped = student.tower.head(trunk), student.to_feature(trunk)
+    embedded = nn.functional.normalize(embedded.float(), dim=-1)
+    wanted = standardise(batch.features).to(device)
     with torch.no_grad():
         target = to_space(wanted)
     chooser = torch.Generator().manual_seed(step)
-    bank = corpus.texts[torch.randint(len(corpus.texts), (options.bank,), generator=chooser)]
+    bank = torch.randint(len(corpus.texts), (options.bank,), generator=chooser).to(device)
     scale = (student.log_scale.exp() / options.temperature).clamp(max=100)
-    contrast = info_nce(embedded[batch.has_text], corpus.texts[batch.text], scale, bank)
-    feature = cosine_distance(student.to_feature(trunk), wanted)
+    contrast = embedded.new_zeros(())
+    for has, rows in ((batch.has_text, batch.text), (batch.has_synthetic, batch.synthetic)):
+        if len(rows):
+            taught = taught_batch(
+                corpus.teachers,
+                corpus.texts,
+                (target[has], [one[has] for one in batch.seen]),
+                rows,
+                bank,
+                options,
+            )
+            contrast = contrast + reinforced(
+                embedded[has],
+                corpus.texts[rows],
+                scale,
+                taught,
+                weight=options.distil,
+                bank=corpus.texts[bank],
+            )
+    feature = cosine_distance(mapped.float(), wanted)
     space = cosine_distance(embedded, target)
     loss = contrast + options.feature_weight * feature + options.space_weight * space
     parts = f"nce {contrast.item():.3f} feature {feature.item():.3f} space {space.item():.3f}"
@@ -146,23 +197,32 @@ def student_loss(
 
 def load_corpus(recipe: Recipe, data: Path, work: Path, encode_text: EncodeText) -> Corpus:
     """Read every data set, the teacher's features of it, and the vectors of its texts."""
-    sets = []
+    sets: list[Views] = []
+    measured = guard(recipe.withheld, data)
     for spec in recipe.data:
         if spec.optional and not (data / spec.file).is_file() and not (work / spec.file).is_file():
             log.warning("%s is not there and the recipe says it may be missing", spec.file)
             continue
-        sets.append(load_pictures(work if (work / spec.file).is_file() else data, spec, recipe.templates))
+        pictures = load_pictures(work if (work / spec.file).is_file() else data, spec, recipe.templates)
+        pictures = measured.without(pictures, work) if measured else pictures
+        sets.append(reinforced_pictures(pictures, spec, data, work))
 
     def teacher() -> TFLiteTeacher:
         return TFLiteTeacher(data, recipe.teacher, threads=2)
 
-    features = [teacher_features(one, teacher, work / f"{one.name}.npy") for one in sets]
-    numbers: dict[str, int] = {}
-    text_rows = [
-        [np.array([numbers.setdefault(t, len(numbers)) for t in texts], np.int64) for texts in one.texts]
-        for one in sets
+    features = [
+        stored_features(one) or teacher_features(one, teacher, work / f"{one.name}.npy") for one in sets
     ]
-    return Corpus(sets, features, text_rows, _text_vectors(list(numbers), work, encode_text))
+    numbers: dict[str, int] = {}
+
+    def numbered(texts: Sequence[Sequence[str]]) -> list[np.ndarray]:
+        return [np.array([numbers.setdefault(t, len(numbers)) for t in some], np.int64) for some in texts]
+
+    text_rows = [numbered(one.texts) for one in sets]
+    synthetic = [numbered(getattr(one, "synthetic", None) or [()] * len(one)) for one in sets]
+    numbered([read_sentences(recipe, data, measured)])
+    vectors = _text_vectors(list(numbers), work, encode_text)
+    return Corpus(sets, features, text_rows, vectors, synthetic, text_teachers(sets, numbers))
 
 
 def _text_vectors(texts: list[str], work: Path, encode_text: EncodeText) -> Tensor:
@@ -194,40 +254,56 @@ def space_teacher(recipe: Recipe, corpus: Corpus, work: Path) -> tuple[nn.Module
     return head, standardise
 
 
-def batches(recipe: Recipe, corpus: Corpus, steps: range, ahead: int = 4) -> Iterator[tuple[int, Batch]]:
-    """(step, batch) for each step, made by two threads a few steps ahead. A step's batch depends on
+def batches(
+    recipe: Recipe, corpus: Corpus, steps: range, *, shown: Sequence[RenderedViews] = (), threads: int = 2
+) -> Iterator[tuple[int, Batch]]:
+    """(step, batch) for each step, made by threads a few steps ahead. A step's batch depends on
     (seed, step) alone, so that a resumed run sees what an uninterrupted one would have."""
-    with ThreadPoolExecutor(2) as pool:
+    ahead = 2 * threads
+    with ThreadPoolExecutor(threads) as pool:
         waiting: list[Future[Batch]] = []
         queued = iter(steps)
         for step in steps:
             while len(waiting) < ahead and (upcoming := next(queued, None)) is not None:
-                waiting.append(pool.submit(make_batch, recipe, corpus, upcoming))
+                waiting.append(pool.submit(make_batch, recipe, corpus, upcoming, shown))
             yield step, waiting.pop(0).result()
 
 
-def make_batch(recipe: Recipe, corpus: Corpus, step: int) -> Batch:
+def make_batch(recipe: Recipe, corpus: Corpus, step: int, shown: Sequence[RenderedViews] = ()) -> Batch:
     rng = np.random.default_rng([recipe.seed, step])
     shares = [spec.share for spec in recipe.data if any(s.name == Path(spec.file).stem for s in corpus.sets)]
     counts = np.maximum(1, np.round(np.array(shares) / sum(shares) * recipe.optimisation.batch)).astype(int)
     pixels, features, texts, has_text = [], [], [], []
-    for one, stored, text_rows, count in zip(
-        corpus.sets, corpus.features, corpus.text_rows, counts, strict=True
+    synthetic: list[int] = []
+    has_synthetic: list[bool] = []
+    places: list[tuple[int, int, int]] = []
+    for number, (one, stored, text_rows, count) in enumerate(
+        zip(corpus.sets, corpus.features, corpus.text_rows, counts, strict=True)
     ):
         for row in rng.integers(0, len(one), count):
             view = int(rng.integers(one.views))
-            image = one.view(int(row), view, recipe.tower.pixels)
-            pixels.append(image[:, ::-1] if rng.random() < 0.5 else image)
+            image = shown[number](int(row), view) if shown else one.view(int(row), view, recipe.tower.pixels)
+            # a stored augmentation is a mirror image or not: teachers saw it as it is
+            turned = rng.random() < 0.5 and not isinstance(one, ReinforcedPictures)
+            pixels.append(image[:, ::-1] if turned else image)
             features.append(stored[row, view])
+            places.append((number, int(row), view))
             choices = text_rows[row]
             has_text.append(len(choices) > 0)
             if len(choices):
                 texts.append(rng.choice(choices))
+            written = corpus.synthetic_rows[number][row] if corpus.synthetic_rows else ()
+            has_synthetic.append(len(written) > 0)
+            if len(written):
+                synthetic.append(int(rng.choice(written)))
     return Batch(
         torch.from_numpy(np.stack(pixels)),
         np.stack(features),
         torch.from_numpy(np.array(texts)),
         torch.tensor(has_text),
+        torch.tensor(synthetic, dtype=torch.int64),
+        torch.tensor(has_synthetic),
+        [teacher.of_pictures(places) for teacher in corpus.teachers],
     )
 
 
@@ -267,26 +343,8 @@ class Checkpoint:
         """The step to go on from; 0 without a checkpoint."""
         if not self.path.is_file():
             return 0
-        state = torch.load(self.path, weights_only=True)
+        state = torch.load(self.path, weights_only=True, map_location="cpu")
         for name, part in self.parts.items():
             part.load_state_dict(state[name])
         step: int = state["step"]
         return step
-
-
-def export(tower: nn.Module, recipe: Recipe, out: Path) -> Path:
-    """Write `config.json` and fp16 `model.safetensors`: a folder that `--model FOLDER` reads."""
-    from safetensors.torch import save_file
-
-    out.mkdir(parents=True, exist_ok=True)
-    assert isinstance(tower, VisionTransformer)
-    weights = {
-        name: value.half().contiguous() if value.is_floating_point() else value
-        for name, value in tower.state_dict().items()
-    }
-    save_file(weights, out / "model.safetensors")
-    (out / "model.safetensors").chmod(0o644)  # written for its owner alone; a model is for everyone here
-    (out / "config.json").write_text(
-        json.dumps({"family": "pocket", "name": recipe.name, "tower": asdict(tower.config)}, indent=2) + "\n"
-    )
-    return out

@@ -18,7 +18,7 @@ def info_nce(images: Tensor, texts: Tensor, scale: Tensor | float, bank: Tensor 
     `bank` K (m, dim) adds negatives to the image → text direction; it costs one product when the text
     tower is locked. A negative whose text says the same as the row's own is left out of the sum.
     """
-    own = torch.arange(len(images))
+    own = torch.arange(len(images), device=images.device)
     same = texts @ texts.T > SAME_TEXT
     same.fill_diagonal_(False)
     logits = (scale * images @ texts.T).masked_fill(same, float("-inf"))  # (b, b)

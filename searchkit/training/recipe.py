@@ -10,6 +10,11 @@ from typing import Any
 
 from searchkit.errors import BadInput
 
+RECIPES = ("pocket", "pocket-reinforced")
+"""Those that come along."""
+FEATURES = "features"
+"""The recipe's own teacher, among teachers by name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
@@ -25,6 +30,18 @@ class Dataset:
     split: str | None = None
     limit: int | None = None
     optional: bool = False
+    hold_out: int = 0
+    """One picture in so many is kept for measuring, by its content; 0 keeps none."""
+    reinforced: str = ""
+    """The folder that `searchkit reinforce` wrote of this data; its augmentations are then the views."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """What is measured on: photos of these splits, their near-duplicates and their captions are left out."""
+
+    file: str
+    splits: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +54,19 @@ class Tower:
     depth: int
     heads: int
     mlp_ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class MixerTower:
+    """An image tower of convolutions; see `searchkit.models.repmixer.RepMixerConfig`."""
+
+    kind: str
+    """"repmixer"."""
+    pixels: int
+    channels: tuple[int, ...]
+    depths: tuple[int, ...]
+    mlp_ratio: float = 3.0
+    head_width: int = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +98,10 @@ class Optimisation:
     """Weight of 1 − cos(student's embedding, teacher's embedding in the text space)."""
     average: float = 0.99
     """Decay of the moving average of the weights, which is what is kept."""
+    distil: float = 0.0
+    """λ: the share of the mean KL to the teachers' similarities; InfoNCE has 1 − λ. 0.7 for retrieval."""
+    teacher_temperatures: dict[str, float] = field(default_factory=dict)
+    """τ of each teacher by name, 0.05 for others; "features" is the recipe's, carried into the text space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +110,13 @@ class Recipe:
     seed: int
     templates: tuple[str, ...]
     """Sentences with {label}: a labelled picture's caption."""
-    tower: Tower
+    tower: Tower | MixerTower
     teacher: Teacher
     optimisation: Optimisation
     data: tuple[Dataset, ...] = field(default_factory=tuple)
+    withheld: tuple[Withheld, ...] = ()
+    bank_file: str = ""
+    """Further sentences, one a line, gzipped: more for `bank` to draw from."""
 
 
 def load_recipe(name_or_path: str) -> Recipe:
@@ -93,17 +130,21 @@ def load_recipe(name_or_path: str) -> Recipe:
     elif packaged.is_file():
         text = packaged.read_text()
     else:
-        raise BadInput(f"no recipe named {name_or_path!r}", hint="known: pocket; or give a .toml file")
+        raise BadInput(
+            f"no recipe named {name_or_path!r}", hint=f"known: {', '.join(RECIPES)}; or give a .toml file"
+        )
     try:
         raw = tomllib.loads(text)
         return Recipe(
             name=raw["name"],
             seed=raw["seed"],
             templates=tuple(raw["templates"]),
-            tower=_section(Tower, raw["tower"]),
+            tower=_section(MixerTower if "kind" in raw["tower"] else Tower, raw["tower"]),
             teacher=_section(Teacher, raw["teacher"]),
             optimisation=_section(Optimisation, raw["optimisation"]),
             data=tuple(_section(Dataset, one) for one in raw["data"]),
+            withheld=tuple(_section(Withheld, one) for one in raw.get("withheld", ())),
+            bank_file=raw.get("bank_file", ""),
         )
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise BadInput(f"recipe {name_or_path}: {error}", hint="compare with the recipe 'pocket'") from error

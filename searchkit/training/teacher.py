@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from searchkit.errors import BadInput
-from searchkit.training.data import Pictures
 from searchkit.training.losses import info_nce
 from searchkit.training.recipe import Teacher
+from searchkit.training.rendered import Views
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class TFLiteTeacher:
 
 
 def teacher_features(
-    pictures: Pictures,
+    pictures: Views,
     make: Callable[[], TFLiteTeacher],
     store: Path,
 ) -> np.ndarray:

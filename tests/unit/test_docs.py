@@ -84,6 +84,20 @@ def test_the_page_on_adapting_quotes_the_measured_figures(path: str, metric: str
     assert [line.rstrip(" |").endswith(verdict) for line in lines if said in line] == [True]
 
 
+TIMES = "times the rival's images"
+
+
+def test_the_page_on_pocket_quotes_the_measured_figures() -> None:
+    page = (ROOT / "docs" / "pocket.md").read_text()
+    results = ROOT / "benchmarks" / "results"
+    for name, row in json.loads((results / "towers.json").read_text())["speed"]["towers"].items():
+        speed = f"{row['cpu ms a picture']:.1f} | {row[TIMES]:.1f} |"
+        assert f"| {name} | {row['million parameters']:.1f} M | {speed}" in page
+    for name, row in json.loads((results / "leaks.json").read_text())["training"].items():
+        pictures, near, texts, equal = list(row.values())[:4]
+        assert f"| {name} | {pictures:,} | {near} | {texts:,} | {equal} |" in page
+
+
 def test_links_in_the_docs_lead_somewhere() -> None:
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):

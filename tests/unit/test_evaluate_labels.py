@@ -16,7 +16,14 @@ from PIL import Image
 from searchkit.encoders.hashing import Hashing
 from searchkit.errors import BadInput
 from searchkit.evaluation import labels as module
-from searchkit.evaluation.labels import LabelledPictures, LabelTask, evaluate_labels, load_labels
+from searchkit.evaluation.labels import (
+    LabelledPictures,
+    LabelTask,
+    evaluate_labels,
+    held_out,
+    held_out_labels,
+    load_labels,
+)
 from searchkit.search.zeroshot import SINGLE, TEMPLATES, label_vectors
 
 COLOURS = ["red", "green", "blue", "white", "black", "orange", "purple", "olive"]
@@ -216,3 +223,13 @@ def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
         load_labels(tmp_path / "x.parquet")
     with pytest.raises(BadInput, match="cannot be read as parquet"):
         load_labels(tmp_path / "absent.parquet")
+
+
+def test_held_out_pictures_are_told_apart_among_all_classes(tmp_path: Path) -> None:
+    whole = load_labels(write(tmp_path / "set.parquet", rows(40)))
+    part = held_out_labels(whole, 8)
+    kept, group = part.sources[""], whole.sources[""]
+    assert [image for image in group.images if held_out(image, 8)] == list(kept.images)
+    assert 0 < len(set(kept.labels)) < len(COLOURS), "or the further classes would not show"
+    found = evaluate_labels(Hashing(), part)
+    assert found.metrics["classes"] == len(COLOURS) and found.queries == len(kept.images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,12 +17,17 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from searchkit.encoders.hashing import Hashing
-from searchkit.encoders.vision import ViTTower
+from searchkit.encoders.vision import ViTTower, preprocess
 from searchkit.errors import BadInput, ModelMissing
+from searchkit.evaluation.labels import held_out
+from searchkit.registry import load_encoder
 from searchkit.training import loop
 from searchkit.training.data import crop_box, load_pictures
+from searchkit.training.export import export_run, read_run
 from searchkit.training.loop import learning_rate, train
-from searchkit.training.recipe import Dataset, Optimisation, Recipe, Teacher, Tower, load_recipe
+from searchkit.training.recipe import Dataset, MixerTower, Optimisation, Recipe, Teacher, Tower, load_recipe
+from searchkit.training.reinforce import reinforce
+from searchkit.types import Runtime
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 220), "white": (240, 240, 240)}
 WIDTH = 12
@@ -121,6 +127,146 @@ def test_a_killed_run_resumes_to_the_weights_of_one_that_was_not(
     shorter = load_file(run(recipe, data, tmp_path / "shorter", steps=11) / "model.safetensors")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert not all(torch.equal(whole[name], shorter[name]) for name in whole)
+
+
+class StoredColour(MeanColour):
+    name, identity, pixels = "features", "mean colour", 8
+
+    def images(self, pictures: Sequence[Image.Image]) -> np.ndarray:
+        return np.stack([self(np.asarray(one)) for one in pictures])
+
+    def texts(self, texts: Sequence[str]) -> None:
+        return None
+
+
+class Namer:
+    """A teacher with both towers, which knows a colour by its name."""
+
+    name, identity, pixels = "namer", "namer 1", 8
+
+    def images(self, pictures: Sequence[Image.Image]) -> np.ndarray:
+        means = np.stack([np.asarray(one).mean(axis=(0, 1)) for one in pictures])
+        near = ((means[:, None] - np.array(list(COLOURS.values()))) ** 2).sum(-1).argmin(1)
+        return np.eye(4, dtype=np.float32)[near]
+
+    def texts(self, texts: Sequence[str]) -> np.ndarray:
+        return np.array([[1.0 + 9 * (name in text) for name in COLOURS] for text in texts], np.float32)
+
+
+@pytest.fixture
+def taught(recipe: Recipe, data: Path) -> Recipe:
+    """The tiny recipe with the captioned set reinforced: features, a teacher with text, and a captioner."""
+
+    def captioner(pictures: Sequence[Image.Image]) -> list[list[str]]:
+        near = Namer().images(pictures).argmax(1)
+        return [[f"something {list(COLOURS)[place]}"] for place in near]
+
+    pictures = load_pictures(data, recipe.data[0], ())
+    teachers = [StoredColour(), Namer()]
+    reinforce(pictures, teachers, data / "captioned.reinforced", augmentations=3, captioner=("c", captioner))
+    options = replace(recipe.optimisation, distil=0.7, teacher_temperatures={"namer": 0.2})
+    first = replace(recipe.data[0], reinforced="captioned.reinforced")
+    return replace(recipe, optimisation=options, data=(first, recipe.data[1]))
+
+
+def test_reinforced_training_resumes_to_the_weights_of_a_run_that_was_not_killed(
+    taught: Recipe, data: Path, tmp_path: Path
+) -> None:
+    whole = load_file(run(taught, data, tmp_path / "whole") / "model.safetensors")
+    with pytest.MonkeyPatch.context() as cut:
+        real = loop.Checkpoint.save
+
+        def save_and_die(self: loop.Checkpoint, step: int, recipe: Recipe) -> None:
+            real(self, step, recipe)
+            raise KeyboardInterrupt
+
+        cut.setattr(loop.Checkpoint, "save", save_and_die)
+        cut.setattr(loop, "SAVE_EVERY", 11)
+        with pytest.raises(KeyboardInterrupt):
+            run(taught, data, tmp_path / "cut")
+    resumed = load_file(run(taught, data, tmp_path / "cut") / "model.safetensors")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    options = replace(taught.optimisation, teacher_temperatures={"namer": 0.02})
+    other = load_file(
+        run(replace(taught, optimisation=options), data, tmp_path / "other") / "model.safetensors"
+    )
+    assert not all(torch.equal(whole[name], other[name]) for name in whole), "the teacher with text counts"
+
+
+def test_a_student_learns_from_the_similarities_of_its_teachers_alone(
+    taught: Recipe, data: Path, tmp_path: Path
+) -> None:
+    options = replace(taught.optimisation, distil=1.0, feature_weight=0.0, space_weight=0.0, steps=60)
+    only = replace(taught, optimisation=options, data=taught.data[:1])
+    tower = ViTTower(run(only, data, tmp_path))
+    pictures = [Image.open(io.BytesIO(coloured(name, 1000))) for name in COLOURS]
+    vectors = tower.encode([tower.prepare(picture) for picture in pictures])
+    captions = encode([f"something {name}" for name in COLOURS])
+    assert (vectors @ captions.T).argmax(1).tolist() == [0, 1, 2, 3]
+
+
+def test_views_that_were_rendered_first_train_the_same_tower(
+    taught: Recipe, data: Path, tmp_path: Path
+) -> None:
+    torch.set_num_threads(1)
+    plain = load_file(run(taught, data, tmp_path / "a", steps=5) / "model.safetensors")
+    folder = train(
+        taught, data, tmp_path / "b" / "work", tmp_path / "b" / "out", encode, steps=5, processes=2
+    )
+    rendered = load_file(folder / "model.safetensors")
+    assert all(torch.equal(plain[name], rendered[name]) for name in plain)
+
+
+def test_a_store_that_is_not_there_is_named(taught: Recipe, data: Path, tmp_path: Path) -> None:
+    first = replace(taught.data[0], reinforced="other.reinforced")
+    with pytest.raises(BadInput, match=r"other\.reinforced is not there"):
+        run(replace(taught, data=(first,)), data, tmp_path)
+
+
+def test_held_out_pictures_are_left_out_and_copies_of_them_too(data: Path) -> None:
+    spec = Dataset("labelled.parquet", "label", 1.0)
+    whole, kept = (load_pictures(data, one, ("{label}",)) for one in (spec, replace(spec, hold_out=4)))
+    assert set(kept.images) == {image for image in whole.images if not held_out(image, 4)}
+    assert 0 < len(kept) < len(whole)
+
+
+def test_a_bank_of_sentences_is_added_to_the_texts(taught: Recipe, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    with gzip.open(data / "bank.txt.gz", "wt") as file:
+        file.write("a sentence of nobody\n\nanother one\n")
+    before, after = (
+        loop.load_corpus(one, data, tmp_path / "work", encode)
+        for one in (taught, replace(taught, bank_file="bank.txt.gz"))
+    )
+    assert len(after.texts) == len(before.texts) + 2
+    assert not after.teachers[0].asked[-2:].any() and before.teachers[0].asked.any()
+
+
+def test_a_run_of_a_tower_of_convolutions_exports_as_an_encoder_that_computes_the_same(
+    recipe: Recipe, data: Path, tmp_path: Path
+) -> None:
+    tower = MixerTower("repmixer", 32, (8, 16), (1, 1), head_width=8)
+    run(replace(recipe, tower=tower), data, tmp_path, steps=12)
+    branches, name, step = read_run(tmp_path / "work")
+    assert (name, step) == ("tiny", 12)
+    pictures = [Image.open(io.BytesIO(coloured(name, 1000))) for name in COLOURS]
+    exact = export_run(tmp_path / "work", tmp_path / "exact", dtype="float32")
+    encoder = load_encoder(str(exact), Runtime(device="cpu", dtype="float32"))
+    pixels = [encoder.prepare_image(picture) for picture in pictures]
+    with torch.inference_mode():
+        normal = preprocess(branches.config).normalise(torch.from_numpy(np.stack(pixels)))
+        before = torch.nn.functional.normalize(branches(normal), dim=-1).numpy()
+    after = encoder.encode_images(pixels)
+    assert np.abs(before - after).max() <= 1e-5
+    assert np.abs(before[0] - after[3]).max() > 1e-2, "the pictures have vectors of their own"
+    halves = load_encoder(str(tmp_path / "out")).encode_images(pixels)
+    assert (halves * after).sum(1).min() > 0.999
+    assert encoder.space.key != load_encoder(str(tmp_path / "out")).space.key
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no checkpoint"):
+        export_run(tmp_path, tmp_path / "out")
 
 
 def test_a_view_is_the_same_at_every_call_and_unlike_the_next_one(data: Path) -> None:

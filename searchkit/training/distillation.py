@@ -1,0 +1,77 @@
+"""Multi-modal reinforced training, MobileCLIP's loss: what teachers find alike, the student shall too.
+
+    L = Σ over real and synthetic texts of (1 − λ)·InfoNCE + λ·½(D + D'),
+    D = mean over teachers k and pictures i of KL(softmax(T_k[i]/τ_k) ‖ softmax(s·S[i]))
+
+and D' the same from text to picture. S and T_k are similarities of pictures and texts in the student's and
+in teacher k's space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from searchkit.training.losses import info_nce
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """A batch, and perhaps a bank of further texts, in one teacher's space: unit rows."""
+
+    images: Tensor  # (b, d)
+    texts: Tensor  # (b, d)
+    temperature: float
+    known: Tensor | None = None
+    """(b,) bool: the pairs that this teacher has seen, where it is not all."""
+    bank: Tensor | None = None
+    """(m, d), row by row the student's bank."""
+
+
+def mean_kl(
+    images: Tensor, texts: Tensor, scale: Tensor | float, taught: Sequence[Taught], bank: Tensor | None = None
+) -> Tensor:
+    """½(D + D') of unit rows (b, dim). The way to the texts sees the bank too, of teachers that have it."""
+    total = images.new_zeros(())
+    for teacher in taught:
+        rows = slice(None) if teacher.known is None else teacher.known
+        own, said = images[rows], texts[rows]
+        if not len(own):
+            continue
+        wanted = teacher.images[rows] @ teacher.texts[rows].T / teacher.temperature
+        found = scale * own @ said.T
+        back = _kl(wanted.T, found.T)
+        if bank is not None and teacher.bank is not None:
+            wanted = torch.cat([wanted, teacher.images[rows] @ teacher.bank.T / teacher.temperature], dim=1)
+            found = torch.cat([found, scale * own @ bank.T], dim=1)
+        total = total + 0.5 * (_kl(wanted, found) + back)
+    return total / max(1, len(taught))
+
+
+def reinforced(
+    images: Tensor,
+    texts: Tensor,
+    scale: Tensor | float,
+    taught: Sequence[Taught],
+    *,
+    weight: float,
+    bank: Tensor | None = None,
+) -> Tensor:
+    """(1 − λ)·InfoNCE + λ·½(D + D') of one sort of texts; `weight` is λ."""
+    if weight == 0 or not taught:
+        return info_nce(images, texts, scale, bank)
+    distilled = mean_kl(images, texts, scale, taught, bank)
+    if weight == 1:
+        return distilled
+    return (1 - weight) * info_nce(images, texts, scale, bank) + weight * distilled
+
+
+def _kl(wanted: Tensor, found: Tensor) -> Tensor:
+    """Mean over rows of KL(softmax(wanted) ‖ softmax(found)), both (b, n) logits."""
+    return F.kl_div(
+        F.log_softmax(found, dim=1), F.log_softmax(wanted, dim=1), reduction="batchmean", log_target=True
+    )

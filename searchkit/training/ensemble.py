@@ -1,0 +1,103 @@
+"""The teachers of a corpus that read text too, and what they make of one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from searchkit.training.distillation import Taught
+from searchkit.training.recipe import FEATURES, Optimisation
+from searchkit.training.store import ReinforcedPictures, Seen
+
+TEMPERATURE = 0.05
+"""τ of a teacher of which the recipe says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextTeacher:
+    """One teacher that was asked by `searchkit reinforce`, with both of its towers."""
+
+    name: str
+    images: Sequence[Seen | None]
+    """Of each data set; None where its store has not this teacher."""
+    texts: Tensor
+    """(m, dim), a row for each text of the corpus; zero where it was not asked."""
+    asked: Tensor
+    """(m,) bool."""
+
+    def to(self, device: torch.device) -> TextTeacher:
+        return replace(self, texts=self.texts.to(device), asked=self.asked.to(device))
+
+    def of_pictures(self, places: Sequence[tuple[int, int, int]]) -> Tensor:
+        """(b, dim) of (data set, picture, view); zero where it has not seen them."""
+        found = np.zeros((len(places), self.texts.shape[1]), np.float32)
+        for place, (data_set, row, view) in enumerate(places):
+            seen = self.images[data_set]
+            if seen is not None:
+                found[place] = seen[row, view]
+        return torch.from_numpy(found)
+
+
+def taught_batch(
+    teachers: Sequence[TextTeacher],
+    texts: Tensor,
+    pictures: tuple[Tensor, Sequence[Tensor]],
+    rows: Tensor,
+    bank: Tensor,
+    options: Optimisation,
+) -> list[Taught]:
+    """What every teacher makes of some pictures, the texts `rows` of them, and the texts `bank`.
+
+    `pictures` are (b, dim) of the recipe's own teacher, carried into the space of `texts` by its head, and
+    (b, d) of each of those that read text themselves. None for a recipe without distillation.
+    """
+    if options.distil == 0:
+        return []
+    told = options.teacher_temperatures
+    carried, seen = pictures
+    own = torch.nn.functional.normalize(carried, dim=-1)
+    found = [Taught(own, texts[rows], told.get(FEATURES, TEMPERATURE), bank=texts[bank])]
+    for teacher, images in zip(teachers, seen, strict=True):
+        unit = torch.nn.functional.normalize(images, dim=-1)
+        found.append(
+            Taught(
+                unit,
+                teacher.texts[rows],
+                told.get(teacher.name, TEMPERATURE),
+                (unit.norm(dim=-1) > 0.5) & teacher.asked[rows],
+                teacher.texts[bank] if bool(teacher.asked[bank].all()) else None,
+            )
+        )
+    return found
+
+
+def text_teachers(sets: Sequence[object], numbers: dict[str, int]) -> list[TextTeacher]:
+    """Of all stores, the teachers that read text, by name. `numbers` are the rows of the corpus' texts."""
+    stores = [one.store if isinstance(one, ReinforcedPictures) else None for one in sets]
+    names = dict.fromkeys(name for store in stores if store is not None for name in store.teachers)
+    found = []
+    for name in names:
+        known: dict[str, np.ndarray] = {}
+        images: list[Seen | None] = []
+        for one, store in zip(sets, stores, strict=True):
+            if store is None or name not in store.teachers:
+                images.append(None)
+                continue
+            assert isinstance(one, ReinforcedPictures)
+            place = store.teachers.index(name)
+            known |= store.vectors_of_texts(place)
+            images.append(one.seen(place))
+        if not known:
+            continue  # of features alone
+        texts = np.zeros((len(numbers), len(next(iter(known.values())))), np.float32)
+        asked = np.zeros(len(numbers), bool)
+        for text, row in numbers.items():
+            if text in known:
+                texts[row], asked[row] = known[text], True
+        unit = torch.nn.functional.normalize(torch.from_numpy(texts), dim=-1)  # bf16 left them a little off
+        found.append(TextTeacher(name, images, unit, torch.from_numpy(asked)))
+    return found

@@ -1,0 +1,55 @@
+"""From what a training run holds to a folder that is an encoder: `--model FOLDER`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from searchkit.errors import BadInput
+from searchkit.models.image_towers import ImageNetwork, image_network, read_config, to_run, write_config
+from searchkit.models.repmixer import RepMixerTower
+from searchkit.models.vit import VisionTransformer
+
+Dtype = Literal["float32", "float16"]
+
+
+def write_encoder(tower: nn.Module, name: str, out: Path, *, dtype: Dtype = "float16") -> Path:
+    """Write `config.json` and `model.safetensors`, with single convolutions where the tower has branches."""
+    assert isinstance(tower, VisionTransformer | RepMixerTower)
+    tower = to_run(tower.cpu())
+    out.mkdir(parents=True, exist_ok=True)
+    weights = {
+        key: (value.to(getattr(torch, dtype)) if value.is_floating_point() else value).contiguous()
+        for key, value in tower.state_dict().items()
+    }
+    save_file(weights, out / "model.safetensors")
+    (out / "model.safetensors").chmod(0o644)  # written for its owner alone; a model is for everyone here
+    described = {"family": "pocket", "name": name, "tower": write_config(tower.config)}
+    (out / "config.json").write_text(json.dumps(described, indent=2) + "\n")
+    return out
+
+
+def read_run(work: Path) -> tuple[ImageNetwork, str, int]:
+    """Of the last checkpoint in a run's folder: the averaged tower with its branches, the recipe's name and
+    the step. Raises `BadInput` for a folder without a checkpoint."""
+    path = work / "checkpoint.pt"
+    if not path.is_file():
+        raise BadInput(f"no checkpoint in {work}", hint="name the --work folder of 'searchkit train'")
+    state = torch.load(path, weights_only=True, map_location="cpu")
+    prefix = "module."
+    weights = {n.removeprefix(prefix): v for n, v in state["average"].items() if n.startswith(prefix)}
+    dim = len(weights["head.2.bias"])
+    tower = image_network(read_config({**state["recipe"]["tower"], "dim": dim}))
+    tower.load_state_dict(weights)
+    return tower.eval(), state["recipe"]["name"], state["step"]
+
+
+def export_run(work: Path, out: Path, *, dtype: Dtype = "float16") -> Path:
+    """What the run in `work` has learned so far, as an encoder in `out`."""
+    tower, name, _ = read_run(work)
+    return write_encoder(tower, name, out, dtype=dtype)

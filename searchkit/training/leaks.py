@@ -1,0 +1,149 @@
+"""Nothing that is measured on may be learned from: no such photo, none that is nearly one, no caption.
+
+Two pictures are near-duplicates when their perceptual hashes (the signs of the 8 × 8 lowest frequencies of
+the grey picture, 63 bits) differ in at most `BITS`, and thumbnails of both correlate to at least `ALIKE`;
+mirror images count. Either alone takes plain skies and dark rooms for copies of each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from PIL import Image
+
+from searchkit.errors import BadInput
+from searchkit.ingest.images import decode_bytes
+from searchkit.training.data import Pictures, read_bank
+from searchkit.training.recipe import Recipe, Withheld
+
+BITS = 12
+ALIKE = 0.95
+SIDE = 32
+THUMB = 8
+_ANGLES = np.pi / SIDE * np.outer(np.arange(8), np.arange(SIDE) + 0.5)
+_COSINES = np.cos(_ANGLES).astype(np.float32)  # (8, 32): the first rows of the DCT
+
+
+@dataclass(frozen=True, slots=True)
+class Prints:
+    """Of n pictures."""
+
+    signs: np.ndarray
+    """(n, 63) float32, ±1."""
+    thumbs: np.ndarray
+    """(n, 192) float32: 8 × 8 colours without their mean, of unit length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """Row `train` of a training set, and row `withheld` of what is measured on."""
+
+    train: int
+    withheld: int
+    bits: int
+    alike: float
+
+
+def prints(images: Sequence[bytes], *, mirrored: bool = False, threads: int = 2) -> Prints:
+    def one(data: bytes) -> tuple[np.ndarray, np.ndarray]:
+        image = decode_bytes(data)
+        if mirrored:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        image = image.resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=2.0)
+        waves = _COSINES @ np.asarray(image.convert("L"), np.float32) @ _COSINES.T
+        low = waves.ravel()[1:]  # the first is the brightness
+        thumb = np.asarray(image.resize((THUMB, THUMB), Image.Resampling.BOX), np.float32).ravel()
+        thumb = thumb - thumb.mean()
+        return np.where(low > np.median(low), 1.0, -1.0), thumb / (np.linalg.norm(thumb) + 1e-6)
+
+    with ThreadPoolExecutor(threads) as pool:
+        found = list(pool.map(one, images))
+    signs, thumbs = zip(*found, strict=True) if found else ((), ())
+    return Prints(
+        np.array(signs, np.float32).reshape(-1, 63), np.array(thumbs, np.float32).reshape(-1, 3 * THUMB**2)
+    )
+
+
+def near_duplicates(train: Prints, withheld: Prints, *, block: int = 4096) -> list[Leak]:
+    """Each pair that is near, in order of the training rows."""
+    found = []
+    for start in range(0, len(train.signs), block):
+        rows = slice(start, start + block)
+        bits = (63 - train.signs[rows] @ withheld.signs.T) / 2  # (block, n)
+        for row, other in zip(*np.nonzero(bits <= BITS), strict=True):
+            alike = float(train.thumbs[start + row] @ withheld.thumbs[other])
+            if alike >= ALIKE:
+                found.append(Leak(int(start + row), int(other), round(float(bits[row, other])), alike))
+    return found
+
+
+def same_words(sentence: str) -> str:
+    """What two sentences have in common that differ in case and punctuation."""
+    return " ".join(re.findall(r"\w+", sentence.lower()))
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """The photos and captions of a recipe that are for measuring."""
+
+    images: Sequence[bytes]
+    captions: frozenset[str]
+    near: Prints
+    """Of the pictures, then of their mirror images."""
+
+    def without(self, pictures: Pictures, work: Path) -> Pictures:
+        """Without near-duplicates of the photos, and without sentences that were said of them. Which
+        pictures those are is kept in `work`."""
+        digest = hashlib.sha256(b"".join(_sums([*pictures.images, *self.images]))).hexdigest()[:16]
+        store = work / f"leaks-{pictures.name}-{digest}.npy"
+        if not store.is_file():
+            np.save(store, self.rows(pictures.images))
+        gone = set(np.load(store).tolist())
+        kept = [row for row in range(len(pictures)) if row not in gone]
+        texts = [self.unsaid(pictures.texts[row]) for row in kept]
+        return replace(pictures, images=[pictures.images[row] for row in kept], texts=texts)
+
+    def rows(self, images: Sequence[bytes]) -> np.ndarray:
+        leaks = near_duplicates(prints(images), self.near)
+        return np.array(sorted({leak.train for leak in leaks}), np.int64)
+
+    def unsaid(self, sentences: Iterable[str]) -> tuple[str, ...]:
+        return tuple(one for one in sentences if same_words(one) not in self.captions)
+
+
+def guard(withheld: Sequence[Withheld], folder: Path) -> Guard | None:
+    """What these splits hold; None for none. Raises `BadInput` for a file that is not there."""
+    if not withheld:
+        return None
+    images: list[bytes] = []
+    captions: set[str] = set()
+    for one in withheld:
+        path = folder / one.file
+        if not path.is_file():
+            raise BadInput(f"the withheld {path} is missing", hint="give its folder with --data")
+        table = pq.read_table(path, filters=[("split", "in", list(one.splits))])
+        images += table.column("image").to_pylist()
+        if "captions" in table.column_names:
+            captions |= {same_words(text) for some in table.column("captions").to_pylist() for text in some}
+    straight, mirrored = prints(images), prints(images, mirrored=True)
+    near = Prints(
+        np.concatenate([straight.signs, mirrored.signs]), np.concatenate([straight.thumbs, mirrored.thumbs])
+    )
+    return Guard(images, frozenset(captions), near)
+
+
+def read_sentences(recipe: Recipe, folder: Path, kept: Guard | None) -> tuple[str, ...]:
+    """The bank of a recipe, without what was said of photos that are measured on."""
+    sentences = read_bank(folder / recipe.bank_file) if recipe.bank_file else []
+    return kept.unsaid(sentences) if kept else tuple(sentences)
+
+
+def _sums(images: Sequence[bytes]) -> list[bytes]:
+    return [hashlib.sha256(image).digest() for image in images]

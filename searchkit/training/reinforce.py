@@ -1,0 +1,232 @@
+"""Dataset reinforcement, as MobileCLIP has it: teachers look at every picture once, in several augmentations
+that can be repeated, and what they saw is kept beside the data. Training then reads instead of asking them.
+
+A store is a folder: `manifest.json`, and shards of some hundred pictures,
+
+    augmentation  (n, A, 9) float32   see `augment.Augmentation.numbers`
+    image.k       (n, A, dim) bf16    of teacher k
+    text.k        (t, dim) bf16       of teacher k, where it reads text: of the shard's distinct texts
+    content       (n, 16) uint8       of each picture's sha256, the first half
+    ends, rows    int64               the texts of picture i are `rows[ends[i-1]:ends[i]]`…
+    real          (n,) int64          …of which so many were there, and the others a captioner wrote
+    good          (n,) bool           whether it could be decoded
+
+and in a shard's metadata its texts, and the sha256 of the replayed pixels of its first picture. A shard is
+there as a whole or not at all, so a run that was killed goes on with the next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import PIL
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor
+
+from searchkit.errors import BadInput, Unreadable
+from searchkit.ingest.images import decode_bytes
+from searchkit.training.augment import Augmentation, draw
+from searchkit.training.data import Pictures
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+SHARD = 256
+CHUNK = 16
+"""Pictures that are decoded ahead of the teachers: their augmentations lie in memory."""
+CHECKED = 64
+"""Side of the replayed pictures that a shard's checksum is of."""
+
+Captioner = Callable[[Sequence[Image.Image]], Sequence[Sequence[str]]]
+"""Pictures to captions, none or several of each."""
+
+
+class StoredTeacher(Protocol):
+    """Who looks at the augmented pictures. `texts` gives None from one that reads none."""
+
+    name: str
+    identity: str
+    """Changes when the teacher's vectors do."""
+    pixels: int
+    """Side of the pictures that it is shown."""
+
+    def images(self, pictures: Sequence[Image.Image]) -> np.ndarray: ...
+
+    def texts(self, texts: Sequence[str]) -> np.ndarray | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    teachers: Sequence[Mapping[str, str]]
+    """Name and identity of each."""
+    augmentations: int
+    captioner: str
+    """Its name; "" without."""
+    seed: int
+    shard: int
+    pictures: str
+    """sha256 of all contents in order."""
+    pillow: str = PIL.__version__
+    format: int = FORMAT
+
+
+def content_of(image: bytes) -> bytes:
+    return hashlib.sha256(image).digest()[:16]
+
+
+def augmentation_of(content: bytes, view: int, seed: int) -> Augmentation:
+    """Number `view` of a picture: it depends on the picture, not on its place."""
+    return draw(np.random.default_rng([seed, int.from_bytes(content[:8], "little"), view]))
+
+
+def replay(image: Image.Image, augmentations: Sequence[Augmentation], pixels: int) -> str:
+    """sha256 of the pixels that these augmentations make."""
+    made = np.stack([augmentation(image, pixels) for augmentation in augmentations])
+    return hashlib.sha256(made.tobytes()).hexdigest()
+
+
+def reinforce(
+    pictures: Pictures,
+    teachers: Sequence[StoredTeacher],
+    out: Path,
+    *,
+    augmentations: int = 10,
+    captioner: tuple[str, Captioner] | None = None,
+    seed: int = 0,
+    shard: int = SHARD,
+    threads: int = 2,
+    on_progress: Callable[[int, int], object] = lambda done, total: None,
+) -> Path:
+    """Write the store of a data set into `out`, or go on with one that was begun.
+
+    Raises `BadInput` where `out` holds a store of something else.
+    """
+    contents = [content_of(image) for image in pictures.images]
+    manifest = Manifest(
+        [{"name": t.name, "identity": t.identity} for t in teachers],
+        augmentations,
+        captioner[0] if captioner else "",
+        seed,
+        shard,
+        hashlib.sha256(b"".join(contents)).hexdigest(),
+    )
+    _begin(manifest, out)
+    work = _Work(pictures, contents, teachers, captioner[1] if captioner else None, manifest)
+    with ThreadPoolExecutor(threads) as pool:
+        for number, first in enumerate(range(0, len(pictures), shard)):
+            path = shard_path(out, number)
+            rows = range(first, min(first + shard, len(pictures)))
+            if not path.is_file():
+                tensors, metadata = work.shard(rows, pool)
+                scratch = path.with_suffix(".tmp")
+                save_file(tensors, scratch, metadata)
+                scratch.chmod(0o644)
+                scratch.replace(path)
+            on_progress(rows.stop, len(pictures))
+    return out
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    return folder / f"shard-{number:05}.safetensors"
+
+
+def _begin(manifest: Manifest, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    wanted = asdict(manifest)
+    path = out / MANIFEST
+    if path.is_file():
+        found = json.loads(path.read_text())
+        differs = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
+        if differs:
+            raise BadInput(
+                f"{out} was begun with another {', '.join(differs)}", hint="name another folder with --out"
+            )
+        return
+    scratch = path.with_suffix(".tmp")
+    scratch.write_text(json.dumps(wanted, indent=2) + "\n")
+    scratch.replace(path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    pictures: Pictures
+    contents: Sequence[bytes]
+    teachers: Sequence[StoredTeacher]
+    captioner: Captioner | None
+    manifest: Manifest
+
+    def shard(self, rows: range, pool: ThreadPoolExecutor) -> tuple[dict[str, Tensor], dict[str, str]]:
+        views = [self._augmentations(row) for row in rows]
+        vectors: list[list[np.ndarray]] = [[] for _ in self.teachers]
+        texts: list[list[str]] = [list(self.pictures.texts[row]) for row in rows]
+        real = [len(some) for some in texts]
+        good: list[bool] = []
+        checksum = ""
+        for start, images in self._decoded(rows, pool):
+            shown = [image or Image.new("RGB", (8, 8)) for image in images]
+            good += [image is not None for image in images]
+            drawn = views[start : start + len(shown)]
+            checksum = checksum or replay(shown[0], drawn[0], CHECKED)
+            for teacher, found in zip(self.teachers, vectors, strict=True):
+                found.append(self._shown(teacher, shown, drawn, pool))
+            if self.captioner is not None:
+                for place, written in enumerate(self.captioner(shown)):
+                    texts[start + place] += [text for text in written if images[place] is not None]
+        numbers = {text: i for i, text in enumerate(dict.fromkeys(t for some in texts for t in some))}
+        tensors = {
+            "augmentation": torch.from_numpy(np.stack([[a.numbers() for a in some] for some in views])),
+            "content": torch.tensor([list(self.contents[row]) for row in rows], dtype=torch.uint8),
+            "ends": torch.tensor(np.cumsum([len(some) for some in texts])),
+            "rows": torch.tensor([numbers[text] for some in texts for text in some], dtype=torch.int64),
+            "real": torch.tensor(real),
+            "good": torch.tensor(good),
+        }
+        for k, (teacher, found) in enumerate(zip(self.teachers, vectors, strict=True)):
+            tensors[f"image.{k}"] = torch.from_numpy(np.concatenate(found)).bfloat16()
+            read = teacher.texts(list(numbers))
+            if read is not None:
+                tensors[f"text.{k}"] = torch.from_numpy(read).bfloat16()
+        return tensors, {"texts": json.dumps(list(numbers)), "checksum": checksum}
+
+    def _augmentations(self, row: int) -> list[Augmentation]:
+        count, seed = self.manifest.augmentations, self.manifest.seed
+        return [augmentation_of(self.contents[row], view, seed) for view in range(count)]
+
+    def _decoded(
+        self, rows: range, pool: ThreadPoolExecutor
+    ) -> Iterator[tuple[int, list[Image.Image | None]]]:
+        """(place in the shard, pictures) of each chunk; None for one that cannot be decoded."""
+
+        def decode(row: int) -> Image.Image | None:
+            try:
+                return decode_bytes(self.pictures.images[row])
+            except Unreadable as error:
+                log.warning("picture %d of %s is left out: %s", row, self.pictures.name, error)
+                return None
+
+        for start in range(0, len(rows), CHUNK):
+            yield start, list(pool.map(decode, rows[start : start + CHUNK]))
+
+    def _shown(
+        self,
+        teacher: StoredTeacher,
+        images: Sequence[Image.Image],
+        views: Sequence[Sequence[Augmentation]],
+        pool: ThreadPoolExecutor,
+    ) -> np.ndarray:
+        """(n, A, dim) float32 of one teacher."""
+        jobs = [(image, view) for image, some in zip(images, views, strict=True) for view in some]
+        made = list(pool.map(lambda job: job[1].picture(job[0], teacher.pixels), jobs))
+        found = teacher.images(made)
+        return found.reshape(len(images), self.manifest.augmentations, -1).astype(np.float32)
