@@ -77,8 +77,9 @@ def judge(
     """Learn from the training pairs, choose by the development pairs, measure once on the held-out ones.
 
     All pairs are of this direction. `distractors` are vectors of more items of its kind, none of them an
-    answer; `nearby` are those that the training questions find, hard negatives are mined among them; `now` is the map that is in use, which the new one must be better than. None where fewer than
-    FEWEST held-out questions are there to measure.
+    answer; `nearby` are those that the training questions find, and hard negatives are mined among them;
+    `now` is the map that is in use, which the new one must be better than. None where fewer than FEWEST
+    held-out questions are there to measure.
     """
     task = retrieval(parts.held_out, [*parts.train, *parts.dev], vectors, distractors)
     dev = retrieval(parts.dev, parts.train, vectors, distractors, most=DEV_ITEMS)
