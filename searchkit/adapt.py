@@ -100,7 +100,7 @@ def adapt(
     def encoded(done: int, total: int) -> None:
         on_progress("encode", done, total)
 
-    vectors = encode_sides(pairs, library.encoder, _stored(library), on_progress=encoded)
+    vectors = encode_sides(pairs, library.encoder, stored_vectors(library), on_progress=encoded)
     on_progress("compare", 0, 0)
     parts = split(pairs, vectors.found, near=near, seed=seed)
     generic = Generic(library.encoder, library.root / "neutral")
@@ -203,7 +203,7 @@ def _verdicts(
             yield found
 
 
-def _stored(library: Collection) -> Callable[[str], np.ndarray | None]:
+def stored_vectors(library: Collection) -> Callable[[str], np.ndarray | None]:
     """The vector of a picture that is indexed, by the sha256 of its file."""
     contents = library.catalog.contents(library.manifest.space)
 
