@@ -46,8 +46,8 @@ from searchkit.types import Chunking, Kind, Runtime, Vectors
 SEED = 0
 ANSWERS = 3
 """Passages of a meeting that a training question is paired with, of those that the answer is in."""
-WAY_STEPS = 120
-"""Steps of an encoder that learns: of 64 pairs each."""
+WAY_STEPS = {"lit-text": 120, "lit-image": 40, "lora": 40, "full": 40}
+"""Steps of an encoder that learns, of 64 pairs each: some four processor minutes of any way."""
 OTHERS = 4000
 """More passages of the training meetings, which no question should find."""
 
@@ -145,7 +145,7 @@ class Bench:
     def _way(
         self, how: str, pairs: Pairs, split: Parts, vectors: SideVectors, everyday: Couples
     ) -> dict[str, Any]:
-        plan = load_plan(f"adapt-{how}", steps=WAY_STEPS)
+        plan = load_plan(f"adapt-{how}", steps=WAY_STEPS[how])
         runtime = Runtime(device="cpu", dtype="float32")
         trying = Trying(plan, pairs, runtime=runtime, replay=[everyday])
         assert trying.can_judge(split, vectors)

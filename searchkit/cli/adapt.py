@@ -46,6 +46,10 @@ def adapt(
     steps: Annotated[
         int | None, typer.Option("--steps", metavar="N", min=1, help="Instead of the recipe's number.")
     ] = None,
+    own: Annotated[
+        bool,
+        typer.Option("--own", help="Pairs from the files: captions of pictures, headings of sections."),
+    ] = False,
     use: Annotated[str | None, typer.Option("--use", metavar="NAME", help="Put this adapter in use.")] = None,
     off: Annotated[bool, typer.Option("--off", help="Search without an adapter again.")] = False,
     show_all: Annotated[bool, typer.Option("--list", help="Show the adapters there are.")] = False,
@@ -64,9 +68,9 @@ def adapt(
     confidence, is the adapter put in use. Nothing is encoded again. Exit 1: not better, nothing changed.
     With --how, an encoder is trained and kept likewise; searchkit index --model FOLDER puts it in use.
     """
-    if sum((pairs is not None, use is not None, off, show_all)) != 1:
+    if sum((pairs is not None, own, use is not None, off, show_all)) != 1:
         raise BadInput(
-            "give one of --pairs, --use, --off and --list", hint="searchkit adapt --pairs pairs.csv"
+            "give one of --pairs, --own, --use, --off and --list", hint="searchkit adapt --pairs pairs.csv"
         )
     settings = load(collection=collection, device=device, dtype=dtype, offline=offline)
     from searchkit.adapt import adapt as run
@@ -76,6 +80,18 @@ def adapt(
     if how == "adapter" and (replay is not None or steps is not None):
         raise BadInput("--replay and --steps are for training an encoder", hint="add --how lora")
     with Collection.open(settings.collection, create=False, runtime=settings.runtime()) as library:
+        if own:
+            from searchkit.gather import gather
+
+            pairs = library.root / "pairs" / "own.jsonl"
+            count = gather(library, pairs)
+            if not count:
+                raise BadInput(
+                    f"no picture of {library.root} has a caption and no section a heading of its own",
+                    hint="give pairs: searchkit adapt --pairs pairs.csv",
+                )
+            if not quiet:
+                output.note(f"{count} pairs from the files: {pairs}")
         if pairs is not None and how != "adapter":
             from searchkit.encoder import adapt_encoder
 
