@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from searchkit.errors import BadInput
 from searchkit.evaluation.compare import PRIMARY, Difference, Retrieval, compare, to_json
 from searchkit.protocols import Encoder
 from searchkit.registry import AUTO, load_encoder
@@ -123,6 +124,11 @@ class Trying:
         """Train on the training pairs, and on the replayed ones. `passages` are more texts of the collection
         with their vectors, from which hard negatives are mined too."""
         text, images = couples_of(self.pairs, parts.train, share=1 - REPLAY)
+        if not (len(text) and "text" in self.plan.learns) and not len(images):
+            raise BadInput(
+                f"{self.pairs.name} has nothing that {self.plan.name} learns from",
+                hint="give texts with pictures; or texts with texts, where the text tower learns",
+            )
         if self.plan.hard and len(text):
             text = with_negatives(text, self.pairs, parts.train, vectors, passages)
         own = [text] if len(text) else [], [images] if len(images) else []
