@@ -3,6 +3,7 @@ pairs, and held-out pairs decide."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,9 +27,11 @@ from searchkit.training.towers import Towers, between
 from searchkit.training.vectors import SideVectors, encode_again
 from searchkit.types import Kind, Runtime, Vectors
 
+log = logging.getLogger(__name__)
+
 WAYS = ("lit-image", "lit-text", "lora", "full")
 """Recipes "adapt-…": the image tower locked, the text tower locked, low-rank updates of both, all of both."""
-STRENGTHS = (0.25, 0.5, 0.75, 1.0)
+STRENGTHS = (0.1, 0.25, 0.5, 0.75, 1.0)
 """α of the weights between those before and those after (WiSE-FT); 0 is to leave the encoder as it is."""
 REPLAY = 0.25
 """Part of the steps that repeat pairs which have nothing to do with the corpus."""
@@ -139,11 +142,8 @@ class Trying:
         if "text" not in self.plan.learns:  # then a step with text alone moves nothing
             own, again = ([], own[1]), ([], again[1])
         # what has no part in the pairs is replayed all the same: the other side must not be forgotten
-        total = [sum(len(one) for one in some) for some in again]
-        shares = [
-            [replace(one, share=REPLAY * len(one) / all_) for one in some]
-            for some, all_ in zip(again, total, strict=True)
-        ]
+        # each replayed set has an equal part, whatever its size: the drawn scenes are few
+        shares = [[replace(one, share=REPLAY / len(some)) for one in some] for some in again]
         train_towers(
             self.towers,
             [*own[0], *shares[0]],
@@ -186,6 +186,7 @@ class Trying:
         for direction in GENERIC:
             first, second = before.rehearsal(direction), now.rehearsal(direction)
             if first is not None and second is not None and second.mean() < first.mean() - FORGET / 2:
+                log.info("generic %s: %.3f, before %.3f", direction, second.mean(), first.mean())
                 return -1.0
         after = dev.after()
         return float(np.mean([after[way].mean() - task.mean() for way, task in dev.before.items()]))

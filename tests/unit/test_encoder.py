@@ -78,7 +78,7 @@ def test_a_run_is_measured_and_its_encoder_is_a_folder_that_says_what_it_came_fr
         report = adapt_encoder(library, shop / "pairs.jsonl", "full", steps=20, near=ALL, seed=1, force=True)
         assert read_manifest(library.root) == before
     assert {str(one.direction) for one in report.verdicts} == {"text-image", "image-passage"}
-    assert set(report.trial.dev) == {0.25, 0.5, 0.75, 1.0} and report.folder is not None
+    assert set(report.trial.dev) == {0.1, 0.25, 0.5, 0.75, 1.0} and report.folder is not None
     assert report.trial.strength == max(report.trial.dev, key=lambda one: (report.trial.dev[one], -one))
     card = json.loads((report.folder / CARD).read_text())
     assert card["plan"]["learns"] == ["text", "images"] and card["parent"] == str(shop / "parent")
