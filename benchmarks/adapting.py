@@ -2,17 +2,19 @@
 
     python benchmarks/adapting.py --data FOLDER [--cache FOLDER] [--only PART …]
 
-FOLDER holds `fashion.parquet` (pictures of products with titles) and the BEIR folder `scifact/`. Vectors are
+FOLDER holds `fashion.parquet` (pictures of products with titles) and the BEIR folders `scifact/` and `qmsum/`
+(meetings; a training question names the turns that answer it). Vectors are
 kept in the cache, since encoding takes most of the time and is not what is measured.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -21,20 +23,33 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 from main_job import machine
+from passages import Remembering, meetings
 
 from searchkit.evaluation.beir import BeirTask, load_beir
 from searchkit.evaluation.compare import PRIMARY, Retrieval, compare, to_json
+from searchkit.evaluation.passages import index
+from searchkit.ingest.chunking import chunker, settled
 from searchkit.ingest.images import decode_bytes
 from searchkit.protocols import Encoder
 from searchkit.registry import load_encoder
 from searchkit.training.adapter import LARGE, Examples, Fitted, Options, fit_map
+from searchkit.training.couples import Couples, load_couples
 from searchkit.training.gate import scorer, verdict
 from searchkit.training.generic import Generic
-from searchkit.training.pairs import Direction
-from searchkit.training.split import NEAR
-from searchkit.types import Kind, Vectors
+from searchkit.training.pairs import HARD_NEGATIVES, Direction, Pair, Pairs, Side
+from searchkit.training.plan import DataSet, load_plan
+from searchkit.training.split import NEAR, Parts
+from searchkit.training.vectors import SideVectors
+from searchkit.training.ways import WAYS, Trying
+from searchkit.types import Chunking, Kind, Runtime, Vectors
 
 SEED = 0
+ANSWERS = 3
+"""Passages of a meeting that a training question is paired with, of those that the answer is in."""
+WAY_STEPS = {"lit-text": 60, "lit-image": 30, "lora": 30, "full": 30}
+"""Steps of an encoder that learns, of 64 pairs each: two or three processor minutes of any way."""
+OTHERS = 4000
+"""More passages of the training meetings, which no question should find."""
 
 TEXT_IMAGE, IMAGE_TEXT = Direction("text", Kind.IMAGE), Direction("image", Kind.PASSAGE)
 TEXT_TEXT = Direction("text", Kind.PASSAGE)
@@ -46,7 +61,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cache", type=Path, default=Path(".bench-cache"))
-    parser.add_argument("--only", nargs="*", default=["fashion", "scifact"])
+    parser.add_argument("--only", nargs="*", default=["fashion", "scifact", "qmsum", "ways"])
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/adapting.json"))
     options = parser.parse_args()
     if not options.data.is_dir():
@@ -56,7 +71,7 @@ def main() -> None:
     found |= {"machine": machine(), "encoder": "pocket", "seed": SEED}
     bench = Bench(options.data, options.cache)
     for name in options.only:
-        found[name] = {"fashion": bench.fashion, "scifact": bench.scifact}[name]()
+        found[name] = getattr(bench, name)()
         print(json.dumps(found[name], indent=2))
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(found, indent=2) + "\n")
@@ -69,6 +84,7 @@ class Bench:
         self.data, self.cache = data, cache
         self.encoder: Encoder = load_encoder("pocket")
         self.generic = Generic(self.encoder, cache)
+        self.texts: Any = Remembering(self.encoder, cache)
 
     def kept(self, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
         file = self.cache / f"{name}.npy"
@@ -91,8 +107,80 @@ class Bench:
             )
             each = [[i] for i in range(len(dev))]
             tasks = (Retrieval(asked[part], items[part], each[: len(part)]) for part in (dev, test))
-            found[str(direction)] = self._run(direction, examples, *tasks, options=LARGE)
+            found[str(direction)] = self._run(
+                direction, examples, *tasks, options=LARGE, photos=direction == TEXT_IMAGE
+            )
         return found
+
+    def ways(self) -> dict[str, Any]:
+        """The encoder itself on the fashion pairs, each way some processor minutes; and what it then finds
+        of everyday photos, with pairs of such photos replayed."""
+        table = pq.read_table(self.data / "fashion.parquet")
+        pictures, titles = table["image"].to_pylist(), table["title"].to_pylist()
+        parts = np.array(table["split"].to_pylist())
+        pairs = Pairs("fashion", [Side(data=one) for one in pictures] + [Side(text=one) for one in titles])
+        images = self.kept("fashion-image", lambda: self._images(pictures))
+        vectors = np.concatenate(
+            [images, self.kept("fashion-title", lambda: self.encoder.encode_text(titles))]
+        )
+
+        def both(name: str) -> list[Pair]:
+            rows = np.flatnonzero(parts == name).tolist()
+            there = [Pair(len(titles) + row, row) for row in rows]
+            return [pair for one in there for pair in (one, Pair(one.positive, one.query))]
+
+        split = Parts(both("train"), both("dev"), both("test"), 0)
+        pairs.pairs = [*split.train, *split.dev, *split.held_out]
+        everyday = load_couples(self.data, DataSet("flickr8k.parquet", split="train"), pictures=True)
+        found = {}
+        for how in WAYS:
+            kept = self.cache / f"way-{how}.json"
+            if not kept.is_file():
+                kept.write_text(
+                    json.dumps(self._way(how, pairs, split, SideVectors(vectors, vectors), everyday))
+                )
+            found[how] = json.loads(kept.read_text())
+        return found
+
+    def _way(
+        self, how: str, pairs: Pairs, split: Parts, vectors: SideVectors, everyday: Couples
+    ) -> dict[str, Any]:
+        plan = load_plan(f"adapt-{how}", steps=WAY_STEPS[how])
+        runtime = Runtime(device="cpu", dtype="float32")
+        trying = Trying(plan, pairs, runtime=runtime, replay=[everyday])
+        assert trying.can_judge(split, vectors)
+        began, processor = time.monotonic(), time.process_time()
+        quiet = {"on_progress": lambda *_: None}
+        trying.learn(split, vectors, self.cache / f"way-{how}", passages={}, **quiet)
+        learned = time.monotonic() - began, time.process_time() - processor
+        trial = trying.judge(split, self.generic, seed=SEED, **quiet)
+        before, after = self.photos("pocket", self.encoder), self._photos(trying.encoder)
+        return {
+            "steps": plan.steps,
+            "pairs a step": plan.batch,
+            "learned in seconds": round(learned[0], 1),
+            "of processor seconds": round(learned[1], 1),
+            "encoded again": [{"text": "texts"}.get(one, one) for one in plan.learns],
+            **trial.to_json(),
+            "everyday photos": {"before": before, "after": after},
+        }
+
+    def photos(self, name: str, encoder: Encoder) -> dict[str, float]:
+        file = self.cache / f"photos-{name}.json"
+        if not file.is_file():
+            file.write_text(json.dumps(self._photos(encoder)))
+        found: dict[str, float] = json.loads(file.read_text())
+        return found
+
+    def _photos(self, encoder: Encoder, moved: Any = None) -> dict[str, float]:
+        """Captions to the 1,000 development photos of Flickr8k; through a map if there is one."""
+        table = pq.read_table(self.data / "flickr8k.parquet", filters=[("split", "=", "dev")])
+        captions = table["captions"].to_pylist()
+        images = self._images(table["image"].to_pylist(), encoder)
+        asked = encoder.encode_text([one for some in captions for one in some])
+        task = Retrieval(asked, images, [[row] for row, some in enumerate(captions) for _ in some])
+        queries = None if moved is None else moved(asked)
+        return {name: round(task.mean(name, queries), 4) for name in ("recall@1", "recall@10", PRIMARY)}
 
     def scifact(self) -> dict[str, Any]:
         """Claims find abstracts, as the set is split; and without what the two parts share."""
@@ -130,18 +218,63 @@ class Bench:
             asked[choosing], items, [some for some, one in zip(right, choosing, strict=True) if one]
         )
         removed = {"queries to learn from": len(fresh), "removed, near the test": len(fresh) - sum(fresh)}
-        return removed | self._run(TEXT_TEXT, examples, dev, final)
+        return removed | self._both(examples, dev, final)
+
+    def qmsum(self) -> dict[str, Any]:
+        """Questions find meetings by their passages: what teaches is the passages that answer."""
+        folder = self.data / "qmsum"
+        train = load_beir(folder, "train")
+        rng = np.random.default_rng(SEED)
+        cutter = chunker(settled(Chunking("window"), self.texts), self.texts)
+        cut = {key: list(cutter(document)) for key, document in meetings(train).items()}
+        spans = {row["_id"]: row["spans"] for row in _lines(folder / "queries.jsonl.gz")}
+        pairs: list[tuple[int, str]] = []
+        for number, (name, judged) in enumerate(train.qrels.items()):
+            (meeting,) = judged
+            said = _spoken(train.documents[meeting], spans[name])
+            answers = [p.in_context for p in cut[meeting] if any(p.start < e and s < p.end for s, e in said)]
+            some = rng.permutation(len(answers))[:ANSWERS]
+            pairs += [(number, answers[row]) for row in some]
+        every = [passage.in_context for some in cut.values() for passage in some]
+        others = [every[row] for row in rng.permutation(len(every))[:OTHERS]]
+        asked = self.texts.encode_text(list(train.queries.values()))
+        known = list(dict.fromkeys([text for _, text in pairs] + others))
+        items = self.texts.encode_text(known)
+        place = {text: row for row, text in enumerate(known)}
+        examples = Examples(
+            asked[[number for number, _ in pairs]],
+            items[[place[text] for _, text in pairs]],
+            items[:0],
+            [[]] * len(pairs),
+            items,
+        )
+        return {"pairs": len(pairs)} | self._both(examples, *(self._meetings(s) for s in ("dev", "test")))
+
+    def _meetings(self, part: str) -> Retrieval:
+        """The questions of a split, to its own meetings, which count as their best passage."""
+        task = load_beir(self.data / "qmsum", part)
+        corpus = index(self.texts, meetings(task), Chunking("window"))  # type: ignore[arg-type]
+        asked = self.texts.encode_text(list(task.queries.values()))
+        return Retrieval(asked, corpus.vectors, _right(task, corpus.ids), starts=corpus.starts)
+
+    def _both(self, examples: Examples, dev: Retrieval, test: Retrieval) -> dict[str, Any]:
+        """Without hard negatives, and with them where that is better on the development questions."""
+        return {
+            name: self._run(TEXT_TEXT, examples, dev, test, Options(mined=mined))
+            for name, mined in (("without hard negatives", (0,)), ("as adapt does", (0, HARD_NEGATIVES)))
+        }
 
     def _queries(self, name: str, task: BeirTask) -> Vectors:
         return self.kept(name, lambda: self.encoder.encode_text(list(task.queries.values())))
 
-    def _images(self, pictures: Sequence[bytes]) -> Vectors:
+    def _images(self, pictures: Sequence[bytes], encoder: Encoder | None = None) -> Vectors:
+        encoder = encoder or self.encoder
         with ThreadPoolExecutor(2) as threads:
             parts = [
-                self.encoder.encode_images(
+                encoder.encode_images(
                     list(
                         threads.map(
-                            lambda data: self.encoder.prepare_image(decode_bytes(data)),
+                            lambda data: encoder.prepare_image(decode_bytes(data)),
                             pictures[at : at + 256],
                         )
                     )
@@ -157,6 +290,8 @@ class Bench:
         dev: Retrieval,
         test: Retrieval,
         options: Options | None = None,
+        *,
+        photos: bool = False,
     ) -> dict[str, Any]:
         score = scorer(dev, self.generic.rehearsal(direction))
         began, processor = time.monotonic(), time.process_time()
@@ -168,18 +303,23 @@ class Bench:
         check = self.generic.check(direction)
         generic = compare(*_scores(check, fitted))[PRIMARY] if check is not None else None
         accepted, why = verdict(fitted, found[PRIMARY], generic)
+        everyday = {}
+        if photos:
+            before = self.photos("pocket", self.encoder)
+            everyday = {"before": before, "after": self._photos(self.encoder, fitted.map)}
         return {
             "questions": len(test.queries),
             "learned in seconds": round(seconds, 1),
             "of processor seconds": round(processor, 1),
             "steps": fitted.steps,
+            "mined": fitted.mined,
             "strength": 0.0 if fitted.map is None else round(float(fitted.map.strength), 2),
             "dev": {"before": round(fitted.before, 4), "after": round(fitted.score, 4)},
             "test": to_json(found),
             "generic": None if generic is None else generic.to_json(),
             "accepted": accepted,
             "why": why,
-        }
+        } | ({"everyday photos": everyday} if photos else {})
 
 
 def _scores(task: Retrieval, fitted: Fitted) -> tuple[Any, Any]:
@@ -190,6 +330,19 @@ def _scores(task: Retrieval, fitted: Fitted) -> tuple[Any, Any]:
 def _right(task: BeirTask, documents: Sequence[str]) -> list[list[int]]:
     place = {document: row for row, document in enumerate(documents)}
     return [[place[d] for d, grade in judged.items() if grade > 0] for judged in task.qrels.values()]
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        yield from map(json.loads, file)
+
+
+def _spoken(meeting: str, spans: Sequence[Sequence[str]]) -> list[tuple[int, int]]:
+    """From and to which character, of spans of turns; a turn is a line, and both ends belong to the span."""
+    ends = np.cumsum([len(line) + 1 for line in meeting.split("\n")])
+    starts = [0, *ends[:-1]]
+    last = len(ends) - 1
+    return [(int(starts[min(int(a), last)]), int(ends[min(int(b), last)])) for a, b in spans]
 
 
 if __name__ == "__main__":

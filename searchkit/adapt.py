@@ -23,6 +23,7 @@ from searchkit.place import read_manifest, write_manifest, writing
 from searchkit.search.adapter import PARTS, Adapter, load_adapter, read_card, save_adapter
 from searchkit.training.gate import Verdict, judge
 from searchkit.training.generic import Generic
+from searchkit.training.negatives import LOOK
 from searchkit.training.pairs import BadRow, Direction, Pairs, read_pairs
 from searchkit.training.split import NEAR, Parts, split
 from searchkit.training.vectors import SideVectors, encode_sides
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 DISTRACTORS = 5000
 """Items of the collection, evenly spread, that held-out questions must not prefer to their answers."""
+
+MINING = 2000
+"""Training questions at most that are put to the collection for hard negatives."""
 
 OnProgress = Callable[[str, int, int], object]
 """(what is being done, how much is done, of how much)."""
@@ -96,7 +100,7 @@ def adapt(
     def encoded(done: int, total: int) -> None:
         on_progress("encode", done, total)
 
-    vectors = encode_sides(pairs, library.encoder, _stored(library), on_progress=encoded)
+    vectors = encode_sides(pairs, library.encoder, stored_vectors(library), on_progress=encoded)
     on_progress("compare", 0, 0)
     parts = split(pairs, vectors.found, near=near, seed=seed)
     generic = Generic(library.encoder, library.root / "neutral")
@@ -188,6 +192,7 @@ def _verdicts(
             vectors,
             generic,
             _distractors(library, direction.kind, vectors.found[answers], near),
+            nearby=_nearby(library, direction, vectors.asked[sorted({pair.query for pair in mine.train})]),
             now=now.get((direction.asked_with, direction.kind)),
             seed=seed,
             on_step=lambda done, total, direction=direction: on_progress(f"learn {direction}", done, total),  # type: ignore[misc]
@@ -198,7 +203,7 @@ def _verdicts(
             yield found
 
 
-def _stored(library: Collection) -> Callable[[str], np.ndarray | None]:
+def stored_vectors(library: Collection) -> Callable[[str], np.ndarray | None]:
     """The vector of a picture that is indexed, by the sha256 of its file."""
     contents = library.catalog.contents(library.manifest.space)
 
@@ -227,6 +232,16 @@ def _distractors(library: Collection, kind: Kind, answers: Vectors, near: float)
         if len(some):
             kept.append(some[(some @ answers.T).max(axis=1) < near])
     return np.concatenate(kept)
+
+
+def _nearby(library: Collection, direction: Direction, asked: Vectors) -> Vectors | None:
+    """What questions find among the passages of the collection; None for other kinds and ways of asking,
+    where the encoder's opinion says too little."""
+    if (direction.asked_with, direction.kind) != ("text", Kind.PASSAGE):
+        return None
+    some = asked[:: -(-len(asked) // MINING) or 1]
+    ids = {hit.item.id for one in some for hit in library.store.search(one, LOOK, kind=direction.kind)}
+    return library.store.vectors(sorted(ids)) if ids else None
 
 
 def _named(library: Collection, path: Path, pairs: Pairs, used: list[Verdict]) -> Adapter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,6 +17,7 @@ from searchkit.settings import load
 if TYPE_CHECKING:
     from searchkit.adapt import Report
     from searchkit.collection import Collection
+    from searchkit.encoder import EncoderReport
 
 REJECTED = 1
 SHOWN = 5
@@ -30,6 +31,25 @@ def adapt(
             "--pairs", metavar="FILE", help="CSV, JSONL or parquet: image, text, text2, image2, negatives."
         ),
     ] = None,
+    how: Annotated[
+        Literal["adapter", "lit-image", "lit-text", "lora", "full"],
+        typer.Option(
+            "--how",
+            help="adapter moves questions; the others train a copy of the encoder: one tower locked, "
+            "low-rank updates, everything.",
+        ),
+    ] = "adapter",
+    replay: Annotated[
+        Path | None,
+        typer.Option("--replay", metavar="FILE", help="Generic pairs to repeat, against forgetting."),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", metavar="N", min=1, help="Instead of the recipe's number.")
+    ] = None,
+    own: Annotated[
+        bool,
+        typer.Option("--own", help="Pairs from the files: captions of pictures, headings of sections."),
+    ] = False,
     use: Annotated[str | None, typer.Option("--use", metavar="NAME", help="Put this adapter in use.")] = None,
     off: Annotated[bool, typer.Option("--off", help="Search without an adapter again.")] = False,
     show_all: Annotated[bool, typer.Option("--list", help="Show the adapters there are.")] = False,
@@ -46,17 +66,47 @@ def adapt(
 
     Some of the pairs are held out: only where their questions are answered better than before, with
     confidence, is the adapter put in use. Nothing is encoded again. Exit 1: not better, nothing changed.
+    With --how, an encoder is trained and kept likewise; searchkit index --model FOLDER puts it in use.
     """
-    if sum((pairs is not None, use is not None, off, show_all)) != 1:
+    if sum((pairs is not None, own, use is not None, off, show_all)) != 1:
         raise BadInput(
-            "give one of --pairs, --use, --off and --list", hint="searchkit adapt --pairs pairs.csv"
+            "give one of --pairs, --own, --use, --off and --list", hint="searchkit adapt --pairs pairs.csv"
         )
     settings = load(collection=collection, device=device, dtype=dtype, offline=offline)
     from searchkit.adapt import adapt as run
     from searchkit.adapt import use as switch
     from searchkit.collection import Collection
 
+    if how == "adapter" and (replay is not None or steps is not None):
+        raise BadInput("--replay and --steps are for training an encoder", hint="add --how lora")
     with Collection.open(settings.collection, create=False, runtime=settings.runtime()) as library:
+        if own:
+            from searchkit.gather import gather
+
+            pairs = library.root / "pairs" / "own.jsonl"
+            count = gather(library, pairs)
+            if not count:
+                raise BadInput(
+                    f"no picture of {library.root} has a caption and no section a heading of its own",
+                    hint="give pairs: searchkit adapt --pairs pairs.csv",
+                )
+            if not quiet:
+                output.note(f"{count} pairs from the files: {pairs}")
+        if pairs is not None and how != "adapter":
+            from searchkit.encoder import adapt_encoder
+
+            with bar(quiet=quiet) as show:
+                made = adapt_encoder(
+                    library,
+                    pairs,
+                    how,
+                    replay=replay,
+                    force=force,
+                    steps=steps,
+                    seed=seed,
+                    on_progress=show,
+                )
+            return _made(made, settings.collection, as_json=as_json, quiet=quiet)
         if pairs is None:
             if use is not None or off:
                 switch(library, use)
@@ -83,14 +133,7 @@ def _rows(report: Report) -> Iterator[tuple[str, ...]]:
 
 def _say(report: Report) -> None:
     """Words for a person: what could not be used, what was decided, and the way back."""
-    for bad in report.bad[:SHOWN]:
-        output.note(f"row {bad.row}: {bad.reason}")
-    if report.bad:
-        output.note(f"{len(report.bad)} of {report.rows} rows could not be used")
-    if report.removed:
-        output.note(
-            f"{report.removed} of {report.pairs} pairs were nearly the same as held-out ones: not used"
-        )
+    _say_rows(report)
     for left in report.left_out:
         output.note(f"not tried: {left}")
     for one in report.verdicts:
@@ -100,6 +143,41 @@ def _say(report: Report) -> None:
         output.note(f"in use: {report.name} ({report.seconds:.0f} s). The way back: searchkit adapt --off")
     else:
         output.note("nothing was changed; --force uses it anyway")
+
+
+def _say_rows(report: Report | EncoderReport) -> None:
+    for bad in report.bad[:SHOWN]:
+        output.note(f"row {bad.row}: {bad.reason}")
+    if report.bad:
+        output.note(f"{len(report.bad)} of {report.rows} rows could not be used")
+    if report.removed:
+        output.note(
+            f"{report.removed} of {report.pairs} pairs were nearly the same as held-out ones: not used"
+        )
+
+
+def _made(report: EncoderReport, collection: object, *, as_json: bool, quiet: bool) -> int:
+    """What became of an encoder: the table, which tower moved, and how to put it in use."""
+    from searchkit.evaluation.compare import PRIMARY, rows
+
+    trial = report.trial
+    if as_json:
+        output.records([report.to_json()])
+    else:
+        generic = {f"generic {PRIMARY}": trial.generic}
+        lines = [(str(one.direction), *row) for one in trial.verdicts for row in rows(one.found)]
+        lines += [(way, *rows({name: one})[0]) for name, some in generic.items() for way, one in some.items()]
+        output.table([("searching", "metric", "before", "after", "difference", "95 %"), *lines])
+    if not quiet:
+        _say_rows(report)
+        moved = " and ".join(trial.towers.plan.learns)
+        output.note(f"moved: {moved}, {trial.strength:g} of the way ({report.seconds:.0f} s)")
+        output.note(f"{'accepted' if trial.accepted else 'rejected'}: {trial.why}")
+        if report.folder is None:
+            output.note("nothing was changed; --force keeps it anyway")
+        else:
+            output.note(f"to use it: searchkit index -c {collection} --model {report.folder}")
+    return REJECTED if report.folder is None else 0
 
 
 def _list(library: Collection, *, as_json: bool, quiet: bool) -> int:

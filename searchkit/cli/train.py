@@ -9,6 +9,8 @@ import typer
 
 from searchkit.cli import output
 from searchkit.cli.options import Device, Json, Quiet
+from searchkit.cli.progress import bar
+from searchkit.errors import BadInput
 
 
 def train(
@@ -19,6 +21,10 @@ def train(
     ] = "pocket",
     work: Annotated[
         Path | None, typer.Option("--work", metavar="DIR", help="Checkpoints and features. Default: OUT.work")
+    ] = None,
+    parent: Annotated[
+        str | None,
+        typer.Option("--parent", metavar="NAME|FOLDER", help="Start from this encoder, not the recipe's."),
     ] = None,
     steps: Annotated[
         int | None, typer.Option("--steps", metavar="N", min=1, help="Instead of the recipe's number.")
@@ -31,32 +37,59 @@ def train(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Train an image tower by a recipe. A run that was stopped goes on where it was.
+    """Train an encoder's towers by a recipe. A run that was stopped goes on where it was.
 
     The folder it writes is an encoder: searchkit index --model FOLDER.
     """
     from searchkit.encoders.device import placement
-    from searchkit.encoders.minilm import minilm
-    from searchkit.training.loop import train as run
-    from searchkit.training.recipe import load_recipe
+    from searchkit.training.plan import is_plan
     from searchkit.types import JSON_SCHEMA, Runtime
 
     if not quiet:
         output.say_more()
     work = work or out.with_name(f"{out.name}.work")
     where = placement(Runtime(device=device or "cpu")).device.type
-    folder = run(
-        load_recipe(recipe),
-        data,
-        work,
-        out,
-        minilm().encode,
-        steps=steps,
-        device=where,
-        processes=processes,
-    )
+    if is_plan(recipe):
+        folder = _from_parent(recipe, parent, steps, data=data, work=work, out=out, quiet=quiet)
+    elif parent is not None:
+        raise BadInput(f"the recipe {recipe} starts from nothing", hint="leave out --parent")
+    else:
+        folder = _from_teacher(recipe, steps, where, data=data, work=work, out=out, processes=processes)
     if as_json:
         output.records([{"schema": JSON_SCHEMA, **output.path_fields(str(folder))}])
     else:
         output.paths([str(folder)])
     return 0
+
+
+def _from_parent(
+    recipe: str, parent: str | None, steps: int | None, *, data: Path, work: Path, out: Path, quiet: bool
+) -> Path:
+    """Both towers of an encoder that is there already, on texts and pictures."""
+    from searchkit.training.plan import load_plan
+    from searchkit.training.run import run_plan
+    from searchkit.types import Runtime
+
+    changed = {"parent": parent, "steps": steps}
+    plan = load_plan(recipe, **{name: value for name, value in changed.items() if value is not None})
+    with bar(quiet=quiet) as show:
+        return run_plan(
+            plan,
+            data,
+            work,
+            out,
+            Runtime(dtype="float32"),
+            on_step=lambda done, total, loss: show(f"loss {loss:.3f}", done, total),
+        )
+
+
+def _from_teacher(
+    recipe: str, steps: int | None, device: str, *, data: Path, work: Path, out: Path, processes: int
+) -> Path:
+    """An image tower from nothing, against a locked text tower and teachers."""
+    from searchkit.encoders.minilm import minilm
+    from searchkit.training.loop import train as run
+    from searchkit.training.recipe import load_recipe
+
+    encode = minilm().encode
+    return run(load_recipe(recipe), data, work, out, encode, steps=steps, device=device, processes=processes)

@@ -6,15 +6,18 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from searchkit.encoders.device import Placement, placement
 from searchkit.encoders.text import TextTower, Tokens, plain
-from searchkit.errors import ModelMissing
+from searchkit.errors import BadInput, ModelMissing
 from searchkit.models.bert import BertConfig, BertPooled, from_hugging_face
 from searchkit.types import Runtime
 
@@ -38,6 +41,27 @@ def model_folder() -> Path:
 def minilm(where: Placement | None = None) -> TextTower:
     """Text to (n, 384) unit vectors; the weights are read at the first call and checked by hash."""
     return TextTower(_tokens, _network, where or placement(Runtime()), dim=DIM, is_mean=True)
+
+
+def learned_minilm(weights: Path, architecture: Mapping[str, Any], where: Placement) -> TextTower:
+    """A tower of MiniLM's kind that has learned, with MiniLM's tokenizer. Raises `BadInput`."""
+    try:
+        config = BertConfig(**architecture)
+    except TypeError as error:
+        raise BadInput(f"{weights.parent / 'config.json'} describes no text tower: {error}") from error
+
+    def network() -> BertPooled:
+        made = BertPooled(config)
+        try:
+            made.load_state_dict(load_file(weights))
+        except (SafetensorError, RuntimeError) as error:
+            raise BadInput(
+                f"{weights} does not hold the tower that config.json describes",
+                hint="copy the folder again from where it was written",
+            ) from error
+        return made
+
+    return TextTower(_tokens, network, where, dim=config.hidden_size, is_mean=True)
 
 
 def _tokens() -> Tokens:

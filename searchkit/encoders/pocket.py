@@ -11,7 +11,7 @@ from pathlib import Path
 
 from searchkit.encoders.checkpoint import Checkpoint
 from searchkit.encoders.device import Placement
-from searchkit.encoders.minilm import SHA256, WINDOW, minilm
+from searchkit.encoders.minilm import SHA256, WINDOW, learned_minilm, minilm
 from searchkit.encoders.records import licence
 from searchkit.encoders.towers import TwoTowers
 from searchkit.encoders.vision import ViTTower
@@ -19,6 +19,8 @@ from searchkit.types import EncoderRecord, Space
 
 PREPROCESSING = 1
 TEXT_MEGABYTES = 90.9
+TEXT = "text.safetensors"
+"""A text tower that has learned; where a folder has none, MiniLM's own."""
 
 
 def bundled_folder() -> Path:
@@ -27,7 +29,8 @@ def bundled_folder() -> Path:
 
 def load(found: Checkpoint, record: EncoderRecord | None, where: Placement) -> TwoTowers:
     """The encoder in a folder. Raises `ModelMissing` and `BadInput` as `ViTTower` does."""
-    megabytes = found.megabytes + TEXT_MEGABYTES
+    own = found.folder / TEXT if found.has(TEXT) else None
+    megabytes = found.megabytes + (TEXT_MEGABYTES if own is None else own.stat().st_size / 1e6)
     images = ViTTower(found.folder, where)
     name, restricted = licence(found, "Apache-2.0")
     record = EncoderRecord(
@@ -42,6 +45,8 @@ def load(found: Checkpoint, record: EncoderRecord | None, where: Placement) -> T
         source="bundled" if found.folder == bundled_folder() else str(found.folder),
         restricted=restricted,
     )
-    both = hashlib.sha256(f"{SHA256} {images.sha256}".encode()).hexdigest()
+    text_sha256 = SHA256 if own is None else hashlib.sha256(own.read_bytes()).hexdigest()
+    both = hashlib.sha256(f"{text_sha256} {images.sha256}".encode()).hexdigest()
     space = Space(found.name, both, PREPROCESSING, record.dim)
-    return TwoTowers(record, space, minilm(where), images, lambda: images.temperature)
+    text = minilm(where) if own is None else learned_minilm(own, found.json().get("text", {}), where)
+    return TwoTowers(record, space, text, images, lambda: images.temperature)

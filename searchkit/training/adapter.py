@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from searchkit.search.adapter import QueryMap
 from searchkit.training.losses import nce_plus
+from searchkit.training.negatives import mine
 from searchkit.types import Vectors
 
 
@@ -39,6 +40,10 @@ class Options:
     """Steps between looks at the development pairs."""
     patience: int = 4
     """Looks without a better one before training ends."""
+    mined: tuple[int, ...] = (0,)
+    """Hard negatives of each question that are mined from the items, each number tried."""
+    mine_every: int = 50
+    """Steps until they are mined again, with the questions as they have moved; 0 is never."""
     seed: int = 0
 
 
@@ -108,6 +113,8 @@ class Fitted:
     steps: int
     score: float
     before: float
+    mined: int = 0
+    """Hard negatives that were mined for each question, at most."""
 
 
 def fit_map(
@@ -126,12 +133,14 @@ def fit_map(
     options = options or Options()
     before = score(None)
     best = Fitted(None, 0, before, before)
-    for number, rate in enumerate(options.rates):
+    tries = [(rate, mined) for mined in options.mined for rate in options.rates]
+    for number, (rate, mined) in enumerate(tries):
 
         def stepped(done: int, number: int = number) -> None:
-            on_step(number * options.steps + done, len(options.rates) * options.steps)
+            on_step(number * options.steps + done, len(tries) * options.steps)
 
-        found = _fit(examples, bystanders, score, options, rate, before, stepped)
+        one = replace(options, rates=(rate,), mined=(mined,))
+        found = _fit(examples, bystanders, score, one, before, stepped)
         best = found if found.score > best.score else best
     return best
 
@@ -141,10 +150,11 @@ def _fit(
     bystanders: Vectors,
     score: Callable[[QueryMap | None], float],
     options: Options,
-    rate: float,
     before: float,
     on_step: Callable[[int], object],
 ) -> Fitted:
+    """With the first of the rates, and the first number of mined negatives."""
+    (rate, *_), (mined, *_) = options.rates, options.mined
     generator = torch.Generator().manual_seed(options.seed)
     model = Residual(examples.queries.shape[1], options.width, generator)
     log_scale = nn.Parameter(torch.tensor(-math.log(options.temperature)))
@@ -159,6 +169,8 @@ def _fit(
     for at in range(1, options.steps + 1):
         for group, base in zip(optimiser.param_groups, (rate, 5 * rate), strict=True):
             group["lr"] = base * min(1.0, at / 20) * 0.5 * (1 + math.cos(math.pi * at / options.steps))
+        if mined and (at == 1 or (options.mine_every and at % options.mine_every == 1)):
+            batches.mine(model, mined)
         loss = batches.loss(model, log_scale.exp().clamp(max=100))
         if len(others):
             some = _around(others[torch.randint(len(others), (256,), generator=generator)], generator)
@@ -169,7 +181,8 @@ def _fit(
         on_step(at)
         if at % options.look_every and at != options.steps:
             continue
-        found = max((_look(model, at, strength, score, before) for strength in options.strengths), key=_score)
+        looks = (_look(model, at, strength, score, before) for strength in options.strengths)
+        found = replace(max(looks, key=_score), mined=mined)
         best, behind = (found, 0) if found.score > best.score else (best, behind + 1)
         if behind >= options.patience:
             break
@@ -201,13 +214,30 @@ class _Batches:
         self.positives = torch.from_numpy(examples.positives)
         self.items = torch.from_numpy(examples.items)
         self.size, self.bank, self.generator = options.batch, options.bank, generator
-        deepest = max(map(len, examples.wrong), default=0)
-        self.negatives = torch.from_numpy(examples.negatives)
+        self.examples = examples
+        self._use(examples.negatives, examples.wrong)
+
+    def _use(self, negatives: Vectors, wrong: Sequence[Sequence[int]]) -> None:
+        deepest = max(map(len, wrong), default=0)
+        self.negatives = torch.from_numpy(negatives)
         self.wrong = torch.zeros(len(self.queries), deepest, dtype=torch.long)
         self.there = torch.zeros(len(self.queries), deepest, dtype=torch.bool)
-        for row, some in enumerate(examples.wrong):
+        for row, some in enumerate(wrong):
             self.wrong[row, : len(some)] = torch.tensor(list(some), dtype=torch.long)
             self.there[row, : len(some)] = True
+
+    @torch.no_grad()
+    def mine(self, model: Residual, most: int) -> None:
+        """Beside the negatives that were given, and up to `most` in all, those that questions find now."""
+        given = self.examples
+        moved = F.normalize(model(self.queries), dim=-1).numpy()
+        found = mine(moved, given.positives, given.items, most=most)
+        first = len(given.negatives)
+        wrong = [
+            [*own, *(first + row for row in more)][: max(most, len(own))]
+            for own, more in zip(given.wrong, found, strict=True)
+        ]
+        self._use(np.concatenate([given.negatives, given.items]), wrong)
 
     def loss(self, model: Residual, scale: Tensor) -> Tensor:
         rows = torch.randperm(len(self.queries), generator=self.generator)[: self.size]

@@ -13,7 +13,7 @@ from searchkit.evaluation.compare import PRIMARY, Difference, Retrieval, compare
 from searchkit.search.adapter import QueryMap
 from searchkit.training.adapter import LARGE, Examples, Fitted, Options, fit_map
 from searchkit.training.generic import Generic
-from searchkit.training.pairs import Direction, Pair
+from searchkit.training.pairs import HARD_NEGATIVES, Direction, Pair
 from searchkit.training.split import Parts
 from searchkit.training.vectors import SideVectors
 from searchkit.types import Vectors
@@ -55,6 +55,7 @@ class Verdict:
             "held_out_questions": self.held_out,
             "width": 0 if fitted.map is None else len(fitted.map.down),
             "steps": fitted.steps,
+            "mined": fitted.mined,
             "strength": 0.0 if fitted.map is None else round(float(fitted.map.strength), 4),
             "metrics": to_json(self.found),
             "generic": None if self.generic is None else self.generic.to_json(),
@@ -68,6 +69,7 @@ def judge(
     generic: Generic,
     distractors: Vectors,
     *,
+    nearby: Vectors | None = None,
     now: QueryMap | None = None,
     seed: int = 0,
     on_step: Callable[[int, int], object] = lambda done, total: None,
@@ -75,14 +77,18 @@ def judge(
     """Learn from the training pairs, choose by the development pairs, measure once on the held-out ones.
 
     All pairs are of this direction. `distractors` are vectors of more items of its kind, none of them an
-    answer; `now` is the map that is in use, which the new one must be better than. None where fewer than
-    FEWEST held-out questions are there to measure.
+    answer; `nearby` are those that the training questions find, and hard negatives are mined among them;
+    `now` is the map that is in use, which the new one must be better than. None where fewer than FEWEST
+    held-out questions are there to measure.
     """
     task = retrieval(parts.held_out, [*parts.train, *parts.dev], vectors, distractors)
     dev = retrieval(parts.dev, parts.train, vectors, distractors, most=DEV_ITEMS)
     if len(task.queries) < FEWEST or not len(dev.queries) or len(parts.train) < FEWEST:
         return None
     options = replace(Options() if len(parts.train) < SMALL else LARGE, seed=seed)
+    if nearby is not None:
+        options = replace(options, mined=(0, HARD_NEGATIVES))
+        distractors = np.concatenate([distractors, nearby])
 
     score = scorer(dev, generic.rehearsal(direction))
     examples = examples_of(parts.train, vectors, distractors)

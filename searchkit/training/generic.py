@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from searchkit.evaluation.compare import Retrieval
 from searchkit.ingest.images import decode_bytes
 from searchkit.protocols import Encoder
+from searchkit.training.couples import Couples
 from searchkit.training.pairs import Direction
 from searchkit.types import Kind, Vectors
 
@@ -23,20 +24,10 @@ FILE = "generic.parquet"
 
 
 class Generic:
-    """The vectors of the set for one encoder, kept in `cache`."""
+    """The vectors of the set for one encoder, kept in `cache` if there is one."""
 
-    def __init__(self, encoder: Encoder, cache: Path) -> None:
-        data = (resources.files("searchkit.training") / FILE).read_bytes()
-        file = cache / f"{encoder.space.key}-generic-{hashlib.sha256(data).hexdigest()[:12]}.npz"
-        try:
-            with np.load(file) as kept:
-                parts = {name: kept[name] for name in ("asked", "found", "pictures")}
-        except (OSError, EOFError, ValueError, KeyError):  # not there yet, or damaged
-            parts = _encode(encoder)
-            cache.mkdir(parents=True, exist_ok=True)
-            scratch = file.with_suffix(".tmp.npz")
-            np.savez(scratch, **parts)  # type: ignore[arg-type]
-            scratch.replace(file)
+    def __init__(self, encoder: Encoder, cache: Path | None) -> None:
+        parts = _encode(encoder) if cache is None else _cached(encoder, cache)
         self.asked, self.found, self.pictures = parts["asked"], parts["found"], parts["pictures"]
 
     def bystanders(self, direction: Direction) -> Vectors:
@@ -70,6 +61,34 @@ class Generic:
                 own = [int(s) * captions for s in half]
                 return Retrieval(self.asked[half, 0], self.found.reshape(-1, dim), right, own)
         return None
+
+
+def replayed() -> list[Couples]:
+    """The replayed half as pairs to learn from: a caption with another of its scene, and with its picture."""
+    with resources.as_file(resources.files("searchkit.training") / FILE) as path:
+        table = pq.read_table(path)
+    scenes = list(zip(table["captions"].to_pylist(), table["image"].to_pylist(), strict=True))[::2]
+    words = [(first, other) for (first, *others), _ in scenes for other in others]
+    shown = [(caption, image) for captions, image in scenes for caption in captions]
+    return [
+        Couples(f"generic {name}", [a for a, _ in some], [b for _, b in some])
+        for name, some in (("text", words), ("images", shown))
+    ]
+
+
+def _cached(encoder: Encoder, cache: Path) -> dict[str, np.ndarray]:
+    data = (resources.files("searchkit.training") / FILE).read_bytes()
+    file = cache / f"{encoder.space.key}-generic-{hashlib.sha256(data).hexdigest()[:12]}.npz"
+    try:
+        with np.load(file) as kept:
+            return {name: kept[name] for name in ("asked", "found", "pictures")}
+    except (OSError, EOFError, ValueError, KeyError):  # not there yet, or damaged
+        parts = _encode(encoder)
+        cache.mkdir(parents=True, exist_ok=True)
+        scratch = file.with_suffix(".tmp.npz")
+        np.savez(scratch, **parts)  # type: ignore[arg-type]
+        scratch.replace(file)
+        return parts
 
 
 def _encode(encoder: Encoder) -> dict[str, np.ndarray]:

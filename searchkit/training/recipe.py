@@ -10,8 +10,6 @@ from typing import Any
 
 from searchkit.errors import BadInput
 
-RECIPES = ("pocket", "pocket-reinforced")
-"""Those that come along."""
 FEATURES = "features"
 """The recipe's own teacher, among teachers by name."""
 
@@ -121,18 +119,7 @@ class Recipe:
 
 def load_recipe(name_or_path: str) -> Recipe:
     """A recipe that comes with searchkit by name ("pocket"), or a TOML file. Raises `BadInput`."""
-    path = Path(name_or_path)
-    packaged = resources.files("searchkit.training") / "recipes" / f"{name_or_path}.toml"
-    if path.suffix == ".toml":
-        if not path.is_file():
-            raise BadInput(f"no recipe at {path}", hint="give the path of a TOML file")
-        text = path.read_text()
-    elif packaged.is_file():
-        text = packaged.read_text()
-    else:
-        raise BadInput(
-            f"no recipe named {name_or_path!r}", hint=f"known: {', '.join(RECIPES)}; or give a .toml file"
-        )
+    text = recipe_text(name_or_path)
     try:
         raw = tomllib.loads(text)
         return Recipe(
@@ -148,6 +135,21 @@ def load_recipe(name_or_path: str) -> Recipe:
         )
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise BadInput(f"recipe {name_or_path}: {error}", hint="compare with the recipe 'pocket'") from error
+
+
+def recipe_text(name_or_path: str) -> str:
+    """The TOML of a recipe by name, or of a file. Raises `BadInput`."""
+    path = Path(name_or_path)
+    folder = resources.files("searchkit.training") / "recipes"
+    packaged = folder / f"{name_or_path}.toml"
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise BadInput(f"no recipe at {path}", hint="give the path of a TOML file")
+        return path.read_text()
+    if not packaged.is_file():
+        known = ", ".join(sorted(one.name[:-5] for one in folder.iterdir() if one.name.endswith(".toml")))
+        raise BadInput(f"no recipe named {name_or_path!r}", hint=f"known: {known}; or give a .toml file")
+    return packaged.read_text()
 
 
 def _section(kind: type[Any], raw: dict[str, Any]) -> Any:

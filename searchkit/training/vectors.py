@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -62,6 +62,27 @@ def encode_sides(
         done += len(some)
         on_progress(done, total)
     _leave_out(pairs, bad)
+    return SideVectors(asked, found)
+
+
+def encode_again(
+    pairs: Pairs, encoder: Encoder, before: SideVectors, some: Collection[int], moved: Collection[str]
+) -> SideVectors:
+    """The same vectors, with those of some sides encoded anew where their tower, "text" or "images", has
+    moved. A picture that cannot be read any more keeps its vector."""
+    asked = before.asked.copy()
+    found = asked if before.found is before.asked else before.found.copy()
+    ordered = sorted(some)
+    texts = [i for i in ordered if pairs.sides[i].text is not None and "text" in moved]
+    pictures = [i for i in ordered if pairs.sides[i].text is None and "images" in moved]
+    record = encoder.record
+    for rows in _chunks(texts):
+        asked[rows] = encoder.encode_text([record.as_query(_text(pairs.sides[i])) for i in rows])
+        if found is not asked:
+            found[rows] = encoder.encode_text([record.as_passage(_text(pairs.sides[i])) for i in rows])
+    for rows in _chunks(pictures):
+        for i, vector in _pictures(pairs, rows, encoder, {}):
+            asked[i] = found[i] = vector
     return SideVectors(asked, found)
 
 

@@ -1,0 +1,83 @@
+"""What a picture's own files say about it: a caption beside it, or a description inside it."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+from PIL import ExifTags, Image, IptcImagePlugin, UnidentifiedImageError
+
+SIDECARS = (".txt", ".json", ".xmp")
+"""Beside `photo.jpg`: `photo.jpg.txt` or `photo.txt`, and so on; the first that says something."""
+FIELDS = ("caption", "description", "title", "alt")
+"""Of a JSON sidecar, the first that is a text."""
+LONGEST = 2000
+"""Characters; more is no caption."""
+IPTC_CAPTION = (2, 120)
+XMP_DESCRIPTION = re.compile(r"<dc:description\b[^>]*>(.*?)</dc:description>", re.DOTALL)
+XMP_ITEM = re.compile(r"<rdf:li\b[^>]*>(.*?)</rdf:li>", re.DOTALL)
+MOST_BYTES = 1 << 20
+"""Of a sidecar."""
+EMPTY = re.compile(
+    r"(?i)^(?:dsc|img|dcim|pict?|image|photo|screenshot|olympus digital camera)[\W\d_]*$|^\W*\d*\W*$"
+)
+"""What cameras write when nobody has described anything."""
+
+
+def description(path: Path) -> str | None:
+    """What is said about a picture, in one line: in a sidecar, then IPTC, XMP and EXIF; None where nothing
+    is, or nothing of use. Never raises for a file that cannot be read."""
+    for said in (_beside(path), _inside(path)):
+        line = " ".join((said or "").replace("\0", " ").split())
+        if line and len(line) <= LONGEST and not EMPTY.match(line):
+            return line
+    return None
+
+
+def _beside(path: Path) -> str | None:
+    for suffix in SIDECARS:
+        for sidecar in (path.with_name(path.name + suffix), path.with_suffix(suffix)):
+            try:
+                if sidecar == path or not sidecar.is_file() or sidecar.stat().st_size > MOST_BYTES:
+                    continue
+                text = sidecar.read_text("utf-8")
+                said = _said(suffix, text)
+            except (OSError, ValueError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+                continue
+            if said and said.strip():
+                return said
+    return None
+
+
+def _said(suffix: str, text: str) -> str | None:
+    return text if suffix == ".txt" else _from_json(text) if suffix == ".json" else _from_xmp(text)
+
+
+def _from_json(text: str) -> str | None:
+    found: Any = json.loads(text)
+    said: list[Any] = [found.get(name) for name in FIELDS] if isinstance(found, dict) else []
+    return next((one for one in said if isinstance(one, str) and one.strip()), None)
+
+
+def _from_xmp(text: str) -> str | None:
+    """The first language of dc:description. Read as text: an XML parser would follow its entities."""
+    described = XMP_DESCRIPTION.search(text)
+    item = XMP_ITEM.search(described[1]) if described else None
+    return unescape(item[1]) if item else None
+
+
+def _inside(path: Path) -> str | None:
+    try:
+        with Image.open(path) as image:
+            iptc = (IptcImagePlugin.getiptcinfo(image) or {}).get(IPTC_CAPTION)
+            xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
+            exif = image.getexif().get(ExifTags.Base.ImageDescription)
+    except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError):
+        return None
+    text = xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else str(xmp)
+    first = iptc[0] if isinstance(iptc, list) and iptc else iptc
+    said = [first.decode("utf-8", "replace") if isinstance(first, bytes) else None, _from_xmp(text), exif]
+    return next((one for one in said if isinstance(one, str) and one.strip()), None)
