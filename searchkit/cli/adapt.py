@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +31,9 @@ def adapt(
             "--pairs", metavar="FILE", help="CSV, JSONL or parquet: image, text, text2, image2, negatives."
         ),
     ] = None,
+    ratings: Annotated[
+        bool, typer.Option("--ratings", help="Learn from the results that were rated in the page.")
+    ] = False,
     use: Annotated[str | None, typer.Option("--use", metavar="NAME", help="Put this adapter in use.")] = None,
     off: Annotated[bool, typer.Option("--off", help="Search without an adapter again.")] = False,
     show_all: Annotated[bool, typer.Option("--list", help="Show the adapters there are.")] = False,
@@ -47,21 +51,26 @@ def adapt(
     Some of the pairs are held out: only where their questions are answered better than before, with
     confidence, is the adapter put in use. Nothing is encoded again. Exit 1: not better, nothing changed.
     """
-    if sum((pairs is not None, use is not None, off, show_all)) != 1:
+    if sum((pairs is not None, ratings, use is not None, off, show_all)) != 1:
         raise BadInput(
-            "give one of --pairs, --use, --off and --list", hint="searchkit adapt --pairs pairs.csv"
+            "give one of --pairs, --ratings, --use, --off and --list",
+            hint="searchkit adapt --pairs pairs.csv",
         )
     settings = load(collection=collection, device=device, dtype=dtype, offline=offline)
     from searchkit.adapt import adapt as run
     from searchkit.adapt import use as switch
     from searchkit.collection import Collection
+    from searchkit.ratings import write_pairs
 
     with Collection.open(settings.collection, create=False, runtime=settings.runtime()) as library:
-        if pairs is None:
+        if pairs is None and not ratings:
             if use is not None or off:
                 switch(library, use)
             return _list(library, as_json=as_json, quiet=quiet and not show_all)
-        with bar(quiet=quiet) as show:
+        with bar(quiet=quiet) as show, tempfile.TemporaryDirectory() as scratch:
+            if pairs is None:
+                pairs = Path(scratch) / "ratings.jsonl"
+                write_pairs(library, pairs)
             report = run(library, pairs, force=force, seed=seed, on_progress=show)
     if as_json:
         output.records([report.to_json()])
