@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import threading
 import time
@@ -29,7 +30,7 @@ from searchkit.ingest.chunking import METHOD, OVERLAP, TOKENS, room, settled
 from searchkit.ingest.golden import golden
 from searchkit.ingest.images import decode_file, enough
 from searchkit.ingest.load import indexable
-from searchkit.ingest.pipeline import Ingest, Options, ids_of, item_id, scopes, sweep_tombstones
+from searchkit.ingest.pipeline import ID, Ingest, Options, ids_of, item_id, scopes, sweep_tombstones
 from searchkit.ingest.thumbs import Thumbs
 from searchkit.ingest.walk import Selection
 from searchkit.place import (
@@ -189,7 +190,8 @@ class Collection:
             if stamp != self._seen:
                 manifest, self._seen = read_manifest(self.root), stamp
                 if manifest.space != self._successor.manifest.space:
-                    self._successor = self if manifest.space == self.manifest.space else self._with(manifest)
+                    again = manifest.space == self.manifest.space
+                    self._successor = self if again else self.with_manifest(manifest)
             return self._successor
 
     def with_encoder(self, encoder: Encoder) -> Collection:
@@ -204,9 +206,10 @@ class Collection:
             chunking=settled(kept if fits else Chunking(kept.method), encoder),
             adapter="",  # it moves questions in the space that it was learned in
         )
-        return self._with(manifest, encoder)
+        return self.with_manifest(manifest, encoder)
 
-    def _with(self, manifest: Manifest, given: Encoder | None = None) -> Collection:
+    def with_manifest(self, manifest: Manifest, given: Encoder | None = None) -> Collection:
+        """The same files in the space that a manifest names."""
         if given is None and self._given and self._given.space.key == manifest.space:
             given = self._given
         other = Collection(self.root, manifest, given, self._runtime)
@@ -532,6 +535,9 @@ class Collection:
         )
         if self.accelerator.version is None and self.store.count() == 0:
             raise NothingIndexed(f"{self.root} holds nothing yet", hint="searchkit index FOLDER")
+        asking = {part.item for part in (*query.positives, *query.negatives) if part.item is not None}
+        if any(re.fullmatch(ID, one) is None for one in asking):  # a store puts ids into its queries
+            raise BadInput("what is to be like or unlike is no item", hint="give the id of a hit's item")
         asked_with = self._asked_with(query.positives)
         where = expression(filter, label=label, since=since, until=until)
         if hybrid and text is None:
@@ -541,7 +547,6 @@ class Collection:
         # an adapter knows texts and pictures, not both together, and a vector is taken at its word
         adapter = self.adapter if len(asked_with) == 1 else None
         how = _How(where, text if hybrid else None, rerank, trace, adapter)
-        asking = {part.item for part in (*query.positives, *query.negatives) if part.item is not None}
         if not asking:
             return self._find(query, asked, asked_with or ["image"], how)
         more = replace(query, k=query.k + len(asking))

@@ -62,6 +62,19 @@ def page(item: Item, *, width: int = WIDTH) -> bytes:
     return shrunk(render(Path(item.path), item.page, width), 4 * width)
 
 
+def unchanged(item: Item, *, most: int) -> bytes:
+    """The bytes of the item's file, as it was indexed. Raises `Unreadable`, also for more than `most`."""
+    try:
+        with Path(item.path).open("rb") as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise Unreadable(f"cannot read {item.path}: {error.strerror}") from error
+    if len(data) > most:
+        raise Unreadable(f"{item.path} is too large")
+    _check(item, hashlib.sha256(data).hexdigest())
+    return data
+
+
 def _picture(library: Collection, item: Item, side: int) -> Picture:
     if item.kind is not Kind.IMAGE:
         raise BadInput(f"{item.path} is no picture", hint="give the item of a picture")

@@ -195,6 +195,17 @@ def _manifest_of(now: Manifest, record: SpaceRecord) -> Manifest:
     )
 
 
+def answering(collection: Collection, space: str) -> Collection:
+    """The collection as that space of it would answer; what is active stays so. Raises `BadInput`."""
+    collection = collection.current
+    record = next((r for r in collection.catalog.spaces() if r.space.key == space), None)
+    if record is None:
+        raise BadInput(f"there is no space {space!r}", hint="see what is: searchkit spaces")
+    if space == collection.manifest.space:
+        return collection
+    return collection.with_manifest(_manifest_of(collection.manifest, record))
+
+
 def prune(collection: Collection, space: str | None = None) -> list[str]:
     """Delete the named space, or all but the active one, for good; returns the keys of those that went.
 

@@ -39,6 +39,9 @@ MASS_DELETION = 0.5
 """More than this part of a source vanishing at once is taken for an accident until `prune` says otherwise."""
 
 
+ID = r"[0-9a-f]{20}-[0-9a-f]{20}-[0-9]{1,9}"
+
+
 def item_id(path: str, sha256: str, ordinal: int) -> str:
     """The same path, content and place give the same id, and an id always has the same vector."""
     return f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:20]}-{sha256[:20]}-{ordinal}"
