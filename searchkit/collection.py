@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property, update_wrapper
@@ -29,7 +30,8 @@ from searchkit.ingest.chunking import METHOD, OVERLAP, TOKENS, room, settled
 from searchkit.ingest.golden import golden
 from searchkit.ingest.images import decode_file, enough
 from searchkit.ingest.load import indexable
-from searchkit.ingest.pipeline import Ingest, Options, ids_of, item_id, scopes, sweep_tombstones
+from searchkit.ingest.pipeline import ID, Ingest, Options, ids_of, item_id, scopes, sweep_tombstones
+from searchkit.ingest.thumbs import Thumbs
 from searchkit.ingest.walk import Selection
 from searchkit.place import (
     FORMAT,
@@ -80,7 +82,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CATALOG, LANCE, FAISS, NEUTRAL = "catalog.sqlite", "lance", "faiss", "neutral"
-ADAPTERS = "adapters"
+ADAPTERS, THUMBS = "adapters", "thumbs"
 UNFINISHED = ("writer.", CATALOG, f"{MANIFEST}.tmp")
 """What a process that was killed while it made a collection may have left there."""
 SEEN_FOR = 1.0
@@ -188,7 +190,8 @@ class Collection:
             if stamp != self._seen:
                 manifest, self._seen = read_manifest(self.root), stamp
                 if manifest.space != self._successor.manifest.space:
-                    self._successor = self if manifest.space == self.manifest.space else self._with(manifest)
+                    again = manifest.space == self.manifest.space
+                    self._successor = self if again else self.with_manifest(manifest)
             return self._successor
 
     def with_encoder(self, encoder: Encoder) -> Collection:
@@ -203,9 +206,10 @@ class Collection:
             chunking=settled(kept if fits else Chunking(kept.method), encoder),
             adapter="",  # it moves questions in the space that it was learned in
         )
-        return self._with(manifest, encoder)
+        return self.with_manifest(manifest, encoder)
 
-    def _with(self, manifest: Manifest, given: Encoder | None = None) -> Collection:
+    def with_manifest(self, manifest: Manifest, given: Encoder | None = None) -> Collection:
+        """The same files in the space that a manifest names."""
         if given is None and self._given and self._given.space.key == manifest.space:
             given = self._given
         other = Collection(self.root, manifest, given, self._runtime)
@@ -231,6 +235,10 @@ class Collection:
                 "or install the version that made this",
             )
         return encoder
+
+    @cached_property
+    def thumbs(self) -> Thumbs:
+        return Thumbs(self.root / THUMBS)
 
     @cached_property
     def store(self) -> LanceStore:
@@ -406,6 +414,7 @@ class Collection:
 
     def ingest(self, options: Options) -> Ingest:
         """What brings files into the active space."""
+        options = replace(options, keep_thumbnail=self.thumbs.keep)
         return Ingest(
             self.catalog,
             self.manifest.space,
@@ -427,8 +436,12 @@ class Collection:
             self.store_of(space).erase(ids)
             shutil.rmtree(self.root / FAISS / space, ignore_errors=True)  # `refresh` builds it again
 
+        buried = {grave.content.sha256 for grave in self.catalog.tombstones()}
         sweep_tombstones(self.catalog, out)
+        gone = self.catalog.forgotten(buried)
+        self.thumbs.drop(gone)
         if erase:
+            self.catalog.drop_ratings(gone)
             self.catalog.vacuum()
 
     def refresh(self) -> None:
@@ -499,12 +512,13 @@ class Collection:
         """The k best hits for a text, a picture file, both together, or a vector; the most confident first.
 
         `positives` are more that is wanted, `negatives` what is to be avoided: texts, or `Part`s with a
-        weight or a picture. A text is only ever text: it is not opened, fetched or looked up as a path.
-        `kind` is "image" or "passage"; `filter` an expression over the store's columns, `label` a label that
-        pictures got, `since` and `until` ISO dates of when a picture was taken or a file changed: all applied
-        before the search. `hybrid` lets the exact words of `text`, in passages and file names, count as much
-        as its meaning; `rerank` looks at the best again. `sort="date"` puts the hits in order of that date,
-        the newest first. `trace` is filled with how the search went.
+        weight, a picture, or an item (which is then no hit itself). A text is only ever text: it is not
+        opened, fetched or looked up as a path. `kind` is "image" or "passage"; `filter` an expression over
+        the store's columns, `label` a label that pictures got, `since` and `until` ISO dates of when a
+        picture was taken or a file changed: all applied before the search. `hybrid` lets the exact words of
+        `text`, in passages and file names, count as much as its meaning; `rerank` looks at the best again.
+        `sort="date"` puts the hits in order of that date, the newest first. `trace` is filled with how the
+        search went.
         Raises `BadInput`, `Unreadable` (a picture), `NothingIndexed`.
         """
         wanted = [Part(text=text)] if text is not None else []
@@ -522,7 +536,10 @@ class Collection:
         )
         if self.accelerator.version is None and self.store.count() == 0:
             raise NothingIndexed(f"{self.root} holds nothing yet", hint="searchkit index FOLDER")
-        asked_with = sorted({"image" if part.text is None else "text" for part in query.positives})
+        asking = {part.item for part in (*query.positives, *query.negatives) if part.item is not None}
+        if any(re.fullmatch(ID, one) is None for one in asking):  # a store puts ids into its queries
+            raise BadInput("what is to be like or unlike is no item", hint="give the id of a hit's item")
+        asked_with = self._asked_with(query.positives)
         where = expression(filter, label=label, since=since, until=until)
         if hybrid and text is None:
             raise BadInput("there are no words to look for", hint="hybrid search needs a text")
@@ -531,13 +548,35 @@ class Collection:
         # an adapter knows texts and pictures, not both together, and a vector is taken at its word
         adapter = self.adapter if len(asked_with) == 1 else None
         how = _How(where, text if hybrid else None, rerank, trace, adapter)
-        return self._find(query, asked, asked_with or ["image"], how)
+        if not asking:
+            return self._find(query, asked, asked_with or ["image"], how)
+        more = replace(query, k=query.k + len(asking))
+        return _without(self._find(more, asked, asked_with, how), asking)[:k]
+
+    def _asked_with(self, positives: Sequence[Part]) -> list[str]:
+        """Of "text" and "image", what a question is made of; an item is what it holds."""
+        ids = [part.item for part in positives if part.item is not None]
+        held = {
+            "text" if item.kind is Kind.PASSAGE else "image" for item in (self.store.get(ids) if ids else ())
+        }
+        said = {"image" if part.text is None else "text" for part in positives if part.item is None}
+        return sorted(held | said)
+
+    def _stored_vector(self, item: str) -> np.ndarray:
+        try:
+            found: np.ndarray = self.store.vectors([item])[0]
+        except KeyError:
+            raise BadInput(
+                "what is to be like or unlike the results is not in the collection any more",
+                hint="ask again, without it",
+            ) from None
+        return found
 
     def _vector_of(self, query: Query) -> np.ndarray:
         """A vector that is given needs no encoder."""
         if query.vector is not None and not (query.positives or query.negatives):
             return checked(query.vector, self._space.dim)
-        return vector_of(query, self.encoder, _picture)
+        return vector_of(query, self.encoder, _picture, self._stored_vector)
 
     def _find(
         self,
@@ -720,6 +759,12 @@ def _kind(name: str | None) -> Kind | None:
         return Kind(name)
     except ValueError:
         raise BadInput(f"kind is {name!r}", hint="one of: image, passage") from None
+
+
+def _without(hits: Sequence[Hit], ids: Set[str]) -> list[Hit]:
+    """The hits that are not of these items, ranked anew."""
+    kept = [hit for hit in hits if hit.item.id not in ids]
+    return [replace(hit, rank=rank) for rank, hit in enumerate(kept, start=1)]
 
 
 def _picture(path: str, pixels: int) -> Image:

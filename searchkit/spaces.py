@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from searchkit.catalog.catalog import SpaceRecord
-from searchkit.collection import FAISS, LANCE, NEUTRAL, Collection, note_space
+from searchkit.collection import FAISS, LANCE, NEUTRAL, THUMBS, Collection, note_space
 from searchkit.errors import BadInput
 from searchkit.ingest.pipeline import Options
+from searchkit.ingest.thumbs import Thumbs
 from searchkit.place import Manifest, write_manifest, writing
 from searchkit.protocols import Encoder
 from searchkit.types import JSON_SCHEMA, IndexReport, Progress
@@ -194,6 +195,17 @@ def _manifest_of(now: Manifest, record: SpaceRecord) -> Manifest:
     )
 
 
+def answering(collection: Collection, space: str) -> Collection:
+    """The collection as that space of it would answer; what is active stays so. Raises `BadInput`."""
+    collection = collection.current
+    record = next((r for r in collection.catalog.spaces() if r.space.key == space), None)
+    if record is None:
+        raise BadInput(f"there is no space {space!r}", hint="see what is: searchkit spaces")
+    if space == collection.manifest.space:
+        return collection
+    return collection.with_manifest(_manifest_of(collection.manifest, record))
+
+
 def prune(collection: Collection, space: str | None = None) -> list[str]:
     """Delete the named space, or all but the active one, for good; returns the keys of those that went.
 
@@ -212,9 +224,10 @@ def prune(collection: Collection, space: str | None = None) -> list[str]:
 
 
 def remove_files(root: Path, space: str) -> None:
-    """Delete the table, the accelerator and the neutral vectors of a space."""
+    """Delete the table, the accelerator, the neutral vectors and the thumbnails that are a space's own."""
     for folder in _folders(root, space):
         shutil.rmtree(folder, ignore_errors=True)
+    Thumbs(root / THUMBS).drop_space(space)
     for file in (root / NEUTRAL).glob(f"{space}-*"):
         file.unlink(missing_ok=True)
 

@@ -400,10 +400,12 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One of the things that a question is made of: a text, or a picture file. A text is never opened."""
+    """One of the things that a question is made of: a text, a picture file, or an item by its id, whose
+    vector is taken as it is. A text is never opened."""
 
     text: str | None = None
     image: str | None = None
+    item: str | None = None
     weight: float = 1.0
     """How much it counts; above 0 also for what is to be avoided."""
 

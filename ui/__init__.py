@@ -1,1 +1,1 @@
-"""The page in the browser. `launch` starts it, `app` is it, `components` are its pieces."""
+"""The page in the browser. `launch` starts `server`, which serves `app`; `pages` are its pages."""

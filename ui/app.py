@@ -1,51 +1,39 @@
-"""The page: ask in words or with a picture, see what is found. `searchkit ui` starts it."""
+"""The page in the browser, run anew for every click. `searchkit ui` serves it."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 
 import streamlit as st
 
 from searchkit.errors import CollectionMissing, NothingIndexed, SearchkitError
-from searchkit.types import Hit
-from searchkit.ui import components
-
-RESULTS = 24
-KINDS = {"all": None, "pictures": "image", "passages": "passage"}
+from searchkit.ui import asking, components, look
+from searchkit.ui.pages import adapting, library, map, search
 
 
-def page(where: str | None) -> None:
-    library = components.library(where)
-    status = components.status(where)
-    if not status.images + status.documents:
-        raise NothingIndexed(f"{status.root} holds nothing yet")
-    with st.sidebar:
-        components.summary(status, library.failures())
+def guarded(page: Callable[[], None]) -> Callable[[], None]:
+    """A page that says what to do where there is nothing, or something is wrong."""
 
-    words = st.text_input("Search", key="q", bind="query-params", placeholder="two dogs on a beach")
-    picture = st.file_uploader("or find what is like a picture", type=components.PICTURES, key="picture")
-    kind = st.segmented_control(
-        "Show", list(KINDS), default="all", required=True, key="kind", bind="query-params"
-    )
+    def drawn() -> None:
+        try:
+            page()
+        except (CollectionMissing, NothingIndexed):
+            components.invitation()
+        except SearchkitError as error:
+            components.problem(error)
 
-    hits: list[Hit]
-    if picture is not None:
-        st.caption("Searching with the picture. Remove it to search in words.")
-        with components.as_file(picture) as path:
-            hits = library.search(image=path, kind=KINDS[kind], k=RESULTS)
-    elif words and words.strip():
-        hits = library.search(words, kind=KINDS[kind], k=RESULTS)
-    else:
-        return
-    components.results(hits)
+    return drawn
 
 
-st.set_page_config(page_title="searchkit", layout="wide")
-st.title("searchkit")
-collection = os.environ.get("SEARCHKIT_COLLECTION") or None
-try:
-    page(collection)
-except (CollectionMissing, NothingIndexed):
-    components.invitation(collection)
-except SearchkitError as error:
-    components.problem(error)
+st.set_page_config(page_title="searchkit", page_icon=":material/search:", layout="wide")
+look.dress()
+asking.keep()
+st.navigation(
+    [
+        st.Page(guarded(search.page), title="Search", icon=":material/search:", default=True),
+        st.Page(guarded(library.page), title="Library", icon=":material/folder:", url_path="library"),
+        st.Page(guarded(map.page), title="Map", icon=":material/scatter_plot:", url_path="map"),
+        st.Page(guarded(adapting.page), title="Adapt", icon=":material/tune:", url_path="adapt"),
+    ],
+    position="top",
+).run()

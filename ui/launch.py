@@ -1,9 +1,10 @@
-"""Start the page: Streamlit in a process of its own, with settings that keep it on this machine."""
+"""Start the page: Streamlit in a process of its own, on this machine alone unless it is told otherwise."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -13,28 +14,39 @@ from types import FrameType
 
 from searchkit.errors import BadInput
 
-PAGE = Path(__file__).with_name("app.py")
+PAGE, SERVER = Path(__file__).with_name("app.py"), Path(__file__).with_name("server.py")
+TOKEN, SHARED = "SEARCHKIT_UI_TOKEN", "SEARCHKIT_UI_SHARED"
+SHORTEST = 16
+"""Characters of a token that somebody chose."""
 UPLOAD_MEGABYTES = 20
 FORWARDED = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(
-    host: str = "127.0.0.1", port: int = 8501, headless: bool = False, collection: str | None = None
+    host: str = "127.0.0.1",
+    port: int = 8501,
+    headless: bool = False,
+    collection: str | None = None,
+    token: str | None = None,
 ) -> int:
     """Serve the page until it is interrupted, and return the server's exit code.
 
-    `collection` is a name or a path; None leaves the choice to SEARCHKIT_COLLECTION. To be called from
-    the main thread, since it handles signals. Raises `BadInput` for an address that other machines can
-    reach, and when Streamlit is not installed.
+    `collection` is a name or a path; None leaves the choice to SEARCHKIT_COLLECTION. `token` must be had to
+    see the page; an address that other machines can reach takes no less, and folders are not added or
+    removed there. To be called from the main thread, since it handles signals. Raises `BadInput`, also when
+    Streamlit is not installed.
     """
-    if not _is_loopback(host):
+    shared = not _is_loopback(host)
+    if shared and not token:
         raise BadInput(
-            f"{host!r} can be reached from other machines, and the page asks nobody for a password",
-            hint="use 127.0.0.1; from elsewhere, come through an SSH tunnel",
+            f"{host!r} can be reached from other machines: the page needs a token there",
+            hint=f"searchkit ui --host {host or 'ADDRESS'} --token {secrets.token_urlsafe()}",
         )
+    if token and len(token) < SHORTEST:
+        raise BadInput(f"the token is shorter than {SHORTEST} characters", hint=secrets.token_urlsafe())
     if find_spec("streamlit") is None:
         raise BadInput("the page needs Streamlit", hint="pip install 'searchkit[ui]'")
-    environment = dict(os.environ)
+    environment = {**os.environ, TOKEN: token or "", SHARED: "1" if shared else ""}
     if collection is not None:
         environment["SEARCHKIT_COLLECTION"] = collection
     with subprocess.Popen(_command(host, port, headless), env=environment) as server:
@@ -48,25 +60,32 @@ def _command(host: str, port: int, headless: bool) -> list[str]:
         "server.port": port,
         "server.headless": str(headless).lower(),
         "server.maxUploadSize": UPLOAD_MEGABYTES,
+        "theme.light.primaryColor": "#1a7f37",
+        "theme.dark.primaryColor": "#3fb950",
         "server.fileWatcherType": "none",
         "server.showEmailPrompt": "false",
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "minimal",
     }
     # -P: a folder in the current directory that is named like a package must not be imported
-    python = [sys.executable, "-P", "-m", "streamlit", "run", str(PAGE)]
+    python = [sys.executable, "-P", "-m", "streamlit", "run", str(SERVER)]
     return [*python, *(f"--{name}={value}" for name, value in settings.items())]
 
 
 def _wait(server: subprocess.Popen[bytes]) -> int:
-    """The server's exit code; signals that ask this process to end are passed on to it meanwhile."""
+    """The server's exit code, 0 where it ended because it was told to; signals that ask this process to end
+    are passed on to it."""
+    told = False
 
     def forward(number: int, _frame: FrameType | None) -> None:
+        nonlocal told
+        told = True
         server.send_signal(number)
 
     before = {number: signal.signal(number, forward) for number in FORWARDED}
     try:
-        return server.wait()
+        code = server.wait()
+        return 0 if told else code
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -5,6 +5,7 @@ Reads return plain data; every method that writes is one transaction.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sqlite3
@@ -37,6 +38,7 @@ from searchkit.catalog.tables import (
     EncodedRow,
     FailureRow,
     JobRow,
+    RatingRow,
     ReferenceRow,
     SourceRow,
     SpaceRow,
@@ -100,6 +102,25 @@ class SpaceRecord:
     created: float
     activated: float | None
     golden: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What a person said of one result: the file's sha256, the kind and place in it, a passage's text; of a
+    question in words, or of one with an indexed picture, by its sha256 (`like`). `value` is 1 or -1."""
+
+    question: str | None
+    like: str | None
+    sha256: str
+    kind: str
+    place: int
+    text: str | None
+    value: int
+
+    @property
+    def key(self) -> str:
+        said = [self.question, self.like, self.sha256, self.kind, self.place]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,6 +421,49 @@ class Catalog:
         with self._writer.begin() as tx:
             for chunk in _chunks(paths, 500):
                 tx.execute(delete(FailureRow).where(FailureRow.path.in_(chunk)))
+
+    # ratings
+
+    def rate(self, rating: Rating) -> None:
+        """Note it in place of what was said of the same result before; a value of 0 takes that back."""
+        row = {name: getattr(rating, name) for name in Rating.__slots__}
+        with self._writer.begin() as tx:
+            tx.execute(delete(RatingRow).where(RatingRow.key == rating.key))
+            if rating.value:
+                tx.execute(insert(RatingRow).values(key=rating.key, at=time.time(), **row))
+
+    def ratings(self, *, question: str | None = None, like: str | None = None) -> list[Rating]:
+        """All of them, or those of one question, the oldest first."""
+        query = select(
+            RatingRow.question,
+            RatingRow.like,
+            RatingRow.sha256,
+            RatingRow.kind,
+            RatingRow.place,
+            RatingRow.text,
+            RatingRow.value,
+        )
+        if question is not None or like is not None:
+            query = query.where(RatingRow.question == question, RatingRow.like == like)
+        with self._engine.connect() as tx:
+            return [Rating(*row) for row in tx.execute(query.order_by(RatingRow.at, RatingRow.key))]
+
+    def forgotten(self, contents: Iterable[str]) -> list[str]:
+        """Those of these contents that no asset has, in any space."""
+        wanted = set(contents)
+        held: set[str] = set()
+        with self._engine.connect() as tx:
+            for chunk in _chunks(wanted, 500):
+                for column in (AssetRow.sha256, EncodedRow.sha256):
+                    held.update(tx.execute(select(column).where(column.in_(chunk))).scalars())
+        return sorted(wanted - held)
+
+    def drop_ratings(self, contents: Iterable[str]) -> None:
+        """Of these contents, as what was found or what was asked with."""
+        with self._writer.begin() as tx:
+            for chunk in _chunks(contents, 500):
+                which = or_(RatingRow.sha256.in_(chunk), RatingRow.like.in_(chunk))
+                tx.execute(delete(RatingRow).where(which))
 
     # spaces and references
 

@@ -10,9 +10,9 @@ from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 
 from searchkit.errors import BadInput, CollectionError, CollectionTooNew
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration. Known here so that opening an up-to-date catalog does not import alembic."""
-KNOWN = frozenset({"0001", "0002", "0003"})
+KNOWN = frozenset({"0001", "0002", "0003", "0004"})
 
 UNAVAILABLE = (OperationalError, InterfaceError)
 """What a database raises that is stopped, full, or cannot be reached: it may work again later."""

@@ -141,6 +141,28 @@ class ReferenceRow(Base):
     queries: Mapped[int] = mapped_column(Integer)
 
 
+class RatingRow(Base):
+    """What a person said of one result of one question: it is right, or it is not."""
+
+    __tablename__ = "rating"
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """sha256 of question and result: the last word counts."""
+    question: Mapped[str | None] = mapped_column(Text)
+    """In words, or…"""
+    like: Mapped[str | None] = mapped_column(String(64))
+    """…the sha256 of an indexed picture that was asked with."""
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    """Of the result's file."""
+    kind: Mapped[str] = mapped_column(String(16))
+    place: Mapped[int] = mapped_column(Integer)
+    """Where in the file: of a passage its first character, of a picture its number."""
+    text: Mapped[str | None] = mapped_column(Text)
+    """Of a passage."""
+    value: Mapped[int] = mapped_column(Integer)
+    """1 for right, -1 for wrong."""
+    at: Mapped[float] = mapped_column(Float)
+
+
 LIVE = text("state IN ('waiting', 'running')")
 
 

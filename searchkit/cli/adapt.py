@@ -50,6 +50,9 @@ def adapt(
         bool,
         typer.Option("--own", help="Pairs from the files: captions of pictures, headings of sections."),
     ] = False,
+    ratings: Annotated[
+        bool, typer.Option("--ratings", help="Pairs from the results that were rated in the page.")
+    ] = False,
     use: Annotated[str | None, typer.Option("--use", metavar="NAME", help="Put this adapter in use.")] = None,
     off: Annotated[bool, typer.Option("--off", help="Search without an adapter again.")] = False,
     show_all: Annotated[bool, typer.Option("--list", help="Show the adapters there are.")] = False,
@@ -68,14 +71,16 @@ def adapt(
     confidence, is the adapter put in use. Nothing is encoded again. Exit 1: not better, nothing changed.
     With --how, an encoder is trained and kept likewise; searchkit index --model FOLDER puts it in use.
     """
-    if sum((pairs is not None, own, use is not None, off, show_all)) != 1:
+    if sum((pairs is not None, own, ratings, use is not None, off, show_all)) != 1:
         raise BadInput(
-            "give one of --pairs, --own, --use, --off and --list", hint="searchkit adapt --pairs pairs.csv"
+            "give one of --pairs, --own, --ratings, --use, --off and --list",
+            hint="searchkit adapt --pairs pairs.csv",
         )
     settings = load(collection=collection, device=device, dtype=dtype, offline=offline)
     from searchkit.adapt import adapt as run
     from searchkit.adapt import use as switch
     from searchkit.collection import Collection
+    from searchkit.ratings import write_pairs
 
     if how == "adapter" and (replay is not None or steps is not None):
         raise BadInput("--replay and --steps are for training an encoder", hint="add --how lora")
@@ -92,6 +97,9 @@ def adapt(
                 )
             if not quiet:
                 output.note(f"{count} pairs from the files: {pairs}")
+        if ratings:
+            pairs = library.root / "pairs" / "ratings.jsonl"
+            write_pairs(library, pairs)
         if pairs is not None and how != "adapter":
             from searchkit.encoder import adapt_encoder
 

@@ -12,15 +12,24 @@ from searchkit.settings import load
 
 def ui(
     host: Annotated[
-        str, typer.Option("--host", metavar="ADDRESS", help="Where to serve: this machine only.")
+        str, typer.Option("--host", metavar="ADDRESS", help="Where to serve; with --token, others too.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", metavar="N", min=1, max=65535)] = 8501,
     headless: Annotated[bool, typer.Option("--headless", help="Open no browser.")] = False,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            "--token",
+            metavar="SECRET",
+            envvar="SEARCHKIT_UI_TOKEN",
+            help="Who has it may see the page: needed where other machines can reach it.",
+        ),
+    ] = None,
     collection: CollectionName = None,
 ) -> int:
     """Search from a page in the browser."""
     settings = load(collection=collection)
     from searchkit.ui.launch import run
 
-    code: int = run(host, port, headless, settings.collection)
+    code: int = run(host, port, headless, settings.collection, token)
     return code

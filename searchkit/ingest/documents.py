@@ -15,7 +15,8 @@ import numpy as np
 
 from searchkit.errors import NoText, Unreadable
 from searchkit.ingest.chunking import chunker, room, settled
-from searchkit.ingest.images import decode, enough
+from searchkit.ingest.images import Picture, decode, enough
+from searchkit.ingest.thumbs import shrunk
 from searchkit.protocols import Encoder, Parser
 from searchkit.types import Chunking, Document, Passage
 
@@ -32,6 +33,8 @@ class Pixels:
     height: int
     taken: float | None = None
     page: int | None = None
+    thumbnail: bytes = field(default=b"", repr=False)
+    """As a WebP file."""
 
 
 Piece = Passage | Pixels
@@ -84,32 +87,42 @@ class DocumentReader:
             yield from self._pictures(path, parser, left_out)
 
     def _pictures(self, path: Path, parser: Parser, left_out: Counter[str]) -> Iterator[Pixels]:
-        """The pictures that are worth an item; one that cannot be read is counted, and the document stays."""
-        seen: set[bytes] = set()
-        try:
-            for inner in parser.pictures(path):
-                digest = hashlib.sha256(inner.data).digest()
-                if digest in seen:
-                    left_out["pictures_repeated"] += 1
-                    continue
-                seen.add(digest)
-                found = self._picture(inner.data, inner.page, left_out)
-                if found is not None:
-                    yield found
-        except Exception:
-            left_out["pictures_unreadable"] += 1
+        at_least = enough(self._encoder.record.pixels)
+        for found, page in pictures_in(path, parser, at_least, left_out):
+            pixels = self._encoder.prepare_image(found.image)
+            yield Pixels(pixels, found.width, found.height, found.taken, page, shrunk(found.image))
 
-    def _picture(self, data: bytes, page: int | None, left_out: Counter[str]) -> Pixels | None:
-        try:
-            found = decode(data, name="picture", at_least=enough(self._encoder.record.pixels))
-        except Unreadable:
-            left_out["pictures_unreadable"] += 1
-            return None
-        if min(found.width, found.height) < SMALLEST:
-            left_out["pictures_too_small"] += 1
-            return None
-        pixels = self._encoder.prepare_image(found.image)
-        return Pixels(pixels, found.width, found.height, found.taken, page)
+
+def pictures_in(
+    path: Path, parser: Parser, at_least: int, left_out: Counter[str]
+) -> Iterator[tuple[Picture, int | None]]:
+    """The pictures of a document that are worth an item, with their pages; one that cannot be read is
+    counted, and the document stays."""
+    seen: set[bytes] = set()
+    try:
+        for inner in parser.pictures(path):
+            digest = hashlib.sha256(inner.data).digest()
+            if digest in seen:
+                left_out["pictures_repeated"] += 1
+                continue
+            seen.add(digest)
+            found = _picture(inner.data, at_least, left_out)
+            if found is not None:
+                yield found, inner.page
+    except Exception:
+        left_out["pictures_unreadable"] += 1
+
+
+def _picture(data: bytes, at_least: int, left_out: Counter[str]) -> Picture | None:
+    try:
+        found = decode(data, name="picture", at_least=at_least)
+    except Unreadable:
+        left_out["pictures_unreadable"] += 1
+        return None
+    if min(found.width, found.height) < SMALLEST:
+        left_out["pictures_too_small"] += 1
+        return None
+    return found
 
 
 def _blank_pages(document: Document) -> int:

@@ -24,6 +24,7 @@ from searchkit.errors import Unreadable
 from searchkit.ingest.documents import Piece, Pixels
 from searchkit.ingest.embed import Embedder
 from searchkit.ingest.load import READ, Failed, Loaded, Loader, decoder_of, failed
+from searchkit.ingest.thumbs import name_of
 from searchkit.ingest.walk import Problem, Selection, entry_of, walk
 from searchkit.protocols import Encoder, VectorStore
 from searchkit.types import DEFAULTS, Chunking, FileEntry, IndexReport, Item, Kind, Passage, Progress, Vectors
@@ -36,6 +37,9 @@ COPY_COST = 1 / 16
 """What an item that is copied counts in a batch, where one to be encoded counts 1."""
 MASS_DELETION = 0.5
 """More than this part of a source vanishing at once is taken for an accident until `prune` says otherwise."""
+
+
+ID = r"[0-9a-f]{20}-[0-9a-f]{20}-[0-9]{1,9}"
 
 
 def item_id(path: str, sha256: str, ordinal: int) -> str:
@@ -73,6 +77,8 @@ class Options:
     """Entered around each write, where no lock is held for the whole run."""
     on_written: Callable[[Sequence[str]], object] = lambda paths: None
     """Called with the paths of each batch that is in store and catalog."""
+    keep_thumbnail: Callable[[str, bytes], object] = lambda name, data: None
+    """Called with the name and the WebP of each picture that was decoded, before its item is written."""
     shared: bool = False
     """Others fill the space at the same time: what it holds is looked up when it is asked for."""
 
@@ -326,7 +332,9 @@ class Ingest:
                 known, theirs = old[one.sha256]
                 mine = [_moved(item, source, one.entry) for item in known]
             else:
-                mine, theirs = _items(source, one, fresh[one.sha256].pieces), vectors[one.sha256]
+                pieces = fresh[one.sha256].pieces
+                mine, theirs = _items(source, one, pieces), vectors[one.sha256]
+                self._keep_thumbnails(mine, pieces)
             pictures = sum(item.kind is Kind.IMAGE for item in mine)
             self._count(one, len(mine), pictures, encoded=fresh.get(one.sha256) is one)
             items += mine
@@ -368,7 +376,9 @@ class Ingest:
         for pieces, vectors in self._embed.stream(one):
             if self.options.stop():
                 raise _Stopped
-            items += _items(source, one, pieces, first=first + len(items))
+            some = _items(source, one, pieces, first=first + len(items))
+            self._keep_thumbnails(some, pieces)
+            items += some
             rows.append(vectors)
             self._tell_part(one, pieces[-1], done)
             if len(items) >= PART:
@@ -384,6 +394,11 @@ class Ingest:
                 raise _Stopped
             some = ids[start : start + PART]
             yield [_moved(item, source, one.entry) for item in self.store.get(some)], self.store.vectors(some)
+
+    def _keep_thumbnails(self, items: Sequence[Item], pieces: Sequence[Piece]) -> None:
+        for item, piece in zip(items, pieces, strict=True):
+            if isinstance(piece, Pixels) and piece.thumbnail:
+                self.options.keep_thumbnail(name_of(item, self.space), piece.thumbnail)
 
     def _record(
         self,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pypdfium2
 import pypdfium2.raw
+from PIL.Image import Image
 
 from searchkit.errors import NoText, Unreadable
 from searchkit.parsers.limits import MAX_CHARACTERS, MAX_PIXELS, MB, too_much
@@ -62,6 +63,21 @@ class PdfParser(Parser):
                     if digest not in seen:
                         seen.add(digest)
                         yield Embedded(data, index + 1)
+
+
+def render(path: Path, page: int, width: int) -> Image:
+    """A page, numbered from 1, as an RGB picture so many pixels wide. Raises `Unreadable`."""
+    with _opened(path) as pdf, LOCK:
+        if not 1 <= page <= len(pdf):
+            raise Unreadable(f"{path} has no page {page}")
+        with closing(pdf[page - 1]) as found:
+            across, down = found.get_size()
+            scale = width / max(across, 1.0)
+            if scale * scale * across * down > MAX_PIXELS:
+                raise Unreadable(f"page {page} of {path} is too long to be drawn")
+            with closing(found.render(scale=scale)) as bitmap:
+                drawn: Image = bitmap.to_pil().convert("RGB")
+    return drawn
 
 
 def _read(path: Path) -> tuple[list[str], str | None]:

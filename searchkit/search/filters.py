@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 
 from searchkit.errors import BadInput
 
@@ -32,6 +33,16 @@ def expression(
         )
         conditions.append(f"{WHEN} < timestamp '{end:%Y-%m-%d %H:%M:%S}'")
     return " AND ".join(conditions) or None
+
+
+def below(folder: str) -> str:
+    """What lies in a folder, at any depth.
+
+    >>> below("/it's/here/")
+    "starts_with(path, '/it''s/here/')"
+    """
+    inside = folder.rstrip(os.sep) + os.sep
+    return "starts_with(path, '{}')".format(inside.replace("'", "''"))
 
 
 def _moment(text: str) -> dt.datetime:

@@ -31,7 +31,11 @@ OpenPicture = Callable[[str, int], "Image"]
 """(path, the side that the tower reads) → an upright RGB picture, or `Unreadable`."""
 
 
-def vector_of(query: Query, encoder: Encoder, open_picture: OpenPicture) -> np.ndarray:
+Stored = Callable[[str], np.ndarray]
+"""(an item's id) → its vector, or `BadInput`."""
+
+
+def vector_of(query: Query, encoder: Encoder, open_picture: OpenPicture, stored: Stored) -> np.ndarray:
     """(dim,) of unit length. Raises `BadInput`, and what `open_picture` does."""
     parts = [*query.positives, *query.negatives]
     if query.vector is not None:
@@ -40,19 +44,21 @@ def vector_of(query: Query, encoder: Encoder, open_picture: OpenPicture) -> np.n
         return checked(query.vector, encoder.space.dim)
     if not query.positives:
         raise BadInput("the query is empty", hint="give a text, a picture, or a vector")
-    vectors = [_encoded(part, encoder, open_picture) for part in parts]
+    vectors = [_encoded(part, encoder, open_picture, stored) for part in parts]
     if len(parts) == 1:
         return vectors[0]
     signs = [1.0] * len(query.positives) + [-AVOID] * len(query.negatives)
     return compose(np.stack(vectors), [sign * part.weight for sign, part in zip(signs, parts, strict=True)])
 
 
-def _encoded(part: Part, encoder: Encoder, open_picture: OpenPicture) -> np.ndarray:
+def _encoded(part: Part, encoder: Encoder, open_picture: OpenPicture, stored: Stored) -> np.ndarray:
     if not part.weight > 0:
         raise BadInput(f"a weight is {part.weight}", hint="above 0, also for what is to be avoided")
+    if sum(one is not None for one in (part.text, part.image, part.item)) > 1:
+        raise BadInput("a part is a text, a picture or an item, not both", hint="give two parts")
+    if part.item is not None:
+        return stored(part.item)
     if part.image is not None:
-        if part.text is not None:
-            raise BadInput("a part is a text or a picture, not both", hint="give two parts")
         picture = open_picture(part.image, encoder.record.pixels)
         return _row(encoder.encode_images([encoder.prepare_image(picture)]))
     if part.text is None or not part.text.strip():

@@ -19,6 +19,7 @@ from typing import Any
 import lancedb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from lancedb.index import FTS, BTree
 from lancedb.query import MatchQuery
 
@@ -292,6 +293,16 @@ class LanceStore:
     def count(self, *, kind: Kind | None = None) -> int:
         count: int = self._table.count_rows(f"kind = '{kind.value}'" if kind else None)
         return count
+
+    def labels_and_times(self) -> tuple[dict[str, int], float | None, float | None]:
+        """How many items have each label, the most frequent first; and the first and the last moment of all
+        items, in seconds: when they were taken, or else changed."""
+        found = self._again(lambda: self._table.search().select(["label", "taken", "mtime"]).to_arrow())
+        times = pc.min_max(pc.coalesce(found["taken"], found["mtime"])).as_py()
+        counts = [row for row in pc.value_counts(found["label"]).to_pylist() if row["values"] is not None]
+        counts.sort(key=lambda row: (-row["counts"], row["values"]))
+        first, last = (None if one is None else one.timestamp() for one in (times["min"], times["max"]))
+        return {row["values"]: row["counts"] for row in counts}, first, last
 
     def compact(self, keep: dt.timedelta = KEEP_VERSIONS) -> None:
         """Join the small files that single writes leave, drop versions older than `keep`, which no reader can

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,6 +15,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +27,9 @@ from streamlit.testing.v1 import AppTest
 
 from searchkit.collection import Collection
 from searchkit.errors import BadInput
+from searchkit.ratings import RIGHT, rate
 from searchkit.ui import components, launch
+from searchkit.ui.pages import adapting
 
 BOLD, TAG, DAMAGED = "**bold**.png", "<b>tag.txt", "[broken](x).jpg"
 SCRIPT = "<script>alert(1)</script> The keeper of the lighthouse rowed out through the *storm*.\n"
@@ -67,8 +72,15 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
         return test.run()
 
     yield run
-    components.library.clear()
-    components.status.clear()
+    components._opened.clear()
+    components.forget()
+
+
+def other_page(where: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """One of the other pages by itself: the test driver cannot turn to pages that are functions."""
+    monkeypatch.setenv("SEARCHKIT_COLLECTION", str(where))
+    script = f"from searchkit.ui.pages import {name}\n{name}.page()\n"
+    return AppTest.from_string(script, default_timeout=PATIENCE).run()
 
 
 def colours(seed: int) -> Image.Image:
@@ -76,30 +88,68 @@ def colours(seed: int) -> Image.Image:
     return Image.fromarray(grid).resize((320, 320), Image.Resampling.NEAREST)
 
 
+def png(seed: int) -> bytes:
+    data = io.BytesIO()
+    colours(seed).save(data, "PNG")
+    return data.getvalue()
+
+
 def texts(test: AppTest) -> str:
     return "\n".join(element.value for element in test.text)
 
 
+def drawn(test: AppTest) -> str:
+    """All that is read as HTML, save the page's own style and keys."""
+    bodies = [element.proto.body for element in test.get("html")]
+    return "\n".join(body for body in bodies if not body.startswith(("<style", "<script")))
+
+
 def markup(test: AppTest) -> str:
-    """All that is read as Markdown or HTML."""
-    drawn = (*test.markdown, *test.caption, *test.info, *test.error, *test.title, *test.subheader)
-    return "\n".join(element.value for element in drawn)
+    """All that is read as Markdown."""
+    said = (*test.markdown, *test.caption, *test.info, *test.error, *test.title, *test.subheader)
+    return "\n".join(element.value for element in said)
 
 
-def test_a_query_shows_the_passage_and_how_sure_it_is(page: Page, library: Path) -> None:
+def ask(test: AppTest, words: str) -> AppTest:
+    return test.text_input(key="q").input(words).run()
+
+
+def button(test: AppTest, beginning: str) -> Any:
+    return next(one for one in test.button if one.key and one.key.startswith(beginning))
+
+
+HIVE = "hive sugar syrup autumn"
+
+
+def test_a_query_shows_the_passage_with_its_words_marked_and_how_sure_it_is(
+    page: Page, library: Path
+) -> None:
     test = page(library)
     assert not test.exception
-    assert "Pictures: 2" in texts(test)
-    test.text_input(key="q").input("hive sugar syrup autumn").run()
+    assert "Say what is to be seen" in drawn(test)
+    ask(test, HIVE)
     assert not test.exception
-    assert "bees.txt\nstrong" in texts(test)
-    assert "The hive is fed with sugar syrup" in texts(test)
+    assert "1 found" in drawn(test)
+    assert '<b>bees.txt</b><span class="sk-sure sk-strong">strong 1.00</span>' in drawn(test)
+    assert "The <mark>hive</mark> is fed with <mark>sugar</mark> <mark>syrup</mark>" in drawn(test)
+    assert test.query_params["q"] == HIVE
 
 
-def test_a_query_in_the_address_is_asked(page: Page, library: Path) -> None:
-    test = page(library, q="hive sugar syrup autumn", kind="passages")
-    assert test.text_input(key="q").value == "hive sugar syrup autumn"
-    assert "bees.txt\nstrong" in texts(test)
+def test_a_question_in_the_address_is_asked_with_its_filters(page: Page, library: Path, files: Path) -> None:
+    test = page(library, q=HIVE, kind="passages", folder=str(files), since="2020-01-01")
+    assert test.text_input(key="q").value == HIVE
+    assert "bees.txt" in drawn(test)
+    assert "bees.txt" not in drawn(page(library, q=HIVE, kind="pictures"))
+    assert "bees.txt" not in drawn(page(library, q=HIVE, folder="/elsewhere"))
+    late = page(library, q=HIVE, since="2999-01-01")
+    assert "Nothing here matches" in markup(late) and "without the filters" in texts(late)
+
+
+@pytest.mark.parametrize("like", ["x' OR 1=1 --", "0" * 20 + "-" + "0" * 20 + "-0"])
+def test_an_address_that_names_no_item_is_an_error_in_words(page: Page, library: Path, like: str) -> None:
+    test = page(library, like=like)
+    assert not test.exception
+    assert "is no item" in texts(test) or "not in the collection any more" in texts(test)
 
 
 def test_an_uploaded_picture_finds_itself_and_leaves_no_file(
@@ -108,13 +158,11 @@ def test_an_uploaded_picture_finds_itself_and_leaves_no_file(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
-    data = io.BytesIO()
-    colours(2).save(data, "PNG")
     test = page(library, kind="pictures")
-    test.file_uploader(key="picture").upload("query.png", data.getvalue(), "image/png").run()
+    test.file_uploader(key="picture").upload("query.png", png(2), "image/png").run()
     assert not test.exception
-    assert "plain.png\n" in texts(test)
-    assert [image.type for image in test.image] == ["image", "image"]
+    sha256 = hashlib.sha256((library.parent / "files" / "plain.png").read_bytes()).hexdigest()
+    assert f'<img src="/thumb/{sha256}" alt="plain.png" loading="lazy">' in drawn(test)
     assert not list(scratch.iterdir())
 
 
@@ -125,14 +173,86 @@ def test_an_upload_that_is_no_picture_is_refused_by_its_own_name(page: Page, lib
     assert "query.png is not a picture" in texts(test)
 
 
+def test_an_upload_of_too_many_pixels_is_refused_before_it_is_decoded(page: Page, library: Path) -> None:
+    data = io.BytesIO()
+    Image.new("1", (10_000, 6_000)).save(data, "PNG")
+    assert len(data.getvalue()) < 100_000
+    test = page(library)
+    test.file_uploader(key="picture").upload("huge.png", data.getvalue(), "image/png").run()
+    assert not test.exception
+    assert "huge.png has 60 megapixels" in texts(test)
+
+
 def test_weak_results_are_shown_only_when_asked_for(page: Page, library: Path) -> None:
     test = page(library, q="zeppelin quartz", kind="passages")
     assert "Nothing here matches" in markup(test)
-    assert "bees.txt" not in texts(test)
+    assert "bees.txt" not in drawn(test)
     assert any("Weak results" in expander.label for expander in test.expander)
     test.session_state["weak"] = True
     test.run()
-    assert "bees.txt\nweak" in texts(test)
+    assert "bees.txt" in drawn(test) and "sk-weak" in drawn(test)
+
+
+def test_more_like_this_asks_with_what_was_found_and_can_be_taken_back(page: Page, library: Path) -> None:
+    test = page(library, kind="pictures")
+    test.file_uploader(key="picture").upload("query.png", png(2), "image/png").run()
+    key = button(test, "more ").key
+    test.button(key=key).click().run()
+    assert not test.exception
+    like = key.removeprefix("more ")
+    assert test.query_params["like"] == like
+    assert "Like: plain.png" in texts(test)
+    button(test, "no like").click().run()
+    assert "Like: plain.png" not in texts(test) and "like" not in test.query_params
+
+
+def test_less_like_this_keeps_the_question_and_drops_the_result(page: Page, library: Path) -> None:
+    test = page(library, q=HIVE, kind="passages")
+    assert "bees.txt</b>" in drawn(test)
+    button(test, "less ").click().run()
+    assert not test.exception
+    assert test.text_input(key="q").value == HIVE
+    assert "bees.txt</b>" not in drawn(test) and "Unlike: bees.txt" in texts(test)
+
+
+def test_a_rating_is_kept_for_this_question_and_another_visitor_sees_none_of_the_rest(
+    page: Page, library: Path
+) -> None:
+    test = page(library, q=HIVE)
+    key = next(one.key for one in test.feedback)
+    test.feedback(key=key).set_value(1).run()
+    assert not test.exception
+    with Collection.open(library, create=False) as opened:
+        assert [(r.question, r.value) for r in opened.catalog.ratings()] == [(HIVE, 1)]
+    other = page(library)
+    assert other.text_input(key="q").value == "" and "bees.txt" not in drawn(other)
+    again = page(library, q=HIVE)
+    assert next(one.value for one in again.feedback) == 1
+
+
+def test_what_is_opened_shows_its_neighbourhood_and_why_it_was_found(page: Page, library: Path) -> None:
+    test = page(library, q=HIVE)
+    button(test, "open ").click().run()
+    assert not test.exception
+    assert '<span class="sk-here">The <mark>hive</mark>' in drawn(test)
+    assert "Its cosine to the question" in texts(test)
+
+
+def test_more_hits_than_a_page_holds_are_turned_over(page: Page, tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for n in range(30):
+        (folder / f"note{n:02d}.txt").write_text(f"The hive {n} is fed with sugar syrup in autumn.\n")
+    with Collection.open(tmp_path / "library", model="hashing") as made:
+        made.add(folder)
+    test = page(tmp_path / "library", q=HIVE)
+    test.session_state["weak"] = False
+    first = set(re.findall(r"note\d\d", drawn(test)))
+    test.session_state["page"] = 2
+    test.run()
+    second = set(re.findall(r"note\d\d", drawn(test)))
+    assert not test.exception
+    assert len(first) == 24 and len(second) == 6 and not first & second
 
 
 def test_a_missing_collection_is_met_with_the_command_that_makes_one(page: Page, tmp_path: Path) -> None:
@@ -149,18 +269,23 @@ def test_an_empty_collection_is_met_in_the_same_way(page: Page, tmp_path: Path) 
     assert len(test.code) == 1
 
 
-def test_hostile_names_and_texts_are_shown_as_they_are(page: Page, library: Path, files: Path) -> None:
+def test_hostile_names_and_texts_are_shown_as_they_are(
+    page: Page, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     test = page(library, q="script alert 1 script The keeper of the lighthouse rowed out through the storm")
     assert not test.exception
-    assert TAG in texts(test)
-    assert DAMAGED in texts(test)
-    assert "<script>alert(1)</script>" in texts(test)
-    picture = io.BytesIO()
-    colours(1).save(picture, "PNG")
-    test.file_uploader(key="picture").upload("query.png", picture.getvalue(), "image/png").run()
-    assert BOLD in texts(test)
-    for text in ("bold", "tag", "broken", "script"):
-        assert text not in markup(test)
+    assert "&lt;b&gt;tag.txt</b>" in drawn(test)
+    assert "&lt;<mark>script</mark>&gt;<mark>alert</mark>(1)&lt;/<mark>script</mark>&gt;" in drawn(test)
+    test.file_uploader(key="picture").upload("query.png", png(1), "image/png").run()
+    assert 'alt="**bold**.png"' in drawn(test)
+    shelf = other_page(library, "library", monkeypatch)
+    assert any(DAMAGED in file for file in shelf.dataframe[0].value["file"])
+    for one in (test, shelf):
+        tags = set(re.findall(r"<(\w+)", drawn(one)))
+        assert tags <= {"b", "br", "span", "p", "mark", "img", "figure", "figcaption", "div"}
+        assert drawn(one).count("<b>") == drawn(one).count("</b>")
+        for text in ("bold", "tag", "broken", "script"):
+            assert text not in markup(one)
 
 
 def test_a_name_that_is_not_text_is_shown_nevertheless(page: Page, tmp_path: Path, files: Path) -> None:
@@ -170,27 +295,85 @@ def test_a_name_that_is_not_text_is_shown_nevertheless(page: Page, tmp_path: Pat
         pytest.skip("this file system takes UTF-8 names only")
     with Collection.open(tmp_path / "library", model="hashing") as made:
         made.add(files)
-    data = io.BytesIO()
-    colours(3).save(data, "PNG")
     test = page(tmp_path / "library")
-    test.file_uploader(key="picture").upload("query.png", data.getvalue(), "image/png").run()
+    test.file_uploader(key="picture").upload("query.png", png(3), "image/png").run()
     assert not test.exception
-    assert "caf?.png\n" in texts(test)
+    assert "caf?.png" in drawn(test)
 
 
-def test_a_picture_that_went_since_is_named_without_its_image(page: Page, library: Path, files: Path) -> None:
+def test_a_picture_that_went_since_has_its_thumbnail_and_says_so_when_it_is_opened(
+    page: Page, library: Path, files: Path
+) -> None:
     data = (files / "plain.png").read_bytes()
     (files / "plain.png").unlink()
-    test = page(library)
+    test = page(library, kind="pictures")
     test.file_uploader(key="picture").upload("query.png", data, "image/png").run()
+    assert 'alt="plain.png"' in drawn(test)
+    button(test, "open ").click().run()
     assert not test.exception
     assert "cannot read" in texts(test)
 
 
+def test_the_library_lists_folders_failures_and_models(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = other_page(library, "library", monkeypatch)
+    assert not test.exception
+    assert str(library.parent / "files") in drawn(test)
+    assert "4 files, 1 failed" in drawn(test)
+    assert "hashing" in drawn(test) and "4 of 4 files (100%)" in drawn(test)
+    assert "Could not be read: 1" in markup(test)
+    test.text_input(key="add path").input(str(library / "nowhere"))
+    next(one for one in test.button if one.label == "Add and index").click().run()
+    assert "is not a folder" in texts(test)
+
+
+def test_over_the_network_no_folder_is_added_or_removed(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(launch.SHARED, "1")
+    test = other_page(library, "library", monkeypatch)
+    assert not test.exception
+    assert [one.label for one in test.button] == [] and not test.text_input
+
+
+def test_a_source_is_removed_after_a_second_click(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    test = other_page(library, "library", monkeypatch)
+    next(one for one in test.button if one.label == "Forget it").click().run()
+    assert not test.exception
+    with Collection.open(library, create=False) as opened:
+        assert not list(opened.assets()) and not opened.catalog.sources()
+
+
+def test_the_map_has_a_point_for_every_item(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    test = other_page(library, "map", monkeypatch)
+    assert not test.exception
+    assert test.get("vega_lite_chart") or test.get("arrow_vega_lite_chart")
+
+
+def test_adapting_from_too_few_ratings_says_what_is_missing(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = other_page(library, "adapting", monkeypatch)
+    assert not test.exception
+    learn = next(one for one in test.button if one.key == "learn")
+    assert learn.disabled and "0 ratings" in learn.label
+    with Collection.open(library, create=False) as opened:
+        rate(opened, HIVE, opened.search(HIVE, k=1)[0].item, RIGHT)
+    test.run()
+    next(one for one in test.button if one.key == "learn").click().run()
+    adapting._runs[library].thread.join(PATIENCE)
+    test.run()
+    assert not test.exception
+    assert "cannot be learned from" in texts(test) or "too few" in texts(test)
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.2", "::", "example.org", ""])
-def test_an_address_that_others_can_reach_is_refused(host: str) -> None:
-    with pytest.raises(BadInput, match="other machines"):
+def test_an_address_that_others_can_reach_is_refused_without_a_token(host: str) -> None:
+    with pytest.raises(BadInput, match="needs a token"):
         launch.run(host)
+    with pytest.raises(BadInput, match="shorter than"):
+        launch.run(host, token="short")
 
 
 @pytest.fixture

@@ -22,9 +22,15 @@ def opened(path: str, pixels: int) -> Image.Image:
     return Image.open(path).convert("RGB")
 
 
+def stored(item: str) -> np.ndarray:
+    if item != "known":
+        raise BadInput("not in the collection any more")
+    return text("stored")
+
+
 def asked(positives: Sequence[str | Part], negatives: Sequence[str | Part] = ()) -> np.ndarray:
     query = Query(tuple(map(as_part, positives)), tuple(map(as_part, negatives)))
-    return vector_of(query, ENCODER, opened)
+    return vector_of(query, ENCODER, opened, stored)
 
 
 def text(words: str) -> np.ndarray:
@@ -50,6 +56,14 @@ def test_a_picture_and_a_text_count_alike(tmp_path: Path) -> None:
     picture = asked([Part(image=str(tmp_path / "green.png"))])
     both = asked(["dog", Part(image=str(tmp_path / "green.png"))])
     assert both @ picture == pytest.approx(both @ text("dog"), abs=1e-6)
+
+
+def test_an_item_is_its_stored_vector_and_goes_with_a_text() -> None:
+    assert np.array_equal(asked([Part(item="known")]), text("stored"))
+    both = text("dog") - AVOID * text("stored")
+    assert np.allclose(asked(["dog"], [Part(item="known")]), both / np.linalg.norm(both), atol=1e-6)
+    with pytest.raises(BadInput, match="any more"):
+        asked([Part(item="gone")])
 
 
 def test_a_text_that_names_a_file_is_a_text(tmp_path: Path) -> None:
@@ -81,13 +95,13 @@ def test_what_cannot_be_meant_is_refused(
 
 def test_a_vector_is_a_whole_question() -> None:
     given = np.arange(64, dtype=np.float32)
-    found = vector_of(Query(vector=given.tolist()), ENCODER, opened)
+    found = vector_of(Query(vector=given.tolist()), ENCODER, opened, stored)
     assert np.allclose(found, given / np.linalg.norm(given))
     with pytest.raises(BadInput, match="whole question"):
-        vector_of(Query((Part(text="dog"),), vector=given.tolist()), ENCODER, opened)
+        vector_of(Query((Part(text="dog"),), vector=given.tolist()), ENCODER, opened, stored)
     for wrong in ([1.0], [0.0] * 64, [float("nan")] * 64):
         with pytest.raises(BadInput, match="the vector has shape"):
-            vector_of(Query(vector=wrong), ENCODER, opened)
+            vector_of(Query(vector=wrong), ENCODER, opened, stored)
 
 
 def test_weights_without_a_positive_one_are_refused() -> None:

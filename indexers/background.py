@@ -1,0 +1,78 @@
+"""Indexing beside a page: a process of its own queues what is due, works until nothing is left, and ends.
+
+python -m searchkit.indexers.background COLLECTION [--retry-failed] [PATH…]
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from searchkit.collection import Collection
+from searchkit.errors import SearchkitError
+from searchkit.indexers.worker import Worker
+from searchkit.place import writing
+from searchkit.work import ASKED, How, enqueue
+
+LOG = "background.log"
+"""What the last of them said on its way out, in the collection's folder."""
+RETRY = "--retry-failed"
+
+_running: dict[Path, subprocess.Popen[bytes]] = {}
+_lock = threading.Lock()
+
+
+def begin(library: Collection, *paths: str, retry_failed: bool = False) -> bool:
+    """Make the paths sources and start indexing them, or all sources without any; False where a process that
+    this one started is at it already (what it is asked for then waits for the next time).
+
+    Raises `BadInput` for a path that does not exist, `CollectionLocked` while another run goes on.
+    """
+    with writing(library.root, brief=True, stop=lambda: True):
+        library.current.targets(paths)
+    with _lock:
+        if is_running(library.root):
+            return False
+        words = [str(library.root), *([RETRY] if retry_failed else []), *paths]
+        with (library.root / LOG).open("wb") as log:
+            command = [sys.executable, "-P", "-m", "searchkit.indexers.background", *words]
+            _running[library.root] = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+    return True
+
+
+def is_running(root: Path) -> bool:
+    """Whether a process that this one started is still at work."""
+    process = _running.get(root)
+    return process is not None and process.poll() is None
+
+
+def last_words(root: Path) -> str:
+    """What the last one said, if it ended badly; empty otherwise."""
+    process = _running.get(root)
+    if process is None or process.poll() in (None, 0):
+        return ""
+    lines = (root / LOG).read_text("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else f"indexing ended with {process.returncode}"
+
+
+def main(arguments: list[str]) -> int:
+    root, *paths = arguments
+    retry = paths[:1] == [RETRY]
+    told = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: told.set())
+    try:
+        with Collection.open(Path(root), create=False) as library:
+            enqueue(library, *paths[retry:], retry_failed=retry, priority=ASKED, stop=told.is_set)
+            return Worker(library, How(stop=told.is_set)).run(once=True)
+    except SearchkitError as error:
+        print(f"{error} ({error.hint})" if error.hint else error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

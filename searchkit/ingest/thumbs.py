@@ -1,0 +1,95 @@
+"""Thumbnails: small WebP pictures, made when a picture is indexed and kept by its content.
+
+A picture file is named by its sha256 alone, in whatever space it was indexed. A picture inside a document is
+named by its place among the document's items too, which depends on how a space cuts documents. Losing them
+loses nothing: `Collection.thumbnail` makes what is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from PIL import Image
+
+from searchkit.registry import DOCUMENT_SUFFIXES
+from searchkit.types import Item
+
+SIDE = 320
+"""Pixels of the longer side: sharp at 160 on a screen that shows two for one."""
+QUALITY, EFFORT = 70, 1
+"""At effort 4, WebP's default, the files are a sixth smaller and take more than twice the time."""
+NAME = re.compile(r"[0-9a-f]{64}(-[0-9a-f]{8}-[0-9]{1,9})?")
+
+
+def shrunk(image: Image.Image, side: int = SIDE) -> bytes:
+    """A WebP of at most side × side pixels; `image` stays as it is."""
+    small = image.copy()
+    small.thumbnail((side, side))
+    data = io.BytesIO()
+    small.save(data, "WEBP", quality=QUALITY, method=EFFORT)
+    return data.getvalue()
+
+
+def is_inside(path: str) -> bool:
+    """Whether a picture at this path is one inside a document."""
+    return os.path.splitext(path)[1].lower() in DOCUMENT_SUFFIXES
+
+
+def name_of(item: Item, space: str) -> str:
+    """What the thumbnail of a picture is called; it matches `NAME`."""
+    return f"{item.sha256}-{_short(space)}-{item.ordinal}" if is_inside(item.path) else item.sha256
+
+
+def _short(space: str) -> str:
+    return hashlib.sha256(space.encode()).hexdigest()[:8]
+
+
+class Thumbs:
+    """The thumbnails of a collection, in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, name: str) -> Path:
+        """Where one is kept. Raises ValueError for what is no name of a thumbnail."""
+        if NAME.fullmatch(name) is None:
+            raise ValueError(f"{name!r} names no thumbnail")
+        return self.folder / name[:2] / f"{name}.webp"
+
+    def get(self, name: str) -> bytes | None:
+        """None where it is not there; a link in its place is not followed."""
+        try:
+            with os.fdopen(os.open(self.path(name), os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+                return file.read()
+        except OSError:
+            return None
+
+    def keep(self, name: str, data: bytes) -> None:
+        """Written whole or not at all. A disk that refuses costs a thumbnail, not a run."""
+        path = self.path(name)
+        scratch = path.with_suffix(f".{os.getpid()}.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            scratch.write_bytes(data)
+            scratch.replace(path)
+        except OSError:
+            with suppress(OSError):
+                scratch.unlink(missing_ok=True)
+
+    def drop(self, contents: Iterable[str]) -> None:
+        """All thumbnails of these contents, by their sha256."""
+        for sha256 in contents:
+            self.path(sha256).unlink(missing_ok=True)
+            for file in (self.folder / sha256[:2]).glob(f"{sha256}-*"):
+                file.unlink(missing_ok=True)
+
+    def drop_space(self, space: str) -> None:
+        """Those of pictures in documents as this space numbered them."""
+        for file in self.folder.glob(f"*/*-{_short(space)}-*.webp"):
+            file.unlink(missing_ok=True)

@@ -1,0 +1,69 @@
+"""A list of results as a file: CSV, JSON, or a ZIP with the files themselves."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+
+from searchkit.errors import SearchkitError
+from searchkit.pictures import unchanged
+from searchkit.types import Hit
+
+COLUMNS = ("rank", "confidence", "score", "kind", "path", "page", "label", "taken", "mtime", "text")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula."""
+MOST_BYTES = 500_000_000
+
+
+def as_json(hits: Sequence[Hit]) -> bytes:
+    """A line a hit, as `searchkit search --json` writes it."""
+    return "".join(json.dumps(hit.to_json(), ensure_ascii=False) + "\n" for hit in hits).encode()
+
+
+def as_csv(hits: Sequence[Hit]) -> bytes:
+    """With a byte order mark, so that spreadsheets read it as UTF-8; no cell is a formula."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    for hit in hits:
+        record = hit.to_json()
+        writer.writerow([_cell(record[name]) for name in COLUMNS])
+    return b"\xef\xbb\xbf" + out.getvalue().encode()
+
+
+def _cell(value: object) -> object:
+    """
+    >>> _cell("=HYPERLINK(0)"), _cell("a-b"), _cell(-0.5), _cell(None)
+    ("'=HYPERLINK(0)", 'a-b', -0.5, '')
+    """
+    if value is None:
+        return ""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def as_zip(hits: Sequence[Hit]) -> bytes:
+    """The files of the hits, each once, and the list of them. A file that has changed since it was indexed
+    is left out, and so is what would make it larger than MOST_BYTES: `left out.txt` says which and why."""
+    out = io.BytesIO()
+    left_out, done, size = [], set(), 0
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("results.csv", as_csv(hits))
+        for hit in hits:
+            if hit.path in done:
+                continue
+            done.add(hit.path)
+            shown = hit.path.encode("utf-8", "replace").decode()
+            try:
+                data = unchanged(hit.item, most=MOST_BYTES - size)
+            except SearchkitError as error:
+                left_out.append(f"{shown}: {error}".encode("utf-8", "replace").decode())
+                continue
+            size += len(data)
+            archive.writestr(f"files/{len(done):03d} {os.path.basename(shown)}", data)
+        if left_out:
+            archive.writestr("left out.txt", "\n".join(left_out) + "\n")
+    return out.getvalue()

@@ -1,0 +1,97 @@
+"""Who may talk to the page: this machine alone, or whoever has the token. Nothing else is asked before."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+COOKIE = "searchkit"
+OPEN = "/_stcore/health"
+"""Says "ok" and no more: whoever started the server waits for it."""
+LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.IGNORECASE)
+HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (
+        b"content-security-policy",  # nothing from elsewhere, whatever a document may smuggle in
+        b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; object-src 'none'; "
+        b"base-uri 'self'; form-action 'self'; frame-ancestors 'none'",
+    ),
+)
+REFUSED = (
+    b"<!doctype html><title>searchkit</title><meta name=viewport content='width=device-width'>"
+    b"<h1>A token is needed</h1><p>Ask whoever runs this page for it."
+    b"<form><input name=token type=password aria-label=Token autofocus> <button>Go</button></form>"
+)
+
+
+class Guard:
+    """Middleware. Without a token, requests must name this machine as their host: a page from elsewhere whose
+    name was made to lead here is refused. With one, they must have it: in the address, then as a cookie."""
+
+    def __init__(self, app: App, token: str = "") -> None:
+        self._app, self._token = app, token
+        self._ticket = hashlib.sha256(b"searchkit page " + token.encode()).hexdigest()
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        if not self._token:
+            if LOOPBACK.fullmatch(headers.get(b"host", "")) is None:
+                await _refuse(scope, send, 403, b"this page answers at localhost only")
+                return
+        elif not self._has_ticket(headers) and scope["path"] != OPEN:
+            if scope["type"] == "http" and self._has_token(scope):
+                await self._welcome(scope, send)
+            else:
+                await _refuse(scope, send, 401, REFUSED)
+            return
+        await self._app(scope, receive, _with_headers(send))
+
+    def _has_ticket(self, headers: MutableMapping[bytes, str]) -> bool:
+        try:
+            given = SimpleCookie(headers.get(b"cookie", "")).get(COOKIE)
+        except CookieError:
+            return False
+        return given is not None and hmac.compare_digest(given.value.encode(), self._ticket.encode())
+
+    def _has_token(self, scope: Message) -> bool:
+        given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        return scope["method"] == "GET" and hmac.compare_digest(given.encode(), self._token.encode())
+
+    async def _welcome(self, scope: Message, send: Send) -> None:
+        """Give the cookie, and take the token out of the address."""
+        cookie = f"{COOKIE}={self._ticket}; HttpOnly; SameSite=Strict; Path=/"
+        headers = [(b"location", b"/"), (b"set-cookie", cookie.encode()), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": 303, "headers": [*headers, *HEADERS]})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), *HEADERS]}
+        await send(message)
+
+    return sending
+
+
+async def _refuse(scope: Message, send: Send, status: int, body: bytes) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    headers = [(b"content-type", b"text/html; charset=utf-8"), (b"cache-control", b"no-store"), *HEADERS]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

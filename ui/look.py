@@ -1,0 +1,46 @@
+"""How the page looks, and its keys: `/` goes to the search field from anywhere."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+STYLE = """<style>
+.sk-card{margin:0;display:flex;flex-direction:column;gap:.3rem}
+.sk-card img,.sk-card .sk-none{width:100%;height:9.5rem;object-fit:contain;border-radius:.5rem;
+  background:color-mix(in srgb,currentColor 6%,transparent)}
+.sk-none{display:flex;align-items:center;justify-content:center;text-align:center;padding:.5rem;
+  box-sizing:border-box;font-size:.8rem;opacity:.8;overflow:hidden;overflow-wrap:anywhere}
+.sk-name{font-size:.85rem;white-space:nowrap;overflow:hidden;text-overflow:ellipsis;display:block}
+.sk-line{font-size:.8rem;display:flex;gap:.4rem;align-items:center;flex-wrap:wrap}
+.sk-sure{border-radius:1rem;padding:.02rem .55rem;font-size:.75rem;font-weight:600;white-space:nowrap}
+.sk-strong{background:#1a7f3733;color:color-mix(in srgb,#1a9f47 70%,currentColor)}
+.sk-likely{background:#b3870033;color:color-mix(in srgb,#c69200 70%,currentColor)}
+.sk-weak{background:#80808033;color:inherit}
+.sk-dim{opacity:.7}
+.sk-text{white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.55;margin:0}
+.sk-text mark{background:#ffd54a88;color:inherit;border-radius:.2rem;padding:0 .1rem}
+.sk-text .sk-here{border-left:.2rem solid #1a9f47;padding-left:.7rem;display:block}
+.sk-text .sk-near{opacity:.65}
+.block-container,[data-testid=stMainBlockContainer]{padding-top:4rem;padding-bottom:2rem}
+@media(max-width:640px){[data-testid=stMainBlockContainer]{padding-left:.8rem;padding-right:.8rem}
+  .sk-card img,.sk-card .sk-none{height:8rem}}
+</style>"""
+
+KEYS = """<script>
+if (!window.searchkitKeys) {
+  window.searchkitKeys = true;
+  document.addEventListener("keydown", (event) => {
+    const at = document.activeElement;
+    const writing = at && (at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName));
+    if (event.key !== "/" || writing || event.ctrlKey || event.metaKey || event.altKey) return;
+    const field = document.querySelector('input[aria-label="Search"]');
+    if (field) { event.preventDefault(); field.focus(); field.select(); }
+  });
+}
+</script>"""
+
+
+def dress() -> None:
+    """Both are the page's own words: nothing of a collection is among them."""
+    st.html(STYLE)
+    st.html(KEYS, unsafe_allow_javascript=True)

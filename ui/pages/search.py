@@ -1,0 +1,170 @@
+"""Search: ask in words, with a picture, or with what was found before."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from searchkit.collection import Collection
+from searchkit.types import Hit
+from searchkit.ui import asking, components, export, results
+from searchkit.ui.asking import KINDS, PICTURES, Answer, Question
+from searchkit.ui.components import MATCH, printable
+
+A_PAGE = 24
+MEGABYTES = 20
+
+
+def page() -> None:
+    library = components.filled().current
+    upload = _question()
+    asked = asking.question(upload)
+    _filters(library, asked)
+    asking.write_back()
+    _likes(library, asked)
+    if asked.is_empty:
+        _beginning()
+        return
+    answer = asking.answer(library, asked)
+    _found(library, asked, answer)
+
+
+def _question() -> UploadedFile | None:
+    words, more = st.columns([6, 1], vertical_alignment="bottom")
+    words.text_input(
+        "Search", key="q", placeholder="two dogs on a beach   ( / )", label_visibility="collapsed"
+    )
+    with more.popover("Ask more", width="stretch"):
+        upload = st.file_uploader(
+            "With a picture: find what is like it",
+            type=PICTURES,
+            key="picture",
+            max_upload_size=MEGABYTES,
+        )
+        st.text_input("But not", key="not", placeholder="snow")
+        st.slider("How much the picture counts beside the words", 0.1, 3.0, step=0.1, key="weight")
+        st.toggle("Exact words count as much as the meaning", key="exact")
+        st.toggle("Nearly the same pictures once", key="near")
+        st.toggle("Each document once", key="group")
+    return upload
+
+
+def _filters(library: Collection, asked: Question) -> None:
+    facets = components.facets()
+    counts = {
+        "all": sum(facets.kinds.values()),
+        "pictures": facets.kinds["image"],
+        "passages": facets.kinds["passage"],
+    }
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        st.segmented_control(
+            "Kind",
+            list(KINDS),
+            key="kind",
+            required=True,
+            format_func=lambda kind: f"{kind} {counts[kind]}",
+            label_visibility="collapsed",
+        )
+        on = sum(map(bool, (asked.folder, asked.label, asked.since, asked.until)))
+        with st.popover(f"Filters: {on}" if on else "Filters", type="primary" if on else "secondary"):
+            _choice("Folder", "folder", facets.folders)
+            if facets.labels:
+                _choice("Label", "label", facets.labels)
+            st.date_input("From", key="since", format="YYYY-MM-DD", value=None)
+            st.date_input("Until", key="until", format="YYYY-MM-DD", value=None)
+            st.segmented_control("Pictures", list(results.NARROWEST), key="size", required=True)
+
+
+def _choice(label: str, key: str, counts: Mapping[str, int]) -> None:
+    """One of these with its count, or any; what an address asked for and is not there stays to be seen."""
+    options = ["", *counts]
+    if st.session_state.get(key) and st.session_state[key] not in options:
+        options.append(st.session_state[key])
+    st.selectbox(
+        label,
+        options,
+        key=key,
+        format_func=lambda one: f"{_shown(one)}  ({counts.get(one, 0)})" if one else "any",
+    )
+
+
+def _shown(text: str) -> str:
+    """Of a long folder the end, which tells folders apart."""
+    parts = printable(text).split(os.sep)
+    return text if len(parts) < 4 else os.sep.join(["…", *parts[-3:]])
+
+
+def _likes(library: Collection, asked: Question) -> None:
+    """What is asked with, to be seen and taken away."""
+    for key, said, ids in (("like", "Like", asked.like), ("unlike", "Unlike", asked.unlike)):
+        for item in library.store.get([one for one in ids if asking.is_item(one)]):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.text(f"{said}: {components.name(item)}")
+                st.button(
+                    "Remove",
+                    key=f"no {key} {item.id}",
+                    type="tertiary",
+                    on_click=asking.no_more,
+                    args=(key, item.id),
+                )
+    if asked.picture is not None:
+        st.text(f"Like the picture {printable(asked.picture_name)}")
+
+
+def _beginning() -> None:
+    st.html(
+        '<p class="sk-dim">Say what is to be seen or read, in your own words: “two dogs on a beach”, “how is '
+        "syrup for the bees mixed”. “Ask more” takes a picture, and what it must not be.</p>"
+    )
+
+
+def _found(library: Collection, asked: Question, answer: Answer) -> None:
+    sure = [hit for hit in answer.hits if hit.confidence >= MATCH]
+    weak = [hit for hit in answer.hits if hit.confidence < MATCH]
+    if sure:
+        many = f"{len(sure)} or more" if len(sure) == asking.MOST else str(len(sure))
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.html(f'<span class="sk-dim" role="status">{many} found, {answer.seconds:.2f} s</span>')
+            _export(sure)
+        _pages(library, answer, sure, asked.words)
+    else:
+        st.info("Nothing here matches.")
+        filtered = (asked.kind, asked.folder, asked.label, asked.since, asked.until)
+        st.text("Try other words" + (", or without the filters." if any(filtered) else "."))
+    if weak:
+        # on_change: without it the thumbnails would be made before anybody opens it
+        with st.expander(f"Weak results: {len(weak)}", key="weak", on_change="rerun") as more:
+            if more.open:
+                results.show(library, answer, weak[:A_PAGE], asked.words)
+
+
+def _pages(library: Collection, answer: Answer, hits: Sequence[Hit], words: str) -> None:
+    pages = -(-len(hits) // A_PAGE)
+    number = min(st.session_state.get("page", 1), pages)
+    results.show(library, answer, hits[(number - 1) * A_PAGE : number * A_PAGE], words)
+    if pages > 1:
+        st.session_state["page"] = number
+        st.pagination(pages, key="page")
+
+
+def _export(hits: Sequence[Hit]) -> None:
+    with st.popover("Save", type="tertiary"):
+        # callables: a file is made when it is asked for
+        for name, make, kind in (
+            ("CSV", export.as_csv, "text/csv"),
+            ("JSON", export.as_json, "application/jsonl"),
+            ("ZIP", export.as_zip, "application/zip"),
+        ):
+            suffix = {"CSV": "csv", "JSON": "jsonl", "ZIP": "zip"}[name]
+            st.download_button(
+                f"{name}: the list{' and the files' if name == 'ZIP' else ''}",
+                data=lambda make=make: make(hits),
+                file_name=f"results.{suffix}",
+                mime=kind,
+                key=f"save {name}",
+                on_click="ignore",
+                width="stretch",
+            )
