@@ -66,9 +66,12 @@ def megabytes(pid: int) -> float:
     return round(next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024, 1)
 
 
-def idle(root: Path, seconds: float) -> dict[str, Any]:
+def idle(library: Collection, seconds: float) -> dict[str, Any]:
+    root = library.root
     with watching(root) as process:
         look = cpu(process.pid)
+        while library.catalog.jobs.left(library.manifest.space)[0]:
+            time.sleep(1.0)  # compaction of what was written before
         time.sleep(20)
         before = cpu(process.pid)
         time.sleep(seconds)
@@ -108,20 +111,20 @@ def flood(library: Collection, folder: Path, process: subprocess.Popen[str], eve
             note(folder, number, f"flood{number}")
         done += 1000
         space = library.manifest.space
-        ready, patience = 0, time.monotonic() + 600
-        while ready < 3 and time.monotonic() < patience:  # nothing left, three times over
+        patience = time.monotonic() + 600
+        while not all(_found(library, number) for number in range(done - 1000, done, 111)):
+            if time.monotonic() > patience:
+                raise SystemExit(f"of the changes up to {done} some are not found")
             time.sleep(1.0)
-            counts = library.catalog.jobs.counts(space)
-            ready = ready + 1 if not counts.get("waiting") and not counts.get("running") else 0
-        found = sum(
-            library.search(f"flood{number}", k=1)[0].path.endswith(f"{number:06}.txt")
-            for number in (done - 1000, done - 1)
-        )
-        if found < 2:
-            raise SystemExit(f"of the changes up to {done} some are not found")
+        while library.catalog.jobs.left(space)[0] and time.monotonic() < patience:
+            time.sleep(1.0)
         sizes.append(megabytes(process.pid))
         print(done, sizes[-1], flush=True)
     return {"events": done, "megabytes after each thousand": sizes}
+
+
+def _found(library: Collection, number: int) -> bool:
+    return library.search(f"flood{number}", k=1)[0].path.endswith(f"{number:06}.txt")
 
 
 def main() -> None:
@@ -143,7 +146,7 @@ def main() -> None:
                     note(folder, number, f"thing{number}")
                 library.add(folder, batch_size=4096)
                 (work / "ready").touch()
-            found: dict[str, Any] = {"files": options.files, **idle(library.root, options.seconds)}
+            found: dict[str, Any] = {"files": options.files, **idle(library, options.seconds)}
             print(json.dumps(found), flush=True)
             with watching(library.root) as process:
                 time.sleep(5)

@@ -64,7 +64,8 @@ class _Watching:
     ) -> None:
         self.library, self.stop, self.on_report, self.poll = library, how.stop, on_report, poll
         self.done = IndexReport()
-        self.worker = Worker(library, how, on_report=self._note)
+        # to do that after each file is much work where a collection is large, and the next file waits for it
+        self.worker = Worker(library, how, eager=False, on_report=self._note)
         self.events = Events()
         self.polled: list[str] = []
 

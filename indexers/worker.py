@@ -51,9 +51,12 @@ class Worker:
         how: How,
         *,
         megabytes: int = 0,
+        eager: bool = True,
         on_report: Callable[[IndexReport], object] = lambda report: None,
     ) -> None:
         self._library, self._how, self._megabytes = library, how, megabytes
+        self._eager = eager
+        """Compacts and measures as soon as nothing else is left, not only when that is due."""
         self._on_report = on_report
         self._name = this_process()
         self._owed: list[Job] = []
@@ -87,9 +90,8 @@ class Worker:
             if self._owed:
                 queue.release(self._owed)
                 self._owed = []
-            claimed = queue.claim(
-                self._name, library.manifest.space, BATCHES * self._how.batch_size, lease=self._how.lease
-            )
+            most, lease = BATCHES * self._how.batch_size, self._how.lease
+            claimed = queue.claim(self._name, library.manifest.space, most, lease=lease, eager=self._eager)
         except UNAVAILABLE as error:
             self._rest(error)
             return False

@@ -278,8 +278,9 @@ def _references(collection: Collection, fix: bool) -> Iterator[Finding]:
         return
     for adapter in (None, collection.adapter) if collection.adapter else (None,):
         key = adapter.key if adapter else collection.manifest.space
-        if is_current(collection.catalog.references(key)):
-            continue
+        known = collection.catalog.references(key)
+        if not known or is_current(known):
+            continue  # a run that was cut off before it measured owes that
         try:
             if fix:
                 collection.measure(adapter)
@@ -287,7 +288,7 @@ def _references(collection: Collection, fix: bool) -> Iterator[Finding]:
             fix = False  # which is a finding of its own
         yield Finding(
             "note",
-            f"the confidence of {key} was measured by an older rule, or never",
+            f"the confidence of {key} was measured by an older rule",
             None,
             "searchkit doctor --fix, or searchkit index",
             fix,

@@ -138,10 +138,12 @@ class Jobs:
             tx.execute(delete(JobRow).where(old))
         return added
 
-    def claim(self, worker: str, space: str, n: int, *, lease: float) -> list[Job]:
+    def claim(self, worker: str, space: str, n: int, *, lease: float, eager: bool = True) -> list[Job]:
         """Up to n files of a space, the most wanted first; or one file that was in a batch that failed; or
         one other job. Sweeps wait until no file is left, so that a moved file is copied from where it was;
-        a refresh comes when it is due or nothing else is left."""
+        a refresh comes when it is due or, to who is `eager`, nothing else is left."""
+        if not self._any():
+            return []
         other = aliased(JobRow)
         live = and_(other.space == space, other.state.in_(("waiting", "running")))
         files_left = exists(select(other.id).where(live, other.kind == "file"))
@@ -157,13 +159,18 @@ class Jobs:
                 ("refresh", 1, and_(JobRow.attempts == 0, ~work_left)),
             )
             self._recover(tx, now)
-            for kind, most, when in turns:
+            for kind, most, when in turns if eager else turns[:-1]:
                 ready = and_(JobRow.space == space, JobRow.state == "waiting", JobRow.kind == kind, when)
                 values = {"worker": worker, "lease": now + min(lease, LONGEST_LEASE)}
                 claimed = self._take(tx, ready, most, values)
                 if claimed:
                     return claimed
         return []
+
+    def _any(self) -> bool:
+        """Whether there is anything to do: an empty queue costs one look, and no turn at writing."""
+        with self._engine.connect() as tx:
+            return tx.execute(select(JobRow.id).where(LIVE).limit(1)).first() is not None
 
     def _take(
         self, tx: Connection, ready: ColumnElement[bool], most: int, values: dict[str, Any]

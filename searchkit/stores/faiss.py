@@ -101,7 +101,7 @@ class Accelerator:
 
     def _with_the_store(self, vector: np.ndarray, k: int, kind: Kind) -> list[Candidate]:
         """When the store has changed: what of the shelves it still holds, and what is newer in it."""
-        shelves = self._shelves[kind]
+        shelves = self._shelves.get(kind, [])
         total = sum(len(shelf.rows) for shelf in shelves)
         found: list[Candidate] = []
         wanted = k
@@ -262,6 +262,11 @@ class Accelerator:
     def _load(self) -> None:
         """Map what `current.json` names. Anything wrong with it means that there is no accelerator."""
         self._stamp = _stamp(self._folder)
+        pointer = self._pointer()
+        if pointer is not None and pointer.version > self._store.version:
+            self._stamp = None  # the table is seen as it was a moment ago: look again
+            if self._version is not None and self._version <= self._store.version:
+                return
         shelves, version = self._mapped()
         self._shelves, self._version = shelves, version
 

@@ -253,6 +253,7 @@ def test_a_sweep_waits_for_the_files_and_a_refresh_for_both_or_its_time(
     sweep = claim(jobs)
     assert [j.kind for j in sweep] == ["sweep"] and claim(jobs) == []
     jobs.finish(sweep)
+    assert jobs.claim("watch", SPACE, 1, lease=LEASE, eager=False) == []
     refresh = claim(jobs)
     assert [j.kind for j in refresh] == ["refresh"]
     jobs.finish(refresh)

@@ -239,3 +239,27 @@ def test_the_catalog_of_a_database_that_is_not_there_says_so() -> None:
     for url in ("nothing", "mysql://host/x"):
         with pytest.raises(BadInput):
             Catalog(url)
+
+
+def test_a_reader_whose_view_is_older_than_the_accelerator_goes_on_finding(
+    library: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("searchkit.stores.faiss.MIN_ROWS", 1)
+    library.accelerate(wait=True)
+    current = library.root / "faiss" / library.manifest.space / "current.json"
+    with Collection.open(library.root, encoder=Hashing()) as reader:
+        assert reader.search("thing3", k=1)[0].path.endswith("n3.txt")
+        assert reader.accelerator.is_current
+        add_a_note(library)
+        library.add()
+        pointer = json.loads(current.read_text())
+        current.write_text(
+            json.dumps({**pointer, "version": pointer["version"] + 9})
+        )  # which it will see soon
+        reader.store._table.checkout_latest()
+        reader.store._changed()
+        assert reader.search("late", k=1)[0].path.endswith("late.txt")
+        assert reader.search("thing3", k=1)[0].path.endswith("n3.txt")
+        current.write_text(json.dumps(pointer))
+        reader.search("thing3", k=1)
+        assert reader.accelerator.is_current
