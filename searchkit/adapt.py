@@ -79,6 +79,7 @@ def adapt(
     library: Collection,
     path: Path,
     *,
+    replay: Path | None = None,
     force: bool = False,
     seed: int = 0,
     near: float = NEAR,
@@ -86,7 +87,8 @@ def adapt(
 ) -> Report:
     """Learn an adapter from the pairs of a file, and use it for those ways of searching where held-out
     questions are answered better than now, with confidence, and generic ones not worse; `force` uses it
-    anyway. Other ways of searching stay as they are.
+    anyway. Other ways of searching stay as they are. `replay` are pairs of other things, whose questions
+    the map is taught to leave alone.
 
     Searching goes on meanwhile. Raises `BadInput` for pairs that cannot be used or are too few,
     `NothingIndexed`, `CollectionLocked`.
@@ -104,6 +106,8 @@ def adapt(
     on_progress("compare", 0, 0)
     parts = split(pairs, vectors.found, near=near, seed=seed)
     generic = Generic(library.encoder, library.root / "neutral")
+    if replay is not None:
+        generic.replay(read_pairs(replay), library.encoder)
     left_out: list[str] = []
     verdicts = list(_verdicts(library, pairs, vectors, parts, generic, near, seed, left_out, on_progress))
     if not verdicts:

@@ -82,8 +82,8 @@ def adapt(
     from searchkit.collection import Collection
     from searchkit.ratings import write_pairs
 
-    if how == "adapter" and (replay is not None or steps is not None):
-        raise BadInput("--replay and --steps are for training an encoder", hint="add --how lora")
+    if how == "adapter" and steps is not None:
+        raise BadInput("--steps is for training an encoder", hint="add --how lora")
     with Collection.open(settings.collection, create=False, runtime=settings.runtime()) as library:
         if own:
             from searchkit.gather import gather
@@ -120,7 +120,7 @@ def adapt(
                 switch(library, use)
             return _list(library, as_json=as_json, quiet=quiet and not show_all)
         with bar(quiet=quiet) as show:
-            report = run(library, pairs, force=force, seed=seed, on_progress=show)
+            report = run(library, pairs, replay=replay, force=force, seed=seed, on_progress=show)
     if as_json:
         output.records([report.to_json()])
     else:

@@ -17,10 +17,13 @@ from searchkit.evaluation.compare import Retrieval
 from searchkit.ingest.images import decode_bytes
 from searchkit.protocols import Encoder
 from searchkit.training.couples import Couples
-from searchkit.training.pairs import Direction
+from searchkit.training.pairs import Direction, Pairs
+from searchkit.training.vectors import SideVectors, encode_again
 from searchkit.types import Kind, Vectors
 
 FILE = "generic.parquet"
+REPLAYED = 2000
+"""Texts, and pictures, of other pairs at most: each is encoded."""
 
 
 class Generic:
@@ -29,13 +32,24 @@ class Generic:
     def __init__(self, encoder: Encoder, cache: Path | None) -> None:
         parts = _encode(encoder) if cache is None else _cached(encoder, cache)
         self.asked, self.found, self.pictures = parts["asked"], parts["found"], parts["pictures"]
+        self.more: dict[str, Vectors] = {}
+
+    def replay(self, pairs: Pairs, encoder: Encoder) -> None:
+        """Questions of some pairs, up to REPLAYED texts and pictures, are bystanders from now on too."""
+        texts = [side.text is not None for side in pairs.sides]
+        some = [i for kind in (True, False) for i in _spread([n for n, t in enumerate(texts) if t == kind])]
+        empty = np.zeros((len(pairs.sides), encoder.space.dim), np.float32)
+        vectors = encode_again(pairs, encoder, SideVectors(empty, empty), some, ("text", "images")).asked
+        for name, kind in (("text", True), ("image", False)):
+            rows = [i for i in some if texts[i] == kind and vectors[i].any()]
+            self.more[name] = vectors[rows]
 
     def bystanders(self, direction: Direction) -> Vectors:
         """(g, dim) of the replayed half, as questions."""
-        if direction.asked_with == "image":
-            pictures: Vectors = self.pictures[::2]
-            return pictures
-        return np.ascontiguousarray(self.asked[::2].reshape(-1, self.asked.shape[-1]))
+        dim = self.asked.shape[-1]
+        own = self.pictures[::2] if direction.asked_with == "image" else self.asked[::2].reshape(-1, dim)
+        more = self.more.get(direction.asked_with, own[:0])
+        return np.ascontiguousarray(np.concatenate([own, more]))
 
     def rehearsal(self, direction: Direction) -> Retrieval | None:
         """The replayed half as questions to the whole set; None where it cannot ask that way."""
@@ -61,6 +75,10 @@ class Generic:
                 own = [int(s) * captions for s in half]
                 return Retrieval(self.asked[half, 0], self.found.reshape(-1, dim), right, own)
         return None
+
+
+def _spread(rows: list[int]) -> list[int]:
+    return rows[:: -(-len(rows) // REPLAYED) or 1]
 
 
 def replayed() -> list[Couples]:

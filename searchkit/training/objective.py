@@ -59,12 +59,13 @@ def matryoshka(loss: Callable[..., Tensor], dims: Sequence[int], *vectors: Tenso
 def loss_of(part: Part, vectors: Mapping[str, Tensor], scale: Tensor | float, plan: Plan) -> Tensor:
     """Both directions' InfoNCE of one part, with its hard negatives, at every Matryoshka width."""
     asked = vectors["asked"]
+    same, there = part.same.to(asked.device), part.there.to(asked.device)
     hard = vectors.get("negatives")
     hard = asked.new_zeros(0, asked.shape[1]) if hard is None else hard
     negatives = hard.view(len(asked), part.there.shape[1], asked.shape[1])  # (b·h, dim) -> (b, h, dim)
 
     def loss(queries: Tensor, positives: Tensor, wrong: Tensor) -> Tensor:
-        return nce_plus(queries, positives, wrong, scale, part.same, part.there)
+        return nce_plus(queries, positives, wrong, scale, same, there)
 
     return matryoshka(loss, plan.matryoshka, asked, vectors["found"], negatives)
 

@@ -33,8 +33,10 @@ class LowRank(nn.Module):
     def __init__(self, weight: Tensor, rank: int, generator: torch.Generator) -> None:
         super().__init__()
         out, inner = weight.shape
-        self.down = nn.Parameter(torch.randn(rank, inner, generator=generator) / math.sqrt(inner))
-        self.up = nn.Parameter(torch.zeros(out, rank))
+        # drawn on the processor: equal seeds are equal wherever the tower lies
+        down = torch.randn(rank, inner, generator=generator) / math.sqrt(inner)
+        self.down = nn.Parameter(down.to(weight.device))
+        self.up = nn.Parameter(torch.zeros(out, rank, device=weight.device))
 
     def forward(self, weight: Tensor) -> Tensor:
         return weight + 2.0 * self.up @ self.down
@@ -56,7 +58,8 @@ class Towers(nn.Module):
         self.preprocess, self.prepare = images.preprocess, images.prepare
         window = min(plan.tokens or text.tokens.window, text.tokens.window)
         self.tokens = replace(text.tokens, window=window)
-        self.log_scale = nn.Parameter(torch.tensor(-math.log(plan.image_temperature)))
+        device = text.placement.device
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(plan.image_temperature), device=device))
         self.requires_grad_(False)
         generator = torch.Generator().manual_seed(plan.seed)
         for name in plan.learns:
@@ -162,5 +165,5 @@ def save_encoder(towers: Towers, out: Path, card: Mapping[str, Any]) -> Path:
 
 
 def _save(network: nn.Module, path: Path) -> None:
-    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, path)
+    save_file({name: value.contiguous().cpu() for name, value in network.state_dict().items()}, path)
     path.chmod(0o644)  # written for its owner alone; a model is for everyone here

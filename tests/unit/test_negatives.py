@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from searchkit.encoders.hashing import Hashing
 from searchkit.training.adapter import Examples, Options, Residual, _Batches, fit_map
+from searchkit.training.generic import Generic
 from searchkit.training.negatives import LOOK, MARGIN, NEAR_ANSWER, mine
-from searchkit.types import Vectors
+from searchkit.training.pairs import Direction, read_pairs
+from searchkit.types import Kind, Vectors
 
 
 def unit(rows: int, dim: int, seed: int) -> Vectors:
@@ -79,6 +83,20 @@ def test_negatives_that_were_given_come_first_and_a_moved_question_finds_others(
         model.linear += 3 * torch.randn(12, 12, generator=torch.Generator().manual_seed(1))
     batches.mine(model, 4)
     assert not torch.equal(before, batches.wrong)
+
+
+def test_replayed_questions_are_left_alone_too(tmp_path: Path) -> None:
+    encoder = Hashing()
+    path = tmp_path / "other.jsonl"
+    path.write_text('{"text": "a dog runs", "text2": "an animal moves"}\n')
+    direction = Direction("text", Kind.IMAGE)
+    generic = Generic(encoder, None)
+    before = generic.bystanders(direction)
+    generic.replay(read_pairs(path), encoder)
+    after = generic.bystanders(direction)
+    assert np.array_equal(after[: len(before)], before) and len(after) == len(before) + 2
+    assert np.array_equal(after[-2:], encoder.encode_text(["a dog runs", "an animal moves"]))
+    assert len(generic.bystanders(Direction("image", Kind.PASSAGE))) == len(generic.pictures[::2])
 
 
 @pytest.mark.parametrize("every", [0, 5])
