@@ -54,7 +54,7 @@ LARGE = Options(
     batch=512,
     bank=512,
     rates=(2e-3,),
-    keep=100.0,
+    keep=150.0,
     look_every=50,
 )
 """A wide map forgets more readily: what has nothing to do with the pairs is held the more firmly."""

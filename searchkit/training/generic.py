@@ -1,7 +1,8 @@
-"""A small fixed set that no collection is about: drawn scenes with three captions each, by data/make_demo.py.
+"""A small fixed set that no collection is about: drawn scenes with three captions, by data/make_demo.py.
 
-Half of it is replayed while an adapter learns, so that it leaves such questions alone; the other half shows
-whether it did: what was found before should still be found.
+Half of it is replayed while an adapter learns, with captions of everyday photos and phrases about nothing, so
+that it leaves such questions alone; the other half shows whether it did: what was found before should still
+be found.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import pyarrow.parquet as pq
 from searchkit.evaluation.compare import Retrieval
 from searchkit.ingest.images import decode_bytes
 from searchkit.protocols import Encoder
+from searchkit.search.confidence import neutral_queries
 from searchkit.training.couples import Couples
+from searchkit.training.everyday import everyday
 from searchkit.training.pairs import Direction, Pairs
 from searchkit.training.vectors import SideVectors, encode_again
 from searchkit.types import Kind, Vectors
@@ -32,6 +35,7 @@ class Generic:
     def __init__(self, encoder: Encoder, cache: Path | None) -> None:
         parts = _encode(encoder) if cache is None else _cached(encoder, cache)
         self.asked, self.found, self.pictures = parts["asked"], parts["found"], parts["pictures"]
+        self.everyday = parts["everyday"]
         self.more: dict[str, Vectors] = {}
 
     def replay(self, pairs: Pairs, encoder: Encoder) -> None:
@@ -45,9 +49,12 @@ class Generic:
             self.more[name] = vectors[rows]
 
     def bystanders(self, direction: Direction) -> Vectors:
-        """(g, dim) of the replayed half, as questions."""
+        """(g, dim) of the replayed half, and of everyday captions, as questions."""
         dim = self.asked.shape[-1]
-        own = self.pictures[::2] if direction.asked_with == "image" else self.asked[::2].reshape(-1, dim)
+        if direction.asked_with == "image":
+            own = self.pictures[::2]
+        else:
+            own = np.concatenate([self.asked[::2].reshape(-1, dim), self.everyday])
         more = self.more.get(direction.asked_with, own[:0])
         return np.ascontiguousarray(np.concatenate([own, more]))
 
@@ -95,11 +102,11 @@ def replayed() -> list[Couples]:
 
 
 def _cached(encoder: Encoder, cache: Path) -> dict[str, np.ndarray]:
-    data = (resources.files("searchkit.training") / FILE).read_bytes()
+    data = (resources.files("searchkit.training") / FILE).read_bytes() + "\n".join(_everyday()).encode()
     file = cache / f"{encoder.space.key}-generic-{hashlib.sha256(data).hexdigest()[:12]}.npz"
     try:
         with np.load(file) as kept:
-            return {name: kept[name] for name in ("asked", "found", "pictures")}
+            return {name: kept[name] for name in ("asked", "found", "pictures", "everyday")}
     except (OSError, EOFError, ValueError, KeyError):  # not there yet, or damaged
         parts = _encode(encoder)
         cache.mkdir(parents=True, exist_ok=True)
@@ -110,7 +117,7 @@ def _cached(encoder: Encoder, cache: Path) -> dict[str, np.ndarray]:
 
 
 def _encode(encoder: Encoder) -> dict[str, np.ndarray]:
-    """Captions as (scenes, captions, dim), twice, and pictures as (scenes, dim), or none."""
+    """Captions as (scenes, captions, dim), twice, pictures as (scenes, dim) or none, everyday texts."""
     with resources.as_file(resources.files("searchkit.training") / FILE) as path:
         table = pq.read_table(path)
     texts = [caption for captions in table["captions"].to_pylist() for caption in captions]
@@ -124,4 +131,9 @@ def _encode(encoder: Encoder) -> dict[str, np.ndarray]:
     if record.pixels:
         pixels = [encoder.prepare_image(decode_bytes(data)) for data in table["image"].to_pylist()]
         pictures = encoder.encode_images(pixels)
-    return {"asked": asked, "found": found, "pictures": pictures}
+    apart = encoder.encode_text([record.as_query(text) for text in _everyday()])
+    return {"asked": asked, "found": found, "pictures": pictures, "everyday": apart}
+
+
+def _everyday() -> list[str]:
+    return [*everyday(), *neutral_queries()]
