@@ -25,7 +25,7 @@ def guarded(page: Callable[[], None]) -> Callable[[], None]:
     return drawn
 
 
-st.set_page_config(page_title="searchkit", page_icon=":material/search:", layout="wide")
+st.set_page_config(page_title="searchkit", page_icon=look.icon(), layout="wide")
 look.dress()
 asking.keep()
 st.navigation(

@@ -59,7 +59,7 @@ def _filters(library: Collection, asked: Question) -> None:
         "pictures": facets.kinds["image"],
         "passages": facets.kinds["passage"],
     }
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.segmented_control(
             "Kind",
             list(KINDS),
