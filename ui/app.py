@@ -8,7 +8,7 @@ import streamlit as st
 
 from searchkit.errors import CollectionMissing, NothingIndexed, SearchkitError
 from searchkit.ui import asking, components, look
-from searchkit.ui.pages import adapting, library, map, search
+from searchkit.ui.views import adapting, library, map, search
 
 
 def guarded(page: Callable[[], None]) -> Callable[[], None]:

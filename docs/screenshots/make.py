@@ -1,7 +1,8 @@
 """Pictures of the page, of the project's own demo data: python docs/screenshots/make.py [FOLDER]
 
 Copies the data to FOLDER (~/searchkit-demo by default) and indexes it there, unless that was done before;
-starts the page, and writes a WebP of each state into this folder. Needs playwright and Chromium at /usr/bin/chromium.
+starts the page, and writes a WebP of each state into this folder.
+Needs playwright and Chromium at /usr/bin/chromium.
 """
 
 from __future__ import annotations

@@ -90,7 +90,12 @@ def _chart(rows: list[dict[str, Any]], by: str) -> dict[str, Any]:
         "encoding": {
             "x": {"field": "x", "type": "quantitative", **axis},
             "y": {"field": "y", "type": "quantitative", **axis},
-            "color": {"field": by, "type": "nominal", "legend": {"orient": "bottom"}},
+            "color": {
+                "field": by,
+                "type": "nominal",
+                "scale": {"scheme": "tableau10"},
+                "legend": {"orient": "bottom"},
+            },
             "tooltip": [{"field": field, "type": "nominal"} for field in ("image", "name", by, "text")],
         },
     }
