@@ -30,16 +30,16 @@ class Facets:
 
 
 def facets(library: Collection) -> Facets:
-    """Reads one small column after the other: a hundred thousand items take some tenths of a second."""
+    """Reads every row of the catalog: a hundred thousand files take about a second."""
     library = library.current
     kinds = {kind.value: library.store.count(kind=kind) for kind in Kind}
     labels, first, last = library.store.labels_and_times()
+    held = Counter((os.path.dirname(asset.path), asset.source) for asset in library.assets())
     folders: Counter[str] = Counter()
-    for asset in library.assets():
-        folder = os.path.dirname(asset.path)
-        while len(folder) >= len(asset.source):
-            folders[folder] += 1
-            folder, above = os.path.dirname(folder), folder
-            if folder == above:
+    for (folder, source), files in held.items():
+        while len(folder) >= len(source):
+            folders[folder] += files
+            folder, below = os.path.dirname(folder), folder
+            if folder == below:
                 break
     return Facets(kinds, labels, dict(sorted(folders.most_common(FOLDERS))), first, last)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from searchkit.errors import CollectionMissing, NothingIndexed, SearchkitError
 from searchkit.ui import asking, components, look
-from searchkit.ui.pages import adapting, library, map, search
+from searchkit.ui.views import adapting, library, map, search
 
 
 def guarded(page: Callable[[], None]) -> Callable[[], None]:
@@ -25,7 +25,7 @@ def guarded(page: Callable[[], None]) -> Callable[[], None]:
     return drawn
 
 
-st.set_page_config(page_title="searchkit", page_icon=":material/search:", layout="wide")
+st.set_page_config(page_title="searchkit", page_icon=look.icon(), layout="wide")
 look.dress()
 asking.keep()
 st.navigation(

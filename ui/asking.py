@@ -149,7 +149,6 @@ def answer(library: Collection, asked: Question) -> Answer:
     if known is None or known[0] != stamp:
         known = stamp, ask(library, asked)
         st.session_state["answer"] = known
-        st.session_state["page"] = 1
     found: Answer = known[1]
     return found
 

@@ -11,6 +11,8 @@ import logging
 import os
 import shlex
 import threading
+import time
+from pathlib import Path
 
 import streamlit as st
 
@@ -28,6 +30,11 @@ MATCH = 0.5
 WORDS = ((0.9, "strong"), (MATCH, "likely"), (0.0, "weak"))
 FRESH = 5
 """Seconds for which counts are not counted again."""
+STALE = 30
+"""The same for those beside the filters, which every question needs."""
+
+_counted: dict[Path, tuple[tuple[str, int], float, Facets]] = {}
+_counting = threading.Lock()
 
 
 def collection() -> Collection:
@@ -63,7 +70,14 @@ def status() -> Status:
 
 
 def facets() -> Facets:
-    return _facets(str(collection().root))
+    """As long as the collection stays what it is, and while it changes for some seconds longer."""
+    library = collection().current
+    version, now = (library.manifest.space, library.store.version), time.monotonic()
+    with _counting:
+        known = _counted.get(library.root)
+        if known is None or (known[0] != version and (now - known[1] > STALE or not known[2].folders)):
+            known = _counted[library.root] = version, now, facets_of.facets(library)
+    return known[2]
 
 
 @st.cache_data(ttl=FRESH, show_spinner=False)
@@ -71,15 +85,10 @@ def _status(root: str) -> Status:
     return collection().status()
 
 
-@st.cache_data(ttl=FRESH, show_spinner=False)
-def _facets(root: str) -> Facets:
-    return facets_of.facets(collection())
-
-
 def forget() -> None:
     """What was counted is counted again."""
     _status.clear()
-    _facets.clear()
+    _counted.clear()
 
 
 # what is said instead of results

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import streamlit as st
+from PIL import Image, ImageDraw
 
 STYLE = """<style>
 .sk-card{margin:0;display:flex;flex-direction:column;gap:.3rem}
@@ -21,6 +24,8 @@ STYLE = """<style>
 .sk-text mark{background:#ffd54a88;color:inherit;border-radius:.2rem;padding:0 .1rem}
 .sk-text .sk-here{border-left:.2rem solid #1a9f47;padding-left:.7rem;display:block}
 .sk-text .sk-near{opacity:.65}
+[class*="st-key-row-"]{gap:.15rem .6rem}
+[class*="st-key-row-"] button{min-height:1.4rem;padding:0;font-size:.8rem}
 .block-container,[data-testid=stMainBlockContainer]{padding-top:4rem;padding-bottom:2rem}
 @media(max-width:640px){[data-testid=stMainBlockContainer]{padding-left:.8rem;padding-right:.8rem}
   .sk-card img,.sk-card .sk-none{height:8rem}}
@@ -38,6 +43,16 @@ if (!window.searchkitKeys) {
   });
 }
 </script>"""
+
+
+@cache
+def icon() -> Image.Image:
+    """A magnifying glass, drawn here: Streamlit lets browsers fetch emoji and symbols from elsewhere."""
+    drawn = Image.new("RGBA", (64, 64))
+    pen = ImageDraw.Draw(drawn)
+    pen.line((40, 40, 58, 58), fill="#1a9f47", width=11)
+    pen.ellipse((4, 4, 46, 46), outline="#1a9f47", width=9)
+    return drawn
 
 
 def dress() -> None:

@@ -32,7 +32,7 @@ def show(library: Collection, answer: Answer, hits: Sequence[Hit], words: str) -
         width = NARROWEST[st.session_state.get("size") or "medium"]
         with st.grid(min_column_width=width, gap="small"):
             for hit in pictures:
-                with st.container(gap="small"):
+                with st.container(gap="xsmall"):
                     st.html(card(library, hit))
                     _buttons(library, answer, hit, words)
     for hit in passages:
@@ -76,7 +76,7 @@ def passage(hit: Hit, words: str) -> str:
 
 def _buttons(library: Collection, answer: Answer, hit: Hit, words: str) -> None:
     item = hit.item
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"row-{item.id}"):
         if st.button("Open", key=f"open {item.id}", type="tertiary"):
             detail(library, answer, hit, words)
         st.button(

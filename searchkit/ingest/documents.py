@@ -16,7 +16,7 @@ import numpy as np
 from searchkit.errors import NoText, Unreadable
 from searchkit.ingest.chunking import chunker, room, settled
 from searchkit.ingest.images import Picture, decode, enough
-from searchkit.ingest.thumbs import shrunk
+from searchkit.ingest.thumbs import from_file
 from searchkit.protocols import Encoder, Parser
 from searchkit.types import Chunking, Document, Passage
 
@@ -88,16 +88,16 @@ class DocumentReader:
 
     def _pictures(self, path: Path, parser: Parser, left_out: Counter[str]) -> Iterator[Pixels]:
         at_least = enough(self._encoder.record.pixels)
-        for found, page in pictures_in(path, parser, at_least, left_out):
+        for found, data, page in pictures_in(path, parser, at_least, left_out):
             pixels = self._encoder.prepare_image(found.image)
-            yield Pixels(pixels, found.width, found.height, found.taken, page, shrunk(found.image))
+            yield Pixels(pixels, found.width, found.height, found.taken, page, from_file(data, found))
 
 
 def pictures_in(
     path: Path, parser: Parser, at_least: int, left_out: Counter[str]
-) -> Iterator[tuple[Picture, int | None]]:
-    """The pictures of a document that are worth an item, with their pages; one that cannot be read is
-    counted, and the document stays."""
+) -> Iterator[tuple[Picture, bytes, int | None]]:
+    """The pictures of a document that are worth an item, with their bytes and pages; one that cannot be read
+    is counted, and the document stays."""
     seen: set[bytes] = set()
     try:
         for inner in parser.pictures(path):
@@ -108,7 +108,7 @@ def pictures_in(
             seen.add(digest)
             found = _picture(inner.data, at_least, left_out)
             if found is not None:
-                yield found, inner.page
+                yield found, inner.data, inner.page
     except Exception:
         left_out["pictures_unreadable"] += 1
 

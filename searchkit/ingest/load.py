@@ -12,7 +12,7 @@ from pathlib import Path
 from searchkit.errors import Unreadable
 from searchkit.ingest.documents import DocumentReader, Piece, Pixels
 from searchkit.ingest.images import DECODER, HEIC_SUFFIXES, HEIF, SUFFIXES, decode, enough
-from searchkit.ingest.thumbs import shrunk
+from searchkit.ingest.thumbs import from_file
 from searchkit.protocols import Encoder
 from searchkit.registry import DOCUMENT_SUFFIXES, parser_for, parser_of
 from searchkit.types import Chunking, Document, FileEntry, Kind
@@ -101,7 +101,7 @@ class Loader:
                 raise Unreadable(f"{entry.path} is HEIC", hint="pip install 'searchkit[heif]'")
             picture = decode(data, name=entry.path, at_least=enough(self._encoder.record.pixels))
             pixels = self._encoder.prepare_image(picture.image)
-            small = shrunk(picture.image)
+            small = from_file(data, picture)
             piece = Pixels(pixels, picture.width, picture.height, picture.taken, thumbnail=small)
             return Loaded(entry, sha256, kind, (piece,))
         except (

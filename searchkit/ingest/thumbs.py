@@ -17,6 +17,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from searchkit.ingest.images import Picture, decode
 from searchkit.registry import DOCUMENT_SUFFIXES
 from searchkit.types import Item
 
@@ -34,6 +35,16 @@ def shrunk(image: Image.Image, side: int = SIDE) -> bytes:
     data = io.BytesIO()
     small.save(data, "WEBP", quality=QUALITY, method=EFFORT)
     return data.getvalue()
+
+
+def from_file(data: bytes, decoded: Picture) -> bytes:
+    """The same of a picture file that was decoded for a tower. Where a small tower made do with less than a
+    thumbnail needs, it is decoded once more: a vector must not depend on who wants thumbnails."""
+    wanted = min(SIDE, max(decoded.width, decoded.height))
+    if max(decoded.image.size) >= wanted:
+        return shrunk(decoded.image)
+    shorter = SIDE * min(decoded.width, decoded.height) // max(decoded.width, decoded.height)
+    return shrunk(decode(data, name="picture", at_least=max(1, shorter)).image)
 
 
 def is_inside(path: str) -> bool:

@@ -29,7 +29,8 @@ from searchkit.collection import Collection
 from searchkit.errors import BadInput
 from searchkit.ratings import RIGHT, rate
 from searchkit.ui import components, launch
-from searchkit.ui.pages import adapting
+from searchkit.ui.asking import Question
+from searchkit.ui.views import adapting
 
 BOLD, TAG, DAMAGED = "**bold**.png", "<b>tag.txt", "[broken](x).jpg"
 SCRIPT = "<script>alert(1)</script> The keeper of the lighthouse rowed out through the *storm*.\n"
@@ -79,7 +80,7 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
 def other_page(where: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     """One of the other pages by itself: the test driver cannot turn to pages that are functions."""
     monkeypatch.setenv("SEARCHKIT_COLLECTION", str(where))
-    script = f"from searchkit.ui.pages import {name}\n{name}.page()\n"
+    script = f"from searchkit.ui.views import {name}\n{name}.page()\n"
     return AppTest.from_string(script, default_timeout=PATIENCE).run()
 
 
@@ -248,7 +249,7 @@ def test_more_hits_than_a_page_holds_are_turned_over(page: Page, tmp_path: Path)
     test = page(tmp_path / "library", q=HIVE)
     test.session_state["weak"] = False
     first = set(re.findall(r"note\d\d", drawn(test)))
-    test.session_state["page"] = 2
+    test.session_state[f"page {Question(words=HIVE).key}"] = 2
     test.run()
     second = set(re.findall(r"note\d\d", drawn(test)))
     assert not test.exception

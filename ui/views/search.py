@@ -59,7 +59,7 @@ def _filters(library: Collection, asked: Question) -> None:
         "pictures": facets.kinds["image"],
         "passages": facets.kinds["passage"],
     }
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.segmented_control(
             "Kind",
             list(KINDS),
@@ -129,7 +129,7 @@ def _found(library: Collection, asked: Question, answer: Answer) -> None:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.html(f'<span class="sk-dim" role="status">{many} found, {answer.seconds:.2f} s</span>')
             _export(sure)
-        _pages(library, answer, sure, asked.words)
+        _pages(library, asked, answer, sure)
     else:
         st.info("Nothing here matches.")
         filtered = (asked.kind, asked.folder, asked.label, asked.since, asked.until)
@@ -141,13 +141,13 @@ def _found(library: Collection, asked: Question, answer: Answer) -> None:
                 results.show(library, answer, weak[:A_PAGE], asked.words)
 
 
-def _pages(library: Collection, answer: Answer, hits: Sequence[Hit], words: str) -> None:
+def _pages(library: Collection, asked: Question, answer: Answer, hits: Sequence[Hit]) -> None:
+    key = f"page {asked.key}"  # another question begins on its first page
     pages = -(-len(hits) // A_PAGE)
-    number = min(st.session_state.get("page", 1), pages)
-    results.show(library, answer, hits[(number - 1) * A_PAGE : number * A_PAGE], words)
+    number = min(st.session_state.get(key, 1), pages)
+    results.show(library, answer, hits[(number - 1) * A_PAGE : number * A_PAGE], asked.words)
     if pages > 1:
-        st.session_state["page"] = number
-        st.pagination(pages, key="page")
+        st.pagination(pages, key=key)
 
 
 def _export(hits: Sequence[Hit]) -> None:

@@ -36,8 +36,7 @@ def page() -> None:
     if len(points) == MOST:
         st.html(f'<span class="sk-dim">{MOST:,} items, evenly spread over the collection</span>')
     chosen = st.vega_lite_chart(
-        {"values": _rows(library, points, by or "kind")},
-        _chart(by or "kind"),
+        spec=_chart(_rows(library, points, by or "kind"), by or "kind"),
         on_select="rerun",
         key="map chart",
         width="stretch",
@@ -81,16 +80,22 @@ def _group(item: Item, by: str) -> str:
     return printable(os.path.dirname(item.path).removeprefix(os.path.dirname(item.source) + os.sep))
 
 
-def _chart(by: str) -> dict[str, Any]:
+def _chart(rows: list[dict[str, Any]], by: str) -> dict[str, Any]:
     axis = {"axis": None, "scale": {"domain": [-1.05, 1.05]}}
     return {
+        "data": {"values": rows},
         "height": 520,
         "mark": {"type": "circle", "size": 45, "opacity": 0.75},
         "params": [{"name": "box", "select": {"type": "interval", "encodings": ["x", "y"]}}],
         "encoding": {
             "x": {"field": "x", "type": "quantitative", **axis},
             "y": {"field": "y", "type": "quantitative", **axis},
-            "color": {"field": by, "type": "nominal", "legend": {"orient": "bottom"}},
+            "color": {
+                "field": by,
+                "type": "nominal",
+                "scale": {"scheme": "tableau10"},
+                "legend": {"orient": "bottom"},
+            },
             "tooltip": [{"field": field, "type": "nominal"} for field in ("image", "name", by, "text")],
         },
     }

@@ -1,0 +1,125 @@
+"""Pictures of the page, of the project's own demo data: python docs/screenshots/make.py [FOLDER]
+
+Copies the data to FOLDER (~/searchkit-demo by default) and indexes it there, unless that was done before;
+starts the page, and writes a WebP of each state into this folder.
+Needs playwright and Chromium at /usr/bin/chromium.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from searchkit.collection import Collection
+from searchkit.registry import load_encoder
+from searchkit.spaces import refill, rollback
+
+HERE = Path(__file__).resolve().parent
+DATA = HERE.parents[1] / "data"
+LABELS = ("car", "boat", "house", "cake", "dog", "tree", "mountain", "lighthouse")
+WIDE, NARROW = {"width": 1200, "height": 800}, {"width": 400, "height": 800}
+CHROMIUM = {
+    "executable_path": "/usr/bin/chromium",
+    "args": ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+}
+PATIENCE = 60_000
+
+
+def prepare(folder: Path) -> Path:
+    """The demo data, labelled, with a damaged file and a second model; returns the collection's place."""
+    where = folder / "library"
+    with Collection.open(where) as library:
+        if not library.store.count():
+            for part in ("album", "papers"):
+                shutil.copytree(DATA / part, folder / part)
+            (folder / "album" / "torn.jpg").write_bytes((DATA / "album" / "scene-001.jpg").read_bytes()[:400])
+            library.add(folder / "album", folder / "papers")
+            list(library.label(LABELS))
+        if len(library.catalog.spaces()) < 2:
+            refill(library, load_encoder("hashing"))
+            rollback(library)
+    return where
+
+
+@contextmanager
+def served(where: Path) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    start = f"from searchkit.ui.launch import run; raise SystemExit(run(port={port}, headless=True))"
+    environment = {**os.environ, "SEARCHKIT_COLLECTION": str(where)}
+    with subprocess.Popen([sys.executable, "-c", start], env=environment) as server:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+        server.terminate()
+
+
+def settled(tab: Any) -> None:
+    """Nothing runs any more, and every picture has come."""
+    tab.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=PATIENCE)
+    tab.wait_for_timeout(400)
+    tab.wait_for_function("[...document.images].every((one) => one.complete || one.loading == 'lazy')")
+
+
+def shoot(tab: Any, name: str) -> None:
+    settled(tab)
+    tab.wait_for_timeout(500)
+    picture = Image.open(io.BytesIO(tab.screenshot())).convert("RGB")
+    picture.save(HERE / f"{name}.webp", quality=80, method=6)
+
+
+def main() -> None:
+    where = prepare(Path(sys.argv[1] if len(sys.argv) > 1 else "~/searchkit-demo").expanduser().absolute())
+    with served(where) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**CHROMIUM)
+
+        def tab(view: dict[str, int], scheme: str = "light", path: str = "", **query: str) -> Any:
+            page = browser.new_page(viewport=view, color_scheme=scheme)
+            page.goto(f"{address}/{path}?{urlencode(query)}")
+            page.wait_for_selector('[data-testid="stMainBlockContainer"] [data-testid="stVerticalBlock"]')
+            settled(page)
+            return page
+
+        question = "a red car on a road in the snow"
+        shoot(tab(WIDE, q=question, kind="pictures"), "search")
+        shoot(tab(WIDE, "dark", q="two sailing boats on the sea", kind="pictures"), "search-dark")
+        shoot(tab(NARROW, q="snow in the mountains", kind="pictures"), "search-narrow")
+        passages = tab(WIDE, q="how cold was the night in the tent", kind="passages")
+        shoot(passages, "passages")
+        passages.get_by_role("button", name="Open").first.click()
+        passages.get_by_role("dialog").wait_for()
+        shoot(passages, "passage-opened")
+        shoot(tab(WIDE, q="quarterly revenue of the steel industry"), "nothing")
+        shoot(tab(WIDE, q="How is syrup for the bees mixed?"), "both-kinds")
+        shoot(tab(WIDE, path="library"), "library")
+        shoot(tab(WIDE, path="map"), "map")
+        adapt = tab(WIDE, path="adapt")
+        adapt.get_by_role("tab", name="Compare models").click()
+        adapt.get_by_label("Ask both").fill(question)
+        adapt.keyboard.press("Enter")
+        adapt.wait_for_timeout(1000)
+        shoot(adapt, "compare")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,414 @@
+"""The page in a real Chromium against its real server; and attacks on that server, without a browser.
+
+One server and one browser serve all of it. `make slow` runs the longer journeys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("streamlit", reason="the page is an extra")
+
+from searchkit.collection import Collection
+from searchkit.spaces import refill
+from searchkit.ui.guard import Guard
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PATIENCE = 60.0
+TOKEN = "correct-horse-battery-staple"
+SECRET = b"the secret of another user"
+
+
+def noise(seed: int) -> Image.Image:
+    grid = np.random.default_rng(seed).integers(0, 255, (4, 4, 3), dtype=np.uint8)
+    return Image.fromarray(grid).resize((320, 320), Image.Resampling.NEAREST)
+
+
+class World:
+    """A collection with its folder, and a secret beside both."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.library, self.files, self.secret = (
+            root,
+            root / "library",
+            root / "files",
+            root / "secret",
+        )
+        self.files.mkdir()
+        self.secret.write_bytes(SECRET)
+        for seed in range(6):
+            noise(seed).save(self.files / f"noise{seed}.png")
+        (self.files / "bees.txt").write_text("The hive is fed with sugar syrup in autumn.\n")
+        (self.files / "<img src=x onerror=alert(1)>.txt").write_text(
+            "<script>alert(2)</script> winter frost\n"
+        )
+        (self.files / "damaged.jpg").write_bytes(b"no picture")
+        with Collection.open(self.library, model="hashing") as made:
+            made.add(self.files)
+
+
+def served(world: World, **environment: str) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    token = f"token={environment.pop('token')!r}" if "token" in environment else ""
+    start = f"from searchkit.ui.launch import run; raise SystemExit(run(port={port}, headless=True, {token}))"
+    known = {**os.environ, "SEARCHKIT_COLLECTION": str(world.library), **environment}
+    with subprocess.Popen([sys.executable, "-c", start], env=known) as process:
+        try:
+            end = time.monotonic() + PATIENCE
+            while _get(f"127.0.0.1:{port}", "/_stcore/health")[0] != 200:
+                assert process.poll() is None and time.monotonic() < end
+                time.sleep(0.2)
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return World(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def address(world: World) -> Iterator[str]:
+    yield from served(world)
+
+
+def _get(
+    address: str, path: str, method: str = "GET", body: bytes | None = None, **headers: str
+) -> tuple[int, bytes, http.client.HTTPMessage | None]:
+    """As it is written: a path is not tidied up on its way."""
+    connection = http.client.HTTPConnection(address, timeout=10)
+    try:
+        said = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body=body, headers=said)
+        answer = connection.getresponse()
+        return answer.status, answer.read(), answer.headers
+    except OSError:
+        return 0, b"", None
+    finally:
+        connection.close()
+
+
+# attacks
+
+
+def answered(
+    headers: dict[str, str], *, token: str = "", path: str = "/", query: str = ""
+) -> tuple[int, str]:
+    """The guard's status, and the cookie that it gave; 200 is what stands behind it."""
+    said: list[Any] = []
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    async def behind(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    asyncio.run(Guard(behind, token)(scope, None, send))  # type: ignore[arg-type]
+    cookies = [value.decode() for name, value in said[0]["headers"] if name == b"set-cookie"]
+    return said[0]["status"], "".join(cookies).split(";")[0]
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8501", "127.0.0.1:1", "127.3.2.1", "[::1]:8501"])
+def test_this_machine_is_answered(host: str) -> None:
+    assert answered({"host": host})[0] == 200
+
+
+@pytest.mark.parametrize("host", ["", "evil.example", "127.0.0.1.evil.example", "localhost@evil", "10.0.0.1"])
+def test_another_name_is_refused(host: str) -> None:
+    assert answered({"host": host})[0] == 403
+
+
+def test_a_token_opens_once_and_then_the_cookie_does() -> None:
+    assert answered({"host": "any.example"}, token=TOKEN)[0] == 401
+    assert answered({}, token=TOKEN, query="token=wrong")[0] == 401
+    assert answered({"cookie": "searchkit=; a=\x80"}, token=TOKEN)[0] == 401
+    status, cookie = answered({}, token=TOKEN, query=f"q=x&token={TOKEN}")
+    assert status == 303 and TOKEN not in cookie
+    assert answered({"cookie": f"other=1; {cookie}"}, token=TOKEN)[0] == 200
+    assert answered({"cookie": cookie}, token=TOKEN + "2")[0] == 401
+
+
+def test_no_way_through_the_server_leads_out_of_the_thumbnails(address: str, world: World) -> None:
+    sha256 = next(file.stem for file in (world.library / "thumbs").rglob("*.webp"))
+    status, data, headers = _get(address, f"/thumb/{sha256}")
+    assert status == 200 and Image.open(io.BytesIO(data)).format == "WEBP"
+    assert headers is not None and headers["x-content-type-options"] == "nosniff"
+    linked = world.library / "thumbs" / "ff" / f"{'f' * 64}.webp"
+    linked.parent.mkdir(exist_ok=True)
+    linked.symlink_to(world.secret)
+    tries = [f"/thumb/{'f' * 64}", f"/thumb/{world.secret}", "/thumb/", f"/thumb/{sha256}%00"]
+    for up in ("../", "..%2f", "%2e%2e/", "%2e%2e%2f", "..\\", "..%5c", "....//", "%252e%252e%252f"):
+        for start in (
+            "/thumb/",
+            f"/thumb/{sha256[:2]}/",
+            "/media/",
+            "/static/",
+            "/app/static/",
+            "/component/",
+            "/",
+        ):
+            tries += [
+                f"{start}{up * depth}{name}" for depth in (1, 3, 8) for name in ("secret", "etc/passwd")
+            ]
+    tries += [f"/thumb/{quote(str(world.secret), safe='')}", "//etc/passwd", "/media//etc/passwd"]
+    for path in tries:
+        _, data, _ = _get(address, path)
+        assert SECRET not in data and b"root:" not in data, path
+    linked.unlink()
+
+
+def test_a_name_that_was_made_to_lead_here_is_refused(address: str) -> None:
+    upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec_WebSocket_Version": "13"}
+    key = {"Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    assert _get(address, "/")[0] == 200
+    assert _get(address, "/", Host="evil.example")[0] == 403
+    assert _get(address, "/", Host="127.0.0.1.evil.example")[0] == 403
+    assert _get(address, "/_stcore/stream", Host="evil.example", **upgrade, **key)[0] == 403
+    refused = _get(address, "/_stcore/stream", Origin="http://evil.example", **upgrade, **key)
+    assert refused[0] == 403
+
+
+def test_nothing_is_written_by_a_request_of_nobodys_session(address: str, world: World) -> None:
+    before = sorted(world.root.rglob("*"))
+    for path in ("/_stcore/upload_file/none/1", "/_stcore/upload_file/../../files/x", "/thumb/x.webp"):
+        for method in ("PUT", "POST", "DELETE"):
+            assert _get(address, path, method, b"x" * 1000)[0] >= 400, (method, path)
+    assert sorted(world.root.rglob("*")) == before
+
+
+@pytest.mark.slow
+def test_with_a_token_nothing_but_health_answers_without_it(world: World) -> None:
+    for address in served(world, token=TOKEN):
+        assert _get(address, "/_stcore/health")[0] == 200
+        sha256 = next(file.stem for file in (world.library / "thumbs").rglob("*.webp"))
+        upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec_WebSocket_Version": "13"}
+        key = {"Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+        for path in (
+            "/",
+            f"/thumb/{sha256}",
+            "/_stcore/host-config",
+            "/static/",
+            "/?token=wrong",
+            "/?token=",
+        ):
+            status, data, _ = _get(address, path)
+            assert status == 401 and b"token is needed" in data, path
+            assert _get(address, path, Cookie=f"searchkit={TOKEN}")[0] == 401
+        assert _get(address, "/_stcore/stream", **upgrade, **key)[0] == 403
+        status, _, headers = _get(address, f"/?token={TOKEN}")
+        assert status == 303 and headers is not None and headers["location"] == "/"
+        cookie = headers["set-cookie"].split(";")[0]
+        assert TOKEN not in headers["set-cookie"] and "HttpOnly" in headers["set-cookie"]
+        assert _get(address, f"/thumb/{sha256}", Cookie=cookie)[0] == 200
+        assert _get(address, "/_stcore/stream", **upgrade, **key, Cookie=cookie)[0] == 101
+
+
+# journeys
+
+
+def library_items(world: World) -> int:
+    with Collection.open(world.library, create=False) as library:
+        return library.current.store.count()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    driver = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no chromium")
+    with driver.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+class Visitor:
+    """One tab in a profile of its own; `problems` is what went wrong in it, or was fetched from elsewhere."""
+
+    def __init__(self, browser: Any, address: str, width: int = 1200) -> None:
+        self.address = f"http://{address}"
+        self.profile = browser.new_context(viewport={"width": width, "height": 900})
+        self.tab = self.profile.new_page()
+        self.tab.set_default_timeout(PATIENCE * 1000)
+        self.problems: list[str] = []
+        self.tab.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.tab.on("console", self._hear)
+        self.tab.on("dialog", lambda dialog: (self.problems.append("a dialog"), dialog.dismiss()))
+        self.tab.on("request", self._note)
+
+    def _hear(self, said: Any) -> None:
+        # on a page that is not the first, Streamlit looks for its server below that page's address too
+        if said.type == "error" and "/_stcore/" not in said.location["url"]:
+            self.problems.append(f"{said.text} {said.location['url']}")
+
+    def _note(self, request: Any) -> None:
+        if not request.url.startswith((self.address, self.address.replace("http", "ws"), "data:", "blob:")):
+            self.problems.append(request.url)
+
+    def go(self, path: str = "", **query: str) -> Visitor:
+        self.tab.goto(f"{self.address}/{path}?{urlencode(query)}")
+        self.settle()
+        return self
+
+    def settle(self) -> None:
+        self.tab.wait_for_selector('[data-testid="stMainBlockContainer"] [data-testid="stVerticalBlock"]')
+        self.tab.wait_for_timeout(300)
+        self.tab.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+
+    def ask(self, words: str) -> None:
+        self.tab.keyboard.press("/")
+        self.tab.keyboard.insert_text(words)
+        self.tab.keyboard.press("Enter")
+        self.settle()
+
+    def names(self) -> list[str]:
+        return [one.get_attribute("alt") for one in self.tab.locator(".sk-card img").all()]
+
+    def saw(self, text: str) -> None:
+        self.tab.get_by_text(text).first.wait_for()
+
+
+@pytest.fixture
+def visitor(browser: Any, address: str) -> Iterator[Visitor]:
+    one = Visitor(browser, address)
+    yield one
+    one.profile.close()
+    assert one.problems == []
+
+
+@pytest.mark.browser
+def test_a_visitor_asks_by_key_opens_a_result_and_rates_it(visitor: Visitor, world: World) -> None:
+    visitor.go().ask("hive sugar syrup autumn")
+    visitor.saw("1 found")
+    assert visitor.tab.locator("mark").count() == 4
+    assert "q=hive" in visitor.tab.url
+    visitor.tab.get_by_role("button", name="Open").first.click()
+    visitor.tab.get_by_role("dialog").wait_for()
+    visitor.tab.keyboard.press("Escape")
+    visitor.tab.get_by_test_id("stFeedback").locator("button").first.click()
+    visitor.settle()
+    with Collection.open(world.library, create=False) as library:
+        assert [(one.question, one.value) for one in library.catalog.ratings()] == [
+            ("hive sugar syrup autumn", 1)
+        ]
+
+
+@pytest.mark.browser
+def test_pictures_are_found_by_an_upload_and_lead_to_their_like(visitor: Visitor, world: World) -> None:
+    visitor.go(kind="pictures")
+    visitor.tab.get_by_role("button", name="Ask more").click()
+    visitor.tab.locator("input[type=file]").set_input_files(world.files / "noise3.png")
+    visitor.saw("Like the picture noise3.png")
+    visitor.tab.locator('.sk-card img[alt="noise3.png"]').wait_for()
+    visitor.tab.wait_for_function("[...document.images].every((one) => one.complete && one.naturalWidth)")
+    assert visitor.names()[0] == "noise3.png"
+
+
+@pytest.mark.browser
+def test_hostile_names_and_texts_do_nothing(visitor: Visitor) -> None:
+    visitor.go(q="script alert 2 script winter frost")
+    visitor.saw("<script>alert(2)</script>".replace("<script>", "").split("(")[0])
+    assert visitor.tab.locator("img[src=x]").count() == 0
+    assert visitor.tab.get_by_text("<img src=x onerror=alert(1)>.txt").count() >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_two_visitors_have_their_own_questions(browser: Any, address: str) -> None:
+    one, other = Visitor(browser, address).go(), Visitor(browser, address).go()
+    one.ask("hive sugar syrup autumn")
+    other.ask("winter frost")
+    for tab, words in ((one, "hive sugar syrup autumn"), (other, "winter frost")):
+        assert tab.tab.get_by_label("Search", exact=True).input_value() == words
+        tab.profile.close()
+        assert tab.problems == []
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_a_folder_that_is_added_becomes_findable_and_its_failures_are_listed(
+    visitor: Visitor, world: World
+) -> None:
+    more = world.root / "more"
+    more.mkdir()
+    (more / "owl.txt").write_text("A barn owl hunts voles over the meadow at dusk.\n")
+    (more / "torn.png").write_bytes(b"torn")
+    visitor.go("library")
+    visitor.saw("Could not be read: 1")
+    visitor.tab.get_by_label("Add a folder").fill(str(more))
+    visitor.tab.get_by_role("button", name="Add and index").click()
+    visitor.saw("Could not be read: 2")
+    visitor.go(q="barn owl voles meadow dusk")
+    visitor.saw("owl.txt")
+    (more / "torn.png").write_bytes((world.files / "noise1.png").read_bytes())
+    visitor.go("library").tab.get_by_role("button", name="Try them again").click()
+    visitor.saw("Could not be read: 1")
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_another_model_answers_and_the_first_again(visitor: Visitor, world: World) -> None:
+    from searchkit.encoders.hashing import Hashing
+
+    with Collection.open(world.library, create=False) as library:
+        first = library.current.manifest.space
+        refill(library, Hashing(128))
+        assert library.current.manifest.space != first
+    visitor.go("library").tab.get_by_role("button", name="Let it answer").click()
+    visitor.tab.wait_for_timeout(1500)
+    with Collection.open(world.library, create=False) as library:
+        assert library.manifest.space == first
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_a_small_screen_needs_no_scrolling_sideways(browser: Any, address: str) -> None:
+    one = Visitor(browser, address, width=400)
+    for path in ("", "library", "map", "adapt"):
+        one.go(path, **({"q": "noise", "kind": "pictures"} if not path else {}))
+        assert one.tab.evaluate("document.documentElement.scrollWidth") <= 400, path
+    one.profile.close()
+    assert one.problems == []
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_the_map_shows_what_lies_in_a_box(visitor: Visitor, world: World) -> None:
+    visitor.go("map")
+    box = visitor.tab.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first.bounding_box()
+    mouse = visitor.tab.mouse
+    mouse.move(box["x"] + 5, box["y"] + 5)
+    mouse.down()
+    mouse.move(box["x"] + box["width"] - 5, box["y"] + 480, steps=5)
+    mouse.up()
+    visitor.saw("items")
+    visitor.tab.locator(".sk-card img").first.wait_for()
+    points = visitor.tab.get_by_test_id("stVegaLiteChart").locator("svg .mark-symbol.role-mark path")
+    assert points.count() == library_items(world)
