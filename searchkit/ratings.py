@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +23,14 @@ def rate(library: Collection, asked: str | Item, found: Item, value: int) -> Non
     library.catalog.rate(_rating(asked, found, value))
 
 
-def rated(library: Collection, asked: str | Item, found: Item) -> int:
-    """What was said of this item for this question."""
-    wanted = _rating(asked, found, NOTHING)
-    said = library.catalog.ratings(question=wanted.question, like=wanted.like)
-    return next((one.value for one in said if one.key == wanted.key), NOTHING)
+def rated(library: Collection, asked: str | Item, found: Sequence[Item]) -> list[int]:
+    """What was said of each of these items for this question."""
+    wanted = [_rating(asked, item, NOTHING) for item in found]
+    if not wanted:
+        return []
+    said = library.catalog.ratings(question=wanted[0].question, like=wanted[0].like)
+    values = {one.key: one.value for one in said}
+    return [values.get(one.key, NOTHING) for one in wanted]
 
 
 def pairs(library: Collection) -> Iterator[Mapping[str, Any]]:

@@ -24,6 +24,7 @@ from searchkit.ingest.pipeline import ID
 from searchkit.search.filters import below
 from searchkit.search.trace import Trace
 from searchkit.types import Hit, Item, Part
+from searchkit.ui.components import printable
 
 PICTURES = sorted(suffix.removeprefix(".") for suffix in SUFFIXES)
 MOST = 240
@@ -101,7 +102,7 @@ def keep() -> None:
 def write_back() -> None:
     """The address says what is asked, so that it can be kept and sent."""
     state = st.session_state
-    said: dict[str, Any] = {name: str(state[name]) for name in TEXTS if state.get(name)}
+    said: dict[str, Any] = {name: printable(str(state[name])) for name in TEXTS if state.get(name)}
     said |= {name: list(state[name]) for name in LISTS if state.get(name)}
     if state.get("kind", "all") != "all":
         said["kind"] = state["kind"]

@@ -26,6 +26,10 @@ NARROWEST = {"small": 110, "medium": 150, "large": 230}
 
 
 def show(library: Collection, answer: Answer, hits: Sequence[Hit], words: str) -> None:
+    """Pictures in a grid, then passages; each with what can be done with it."""
+    said = dict.fromkeys([hit.item.id for hit in hits], NOTHING)
+    if answer.asked is not None:
+        said = dict(zip(said, rated(library, answer.asked, [hit.item for hit in hits]), strict=True))
     pictures = [hit for hit in hits if hit.kind is Kind.IMAGE]
     passages = [hit for hit in hits if hit.kind is Kind.PASSAGE]
     if pictures:
@@ -34,11 +38,11 @@ def show(library: Collection, answer: Answer, hits: Sequence[Hit], words: str) -
             for hit in pictures:
                 with st.container(gap="xsmall"):
                     st.html(card(library, hit))
-                    _buttons(library, answer, hit, words)
+                    _buttons(library, answer, hit, words, said[hit.item.id])
     for hit in passages:
         with st.container(border=True, gap="small"):
             st.html(passage(hit, words))
-            _buttons(library, answer, hit, words)
+            _buttons(library, answer, hit, words, said[hit.item.id])
 
 
 def card(library: Collection, hit: Hit) -> str:
@@ -74,7 +78,7 @@ def passage(hit: Hit, words: str) -> str:
     )
 
 
-def _buttons(library: Collection, answer: Answer, hit: Hit, words: str) -> None:
+def _buttons(library: Collection, answer: Answer, hit: Hit, words: str, said: int) -> None:
     item = hit.item
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"row-{item.id}"):
         if st.button("Open", key=f"open {item.id}", type="tertiary"):
@@ -96,20 +100,19 @@ def _buttons(library: Collection, answer: Answer, hit: Hit, words: str) -> None:
             args=(item.id,),
         )
         if answer.asked is not None:
-            _thumbs(library, answer.asked, item)
+            _thumbs(library, answer.asked, item, said)
 
 
-def _thumbs(library: Collection, asked: str | Item, item: Item) -> None:
+def _thumbs(library: Collection, asked: str | Item, item: Item, said: int) -> None:
     """Right or wrong for this question; the last word is kept, and taken back by a second click."""
     about = asked if isinstance(asked, str) else asked.id
     key = f"rating {about} {item.id}"
-    before = {RIGHT: 1, WRONG: 0}.get(rated(library, asked, item))
+    before = {RIGHT: 1, WRONG: 0}.get(said)
     if key not in st.session_state and before is not None:
         st.session_state[key] = before
 
     def keep() -> None:
-        said = st.session_state[key]
-        rate(library, asked, item, {1: RIGHT, 0: WRONG, None: NOTHING}[said])
+        rate(library, asked, item, {1: RIGHT, 0: WRONG, None: NOTHING}[st.session_state[key]])
 
     st.feedback("thumbs", key=key, on_change=keep)
 

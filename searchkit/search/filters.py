@@ -41,7 +41,7 @@ def below(folder: str) -> str:
     >>> below("/it's/here/")
     "starts_with(path, '/it''s/here/')"
     """
-    inside = folder.rstrip(os.sep) + os.sep
+    inside = os.fsencode(folder.rstrip(os.sep) + os.sep).decode("utf-8", "replace")  # as the store has paths
     return "starts_with(path, '{}')".format(inside.replace("'", "''"))
 
 

@@ -38,8 +38,8 @@ def test_the_last_word_on_a_result_counts(library: Collection) -> None:
     red, blue = item(library, "red.png"), item(library, "blue.png")
     rate(library, "a warm  colour", red, WRONG)
     rate(library, "a warm colour", red, RIGHT)
-    assert rated(library, "a warm colour ", red) == RIGHT
-    assert rated(library, "a warm colour", blue) == rated(library, "another", red) == NOTHING
+    assert rated(library, "a warm colour ", [blue, red]) == [NOTHING, RIGHT]
+    assert rated(library, "another", [red]) == [NOTHING] and rated(library, "another", []) == []
     rate(library, "a warm colour", red, NOTHING)
     assert library.catalog.ratings() == []
 

@@ -201,7 +201,7 @@ def _side(library: Collection, space: str, words: str) -> None:
 def _answering(library: Collection, space: str) -> Collection:
     """Kept for the session: loading a model takes seconds."""
     known = st.session_state.setdefault("sides", {})
-    if space not in known or known[space].manifest.space != space:
+    if space not in known or known[space].current.manifest.space != space:
         known[space] = answering(library, space)
     found: Collection = known[space]
     return found
