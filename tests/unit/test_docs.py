@@ -103,3 +103,17 @@ def test_links_in_the_docs_lead_somewhere() -> None:
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("column", [0, 1])
+def test_the_page_s_document_quotes_its_figures(column: int) -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "page.json").read_text())
+    part = found[("10000 items", "100000 items")[column]]
+    table = (ROOT / "docs" / "page.md").read_text().split("| from the key Enter")[1]
+    lines = [[cell.strip() for cell in line.split("|")[2:4]] for line in table.splitlines()[2:6]]
+    assert [line[column] for line in lines] == [
+        f"{part['first question, seconds']:.2f} s",
+        f"{part['later questions, seconds, median']:.2f} s",
+        f"{part['kilobytes a question, median']:.0f} kB",
+        f"{part['kilobytes of the empty page'] / 1e3:.1f} MB",
+    ]
