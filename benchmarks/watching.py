@@ -4,7 +4,7 @@
 
 Tiny texts and the weightless encoder, so that what is measured is the watching: `searchkit watch` in a
 process of its own, and searches from this one. Idle is a minute in which nothing changes, after the first
-look; the look at everything, which comes every ten minutes, is measured by itself. Then single files
+look; the look at everything, which comes every fifteen minutes, is measured by itself. Then single files
 change, then 10,000 of them, a thousand at a time, and after each thousand, when all are indexed, the memory
 of the process is read.
 """
@@ -29,7 +29,7 @@ from typing import Any
 from searchkit.collection import Collection
 
 FOLDERS = 100
-LOOK = 600.0
+LOOK = 900.0
 """Seconds between two looks at everything, by default."""
 
 
@@ -85,7 +85,7 @@ def idle(library: Collection, seconds: float) -> dict[str, Any]:
         "start and first look, seconds of CPU": round(look, 1),
         "idle CPU, percent": round(100 * share, 2),
         "a look at everything, seconds of CPU": round(one, 1),
-        "with a look every ten minutes, percent": round(100 * (share + one / LOOK), 2),
+        "with a look every fifteen minutes, percent": round(100 * (share + one / LOOK), 2),
     }
 
 

@@ -31,7 +31,7 @@ def watch(
     ] = None,
     every: Annotated[
         float, typer.Option("--every", metavar="SECONDS", min=0.1, help="Between two looks at everything.")
-    ] = 600.0,
+    ] = 900.0,
     poll: Annotated[
         bool, typer.Option("--poll", help="Look for changes; network drives are looked at in any case.")
     ] = False,

@@ -6,9 +6,11 @@ Two rules bought dearly: the id is declared as the primary key before the first 
 
 from __future__ import annotations
 
+import ctypes
 import datetime as dt
 import os
 import re
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -112,6 +114,15 @@ def _words(language: str | None) -> FTS:
 
 
 SEPARATORS = re.compile(r"[\W_]+")
+
+
+def _give_back() -> None:
+    """Hand the system what compaction has freed: glibc keeps it for Lance's threads, each its own, and a
+    process that compacts again and again grows to 1 GB."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
 
 
 class LanceStore:
@@ -318,6 +329,7 @@ class LanceStore:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "optimize.cleanup_older_than=0", UserWarning)
             self._table.optimize(cleanup_older_than=keep, delete_unverified=alone)
+        _give_back()
         self._changed()
 
     def _again(self, read: Callable[[], pa.Table]) -> pa.Table:
