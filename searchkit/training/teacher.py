@@ -23,15 +23,15 @@ class TFLiteTeacher:
     """Features of a quantised TFLite network, as it stores them: (width,) uint8."""
 
     def __init__(self, folder: Path, spec: Teacher, threads: int = 1) -> None:
+        path = folder / spec.file
+        if not path.is_file():
+            raise BadInput(f"the teacher's file {path} is missing", hint="give its folder with --data")
         try:
             from ai_edge_litert.interpreter import Interpreter  # an extra, wanted only here
         except ImportError as error:
             raise BadInput(
                 "the teacher needs the package ai-edge-litert", hint="pip install 'searchkit[train]'"
             ) from error
-        path = folder / spec.file
-        if not path.is_file():
-            raise BadInput(f"the teacher's file {path} is missing", hint="give its folder with --data")
         self.spec = spec
         self.network = Interpreter(str(path), num_threads=threads, experimental_preserve_all_tensors=True)
         self.network.allocate_tensors()
