@@ -135,6 +135,7 @@ def perform(library: Collection, jobs: Sequence[Job], how: How) -> IndexReport:
     report = IndexReport()
     if jobs[0].kind == "refresh":
         with exclusive():
+            library.sweep_tombstones()  # what a killed worker left
             library.refresh()
         queue.finish(jobs)
         return report
@@ -170,6 +171,9 @@ def _index(library: Collection, source: Source, jobs: Sequence[Job], how: How, t
         queue.release(rest)
     elif rest:  # unchanged, failed and noted, or not there
         queue.finish(rest)
+    if library.catalog.tombstones():  # what the changed files held before must not be found any more
+        with writing(library.root, brief=True, stop=how.stop):
+            library.sweep_tombstones()
     return ingest.report
 
 

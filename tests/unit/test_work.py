@@ -253,6 +253,20 @@ def test_changes_are_noticed_by_path(world: World) -> None:
     assert {"new.txt", "late.txt"} < set(world.names()) and len(world.names()) == 21
 
 
+def test_what_a_changed_file_held_before_is_found_no_more(world: World) -> None:
+    enqueue(world.library, world.notes)
+    world.worker.run(once=True)
+    (world.notes / "n05.txt").write_text("note of another kind\n")
+    assert notice(world.library, [str(world.notes / "n05.txt")]) == 1
+    world.worker.turn()  # at once, not when a sweep or a refresh comes
+    assert world.library.store.count() == 20
+    assert [hit.text for hit in world.library.search("thing5", k=20) if hit.path.endswith("n05.txt")] == [
+        "note of another kind"
+    ]
+    world.worker.run(once=True)
+    assert examine(world.library) == []
+
+
 def test_jobs_of_a_source_that_was_removed_vanish(world: World) -> None:
     enqueue(world.library, world.notes)
     world.library.remove(world.notes)
