@@ -354,6 +354,7 @@ def test_a_setting_of_another_model_changes_no_collection_and_exits_4(indexed: t
     assert "holds vectors of hashing-" in done.err and "hint: searchkit index --model hashing:32" in done.err
 
 
+@pytest.mark.slow
 def test_a_model_is_changed_and_changed_back(shell: Shell) -> None:
     folder = shell.folder / "files"
     folder.mkdir()
@@ -388,6 +389,7 @@ def test_a_model_whose_weights_were_replaced_encodes_all_again_under_its_name(
     assert runner.invoke(app, ["search", "red", "-f"]).stdout == f"{album / 'red.png'}\n"
 
 
+@pytest.mark.slow
 def test_what_is_queued_is_done_by_workers(shell: Shell) -> None:
     folder = shell.folder / "files"
     folder.mkdir()

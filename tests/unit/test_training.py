@@ -169,6 +169,7 @@ def taught(recipe: Recipe, data: Path) -> Recipe:
     return replace(recipe, optimisation=options, data=(first, recipe.data[1]))
 
 
+@pytest.mark.slow
 def test_reinforced_training_resumes_to_the_weights_of_a_run_that_was_not_killed(
     taught: Recipe, data: Path, tmp_path: Path
 ) -> None:
@@ -193,6 +194,7 @@ def test_reinforced_training_resumes_to_the_weights_of_a_run_that_was_not_killed
     assert not all(torch.equal(whole[name], other[name]) for name in whole), "the teacher with text counts"
 
 
+@pytest.mark.slow
 def test_a_student_learns_from_the_similarities_of_its_teachers_alone(
     taught: Recipe, data: Path, tmp_path: Path
 ) -> None:
@@ -205,6 +207,7 @@ def test_a_student_learns_from_the_similarities_of_its_teachers_alone(
     assert (vectors @ captions.T).argmax(1).tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_views_that_were_rendered_first_train_the_same_tower(
     taught: Recipe, data: Path, tmp_path: Path
 ) -> None:
