@@ -13,17 +13,16 @@ was interrupted goes on where it was: the result is written after every scenario
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import json
-import platform
 import sys
 import tempfile
 from collections import Counter
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from report import provenance
 
 from tests.conftest import Cluster
 from tests.scenario import BATCH, Nursery, Scenario
@@ -65,10 +64,7 @@ def summary(scenarios: list[dict[str, Any]]) -> dict[str, Any]:
         "scenarios that differ from one undisturbed": 0,
         "texts encoded again": sum(s["encoded again"] for s in scenarios),
         "texts of a batch": BATCH,
-        "machine": f"{platform.machine()}, {platform.system()}",
-        "versions": {name: version(name) for name in ("lancedb", "sqlalchemy")}
-        | {"python": platform.python_version()},
-        "date": dt.date.today().isoformat(),
+        **provenance("lancedb", "sqlalchemy"),
         "scenarios": scenarios,
     }
 

@@ -11,17 +11,16 @@ process answers.
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import json
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from report import publish
 
 from searchkit.collection import Collection
 from searchkit.encoders.hashing import Hashing
@@ -147,16 +146,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = run(Path(folder), options.files, options.searches)
-    found |= {
-        "machine": f"{platform.machine()}, {platform.system()}",
-        "versions": {name: version(name) for name in ("lancedb", "sqlalchemy")}
-        | {"python": platform.python_version()},
-        "date": dt.date.today().isoformat(),
-    }
-    text = json.dumps(found, indent=2)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
+    publish(found, options.out, "lancedb", "sqlalchemy")
 
 
 if __name__ == "__main__":

@@ -12,19 +12,18 @@ of the process is read.
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from report import publish
 
 from searchkit.collection import Collection
 
@@ -154,16 +153,7 @@ def main() -> None:
                 found |= changes(library, folder, process, 10)
                 print(json.dumps(found), flush=True)
                 found |= flood(library, folder, process, options.events)
-    found |= {
-        "machine": f"{platform.machine()}, {platform.system()}, {os.cpu_count()} cores",
-        "versions": {name: version(name) for name in ("lancedb", "sqlalchemy", "watchfiles")}
-        | {"python": platform.python_version()},
-        "date": dt.date.today().isoformat(),
-    }
-    text = json.dumps(found, indent=2)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
+    publish(found, options.out, "lancedb", "sqlalchemy", "watchfiles")
 
 
 if __name__ == "__main__":

@@ -9,15 +9,13 @@ and the processes, not the processor. The clock starts when every worker has beg
 from __future__ import annotations
 
 import argparse
-import datetime as dt
-import json
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
+
+from report import publish
 
 from searchkit.collection import Collection
 from searchkit.work import enqueue
@@ -84,15 +82,8 @@ def main() -> None:
         "one worker, files per second": round(options.files / took[1], 1),
         "two workers, files per second": round(options.files / took[2], 1),
         "ratio": round(took[1] / took[2], 2),
-        "machine": f"{platform.machine()}, {platform.system()}",
-        "versions": {name: version(name) for name in ("lancedb", "sqlalchemy")}
-        | {"python": platform.python_version()},
-        "date": dt.date.today().isoformat(),
     }
-    text = json.dumps(found, indent=2)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
+    publish(found, options.out, "lancedb", "sqlalchemy")
 
 
 if __name__ == "__main__":

@@ -267,11 +267,10 @@ class Accelerator:
             self._stamp = None  # the table is seen as it was a moment ago: look again
             if self._version is not None and self._version <= self._store.version:
                 return
-        shelves, version = self._mapped()
+        shelves, version = self._mapped(pointer)
         self._shelves, self._version = shelves, version
 
-    def _mapped(self) -> tuple[dict[Kind, list[Shelf]], int | None]:
-        pointer = self._pointer()
+    def _mapped(self, pointer: _Pointer | None) -> tuple[dict[Kind, list[Shelf]], int | None]:
         if pointer is None or pointer.version > self._store.version:  # the store was put back
             return {}, None
         base, dim = self._folder / pointer.base, self._store.dim
