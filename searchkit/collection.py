@@ -436,9 +436,7 @@ class Collection:
             self.store_of(space).erase(ids)
             shutil.rmtree(self.root / FAISS / space, ignore_errors=True)  # `refresh` builds it again
 
-        buried = {grave.content.sha256 for grave in self.catalog.tombstones()}
-        sweep_tombstones(self.catalog, out)
-        gone = self.catalog.forgotten(buried)
+        gone = self.catalog.forgotten(sweep_tombstones(self.catalog, out))
         self.thumbs.drop(gone)
         if erase:
             self.catalog.drop_ratings(gone)

@@ -51,8 +51,9 @@ def ids_of(content: Content) -> list[str]:
     return [item_id(content.path, content.sha256, n) for n in range(content.items)]
 
 
-def sweep_tombstones(catalog: Catalog, out: Callable[[str, list[str]], object]) -> None:
+def sweep_tombstones(catalog: Catalog, out: Callable[[str, list[str]], object]) -> set[str]:
     """Take out of the stores what the catalog has already forgotten; `out` does that, given a space and ids.
+    Returns the sha256 of what was taken out.
 
     Before a run and after it, not within: a file that moved is copied from where it was.
     """
@@ -61,6 +62,7 @@ def sweep_tombstones(catalog: Catalog, out: Callable[[str, list[str]], object]) 
         mine = [grave for grave in buried if grave.space == space]
         out(space, [i for grave in mine for i in ids_of(grave.content)])
         catalog.clear_tombstones([grave.id for grave in mine])
+    return {grave.content.sha256 for grave in buried}
 
 
 @dataclass(slots=True)
