@@ -13,7 +13,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property, update_wrapper
@@ -549,7 +549,7 @@ class Collection:
         if not asking:
             return self._find(query, asked, asked_with or ["image"], how)
         more = replace(query, k=query.k + len(asking))
-        return _without(self._find(more, asked, asked_with, how), asking)[:k]
+        return _without(self._find(more, asked, asked_with, how), lambda hit: hit.item.id in asking)[:k]
 
     def _asked_with(self, positives: Sequence[Part]) -> list[str]:
         """Of "text" and "image", what a question is made of; an item is what it holds."""
@@ -630,7 +630,7 @@ class Collection:
             found = self._find(
                 Query(vector=like.tolist(), kind=_kind(kind), k=k + 1), like, [path.kind.value]
             )
-            return [hit for hit in found if hit.item.id != path.item.id][:k]
+            return _without(found, lambda hit: hit.item.id == path.item.id)[:k]
         wanted = _absolute(path)
         known = next((a for a in self.assets(under=wanted) if a.path == wanted), None)
         if known is None or not known.encoded:
@@ -638,7 +638,7 @@ class Collection:
                 raise BadInput(
                     f"{wanted} is not a picture or an indexed file", hint="see what is: searchkit ls"
                 )
-            return [h for h in self.search(image=wanted, k=k, kind=kind) if h.path != wanted]
+            return _without(self.search(image=wanted, k=k, kind=kind), lambda hit: hit.path == wanted)
         items = self.store.get(ids_of(Content(known.path, known.encoded, known.items)))
         # a document is its text, without the pictures inside, unless these are all it has
         passages = [item.id for item in items if item.kind is Kind.PASSAGE]
@@ -647,7 +647,7 @@ class Collection:
         asked_with = ["text" if passages else "image"]
         query = Query(vector=mean.tolist(), kind=_kind(kind), k=k + known.items)
         hits = self._find(query, self._vector_of(query), asked_with)
-        return [h for h in hits if h.path != wanted][:k]
+        return _without(hits, lambda hit: hit.path == wanted)[:k]
 
     @_follows
     def around(self, hit: Hit, *, passages: int = 1, page: bool = False) -> Passage:
@@ -759,9 +759,9 @@ def _kind(name: str | None) -> Kind | None:
         raise BadInput(f"kind is {name!r}", hint="one of: image, passage") from None
 
 
-def _without(hits: Sequence[Hit], ids: Set[str]) -> list[Hit]:
-    """The hits that are not of these items, ranked anew."""
-    kept = [hit for hit in hits if hit.item.id not in ids]
+def _without(hits: Sequence[Hit], asked: Callable[[Hit], bool]) -> list[Hit]:
+    """The hits that are not what was asked with, ranked anew."""
+    kept = [hit for hit in hits if not asked(hit)]
     return [replace(hit, rank=rank) for rank, hit in enumerate(kept, start=1)]
 
 

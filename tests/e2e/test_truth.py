@@ -444,6 +444,7 @@ def test_similar_uses_the_stored_vector_and_leaves_the_file_out(world: World) ->
     world.index()
     before = world.encoder.encoded
     hits = world.library.similar(world.photos / "p03.png", k=3)
+    assert [hit.rank for hit in hits] == [1, 2, 3]
     assert world.encoder.encoded == before
     assert len(hits) == 3 and all(not hit.path.endswith("p03.png") for hit in hits)
 
