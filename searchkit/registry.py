@@ -114,9 +114,9 @@ def load_encoder(name: str, runtime: Runtime = AUTO) -> Encoder:
             encoder: Encoder = point.load()()
             return encoder
     if name == DEFAULT_ENCODER:
-        from searchkit.encoders.pocket import bundled_folder
+        from searchkit.encoders.bundled import bundled
 
-        return _load(Checkpoint(DEFAULT_ENCODER, bundled_folder()), None, runtime)
+        return bundled(DEFAULT_ENCODER, runtime)
     folder = _folder(name)
     if folder is not None:
         return _load(Checkpoint(str(folder), folder), None, runtime)

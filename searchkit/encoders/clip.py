@@ -16,7 +16,8 @@ from searchkit.encoders.checkpoint import Checkpoint
 from searchkit.encoders.device import Placement
 from searchkit.encoders.image import ImageTower, from_processor
 from searchkit.encoders.records import described
-from searchkit.encoders.text import TextTower, Tokens, plain, read_tokenizer
+from searchkit.encoders.text import TextTower
+from searchkit.encoders.tokens import Tokens, plain, read_tokenizer
 from searchkit.encoders.towers import TwoTowers, learned_temperature
 from searchkit.errors import BadInput
 from searchkit.models.clip import ACTIVATIONS, ClipText, ClipVision, TextConfig, Tower, VisionConfig

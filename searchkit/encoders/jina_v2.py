@@ -23,7 +23,8 @@ from searchkit.encoders.image import ImageTower
 from searchkit.encoders.jina_pixels import preprocess
 from searchkit.encoders.matryoshka import Matryoshka
 from searchkit.encoders.records import described
-from searchkit.encoders.text import TextTower, Tokens, read_tokenizer
+from searchkit.encoders.text import TextTower
+from searchkit.encoders.tokens import Tokens, read_tokenizer
 from searchkit.encoders.towers import learned_temperature
 from searchkit.errors import BadInput
 from searchkit.models.eva import Eva, EvaConfig, eva_config, from_eva_clip

@@ -13,7 +13,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, pr
 
 from searchkit.encoders.checkpoint import Checkpoint
 from searchkit.encoders.image import Preprocess
-from searchkit.encoders.text import Tokens, read_tokenizer
+from searchkit.encoders.tokens import Tokens, read_tokenizer
 from searchkit.errors import ModelMissing
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)

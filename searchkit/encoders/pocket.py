@@ -5,48 +5,25 @@ The bundled image tower, and any folder that `searchkit train` wrote, differ in 
 
 from __future__ import annotations
 
-import hashlib
-from importlib import resources
-from pathlib import Path
-
+from searchkit.encoders.bundled import record_and_space
 from searchkit.encoders.checkpoint import Checkpoint
 from searchkit.encoders.device import Placement
-from searchkit.encoders.minilm import SHA256, WINDOW, learned_minilm, minilm
-from searchkit.encoders.records import licence
+from searchkit.encoders.minilm import learned_minilm, minilm
 from searchkit.encoders.towers import TwoTowers
 from searchkit.encoders.vision import ViTTower
-from searchkit.types import EncoderRecord, Space
+from searchkit.types import EncoderRecord
 
-PREPROCESSING = 1
-TEXT_MEGABYTES = 90.9
 TEXT = "text.safetensors"
 """A text tower that has learned; where a folder has none, MiniLM's own."""
 
 
-def bundled_folder() -> Path:
-    return Path(str(resources.files("searchkit") / "weights" / "pocket"))
-
-
 def load(found: Checkpoint, record: EncoderRecord | None, where: Placement) -> TwoTowers:
     """The encoder in a folder. Raises `ModelMissing` and `BadInput` as `ViTTower` does."""
+    _ = found.weight_files  # where they are a pickle, this says so
     own = found.folder / TEXT if found.has(TEXT) else None
-    megabytes = found.megabytes + (TEXT_MEGABYTES if own is None else own.stat().st_size / 1e6)
     images = ViTTower(found.folder, where)
-    name, restricted = licence(found, "Apache-2.0")
-    record = EncoderRecord(
-        name=found.name,
-        dim=images.config.dim,
-        licence=name,
-        languages="English",
-        text_window=WINDOW,
-        pixels=images.config.pixels,
-        megabytes=round(megabytes, 1),
-        family=images.family,
-        source="bundled" if found.folder == bundled_folder() else str(found.folder),
-        restricted=restricted,
+    record, space = record_and_space(
+        found, images.family, dim=images.config.dim, pixels=images.config.pixels, text=own
     )
-    text_sha256 = SHA256 if own is None else hashlib.sha256(own.read_bytes()).hexdigest()
-    both = hashlib.sha256(f"{text_sha256} {images.sha256}".encode()).hexdigest()
-    space = Space(found.name, both, PREPROCESSING, record.dim)
     text = minilm(where) if own is None else learned_minilm(own, found.json().get("text", {}), where)
     return TwoTowers(record, space, text, images, lambda: images.temperature)

@@ -20,7 +20,8 @@ from searchkit.encoders.device import Placement
 from searchkit.encoders.records import described
 from searchkit.encoders.sentence_modules import OTHER, PICTURES, read_modules
 from searchkit.encoders.sentence_networks import token_network
-from searchkit.encoders.text import TextTower, Tokens, read_tokenizer
+from searchkit.encoders.text import TextTower
+from searchkit.encoders.tokens import Tokens, read_tokenizer
 from searchkit.encoders.towers import TwoTowers
 from searchkit.errors import BadInput
 from searchkit.types import EncoderRecord, Space

@@ -18,7 +18,8 @@ from searchkit.encoders.clip import Shapes, processor, sizes, text_of, vision_of
 from searchkit.encoders.device import Placement
 from searchkit.encoders.image import ImageTower, from_processor
 from searchkit.encoders.records import described
-from searchkit.encoders.text import TextTower, Tokens, read_tokenizer
+from searchkit.encoders.text import TextTower
+from searchkit.encoders.tokens import Tokens, read_tokenizer
 from searchkit.encoders.towers import TwoTowers, learned_temperature
 from searchkit.errors import BadInput
 from searchkit.models.clip import TextConfig

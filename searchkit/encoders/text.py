@@ -3,72 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from searchkit.encoders.checkpoint import AGAIN, Checkpoint
 from searchkit.encoders.device import Placement, keep_freed_memory, rows
-from searchkit.errors import BadInput
+from searchkit.encoders.tokens import Tokens
 from searchkit.types import TokenVectors, Vectors
 
 BATCH_TOKENS = 8192
 """Of one batch, padding included: 32 passages of 256 tokens, or one text of 8,192."""
 MAX_BATCH = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """How a family turns text into ids."""
-
-    tokenizer: Tokenizer
-    """Without truncation and padding of its own: see `plain`."""
-    window: int
-    """Ids of one text at most, special ones included."""
-    pad: int
-    to_window: bool = False
-    """Every text is padded to the whole window, as the model was trained (SigLIP)."""
-    left: bool = False
-    """Padding goes in front."""
-    clean: Callable[[str], str] | None = None
-    """What the family does to a text before the tokenizer sees it."""
-
-    @property
-    def special(self) -> tuple[list[int], list[int]]:
-        """The ids that the tokenizer puts in front of a text and behind it."""
-        encoded = self.tokenizer.encode("a", add_special_tokens=True)
-        ids, mask = encoded.ids, encoded.special_tokens_mask
-        first = mask.index(0)
-        last = len(mask) - mask[::-1].index(0)
-        return ids[:first], ids[last:]
-
-    def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text, cut to the window; the special ids are never cut."""
-        front, behind = self.special
-        room = self.window - len(front) - len(behind)
-        cleaned = [self.clean(text) for text in texts] if self.clean else list(texts)
-        encoded = self.tokenizer.encode_batch(cleaned, add_special_tokens=False)
-        return [[*front, *e.ids[:room], *behind] for e in encoded]
-
-
-def read_tokenizer(found: Checkpoint) -> Tokenizer:
-    """The checkpoint's tokenizer.json, `plain`. Raises `ModelMissing`, and `BadInput` for a damaged one."""
-    path = found.path("tokenizer.json")
-    try:
-        return plain(Tokenizer.from_file(str(path)))
-    except Exception as error:  # the library raises nothing more particular
-        raise BadInput(f"{path} is no tokenizer: {error}", hint=AGAIN) from error
-
-
-def plain(tokenizer: Tokenizer) -> Tokenizer:
-    """The same tokenizer, which then neither cuts nor pads, whatever its file says."""
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
 
 
 class TextTower:
@@ -100,11 +47,7 @@ class TextTower:
         return self._make_network().eval().to(self.placement.device, self.placement.dtype)
 
     def offsets(self, text: str) -> Sequence[tuple[int, int]]:
-        """(start, end) characters of every token of the whole text, special tokens left out."""
-        found: Sequence[tuple[int, int]] = self.tokens.tokenizer.encode(
-            text, add_special_tokens=False
-        ).offsets
-        return found
+        return self.tokens.offsets(text)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """(n, dim) float32, unit rows, in input order."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL.Image import Image
 
 from searchkit.encoders.checkpoint import Checkpoint
-from searchkit.encoders.image import ImageTower
-from searchkit.encoders.text import TextTower
 from searchkit.errors import BadInput
 from searchkit.types import EncoderRecord, Space, TokenVectors, Vectors
+
+if TYPE_CHECKING:
+    from searchkit.encoders.image import ImageTower
+    from searchkit.encoders.text import TextTower
 
 TEMPERATURE = 0.05
 """For models that say nothing of their own: what sentence encoders are trained with."""

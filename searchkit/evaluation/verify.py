@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from searchkit.encoders.text import Tokens
+from searchkit.encoders.tokens import Tokens
 from searchkit.encoders.towers import TwoTowers
 from searchkit.errors import BadInput
 from searchkit.evaluation.reference import Reference, Side

@@ -16,7 +16,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from searchkit.encoders.pocket import TEXT, bundled_folder
+from searchkit.encoders.bundled import bundled_folder
+from searchkit.encoders.pocket import TEXT
 from searchkit.encoders.towers import TwoTowers
 from searchkit.errors import BadInput
 from searchkit.models.bert import Bert

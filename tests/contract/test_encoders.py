@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from searchkit.encoders.minilm import WINDOW, minilm
+from searchkit.encoders.minilm import minilm
+from searchkit.encoders.minilm_files import WINDOW
 from searchkit.errors import BadInput, ModelMissing
 from searchkit.registry import encoder_names, load_encoder
 from searchkit.types import Vectors

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from searchkit.cli.main import COMMANDS, app
-from searchkit.encoders.pocket import bundled_folder
+from searchkit.encoders.bundled import bundled_folder
 from searchkit.errors import SpaceMismatch
 from searchkit.place import writing
 

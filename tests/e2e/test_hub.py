@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from searchkit.encoders.pocket import bundled_folder
+from searchkit.encoders.bundled import bundled_folder
 
 SCRIPT = Path(sys.executable).with_name("searchkit")
 OLD, NEW = "a" * 40, "b" * 40

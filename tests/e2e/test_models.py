@@ -16,7 +16,7 @@ from PIL import Image
 from searchkit import registry
 from searchkit.collection import Collection
 from searchkit.encoders.hashing import Hashing
-from searchkit.encoders.minilm import model_folder
+from searchkit.encoders.minilm_files import model_folder
 from searchkit.encoders.records import RECORDS
 from searchkit.errors import BadInput, ModelMissing, SpaceMismatch
 from searchkit.types import Runtime

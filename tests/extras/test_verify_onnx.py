@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from searchkit.encoders.device import Placement
 from searchkit.encoders.hashing import Hashing
 from searchkit.encoders.image import ImageTower, Preprocess
-from searchkit.encoders.text import TextTower, Tokens
+from searchkit.encoders.text import TextTower
+from searchkit.encoders.tokens import Tokens
 from searchkit.encoders.towers import TwoTowers
 from searchkit.errors import BadInput, ModelMissing
 from searchkit.evaluation.verify import (

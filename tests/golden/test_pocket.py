@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from searchkit.encoders.pocket import bundled_folder
+from searchkit.encoders.bundled import bundled_folder
 from searchkit.ingest.images import decode_file, enough
 from searchkit.protocols import Encoder
 from searchkit.registry import load_encoder

@@ -36,7 +36,8 @@ from transformers import (
 from searchkit.encoders import sentence, sentence_networks
 from searchkit.encoders.checkpoint import Checkpoint
 from searchkit.encoders.device import Placement
-from searchkit.encoders.minilm import minilm, model_folder
+from searchkit.encoders.minilm import minilm
+from searchkit.encoders.minilm_files import model_folder
 from searchkit.encoders.records import RECORDS
 from searchkit.encoders.towers import TwoTowers
 from searchkit.errors import BadInput, ModelMissing

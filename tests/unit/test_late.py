@@ -13,7 +13,8 @@ from tokenizers import Tokenizer
 from searchkit.encoders.device import Placement
 from searchkit.encoders.hashing import Hashing
 from searchkit.encoders.minilm import minilm
-from searchkit.encoders.text import TextTower, Tokens
+from searchkit.encoders.text import TextTower
+from searchkit.encoders.tokens import Tokens
 from searchkit.encoders.towers import TwoTowers
 from searchkit.errors import BadInput
 from searchkit.ingest.chunk import TokenWindow

@@ -1,0 +1,57 @@
+"""`models/bert.py` for one text, without torch: importing torch takes 1.4 seconds, which a search from the
+command line would pay each time. A test holds the two equal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+_erf = np.frompyfunc(math.erf, 1, 1)
+
+
+class BertMean:
+    """Ids of one text → (width,): the mean of its token vectors, not normalised. `weights` have the names of
+    Hugging Face checkpoints."""
+
+    def __init__(self, weights: Mapping[str, np.ndarray], *, layers: int, heads: int, epsilon: float) -> None:
+        self.weights, self.layers, self.heads, self.epsilon = weights, layers, heads, epsilon
+
+    def __call__(self, ids: Sequence[int]) -> np.ndarray:
+        known = "embeddings.{}_embeddings.weight"
+        words, places, kinds = (
+            self.weights[known.format(name)] for name in ("word", "position", "token_type")
+        )
+        x = self._norm("embeddings.LayerNorm", words[list(ids)] + kinds[0] + places[: len(ids)])
+        for number in range(self.layers):
+            x = self._layer(f"encoder.layer.{number}", x)
+        mean: np.ndarray = x.mean(axis=0)
+        return mean
+
+    def _layer(self, name: str, x: np.ndarray) -> np.ndarray:
+        """(n, width) → (n, width); post-norm, as `models.bert.Layer`."""
+        n, width = x.shape
+        q, k, v = (
+            self._linear(f"{name}.attention.self.{one}", x).reshape(n, self.heads, -1).swapaxes(0, 1)
+            for one in ("query", "key", "value")
+        )
+        scores = q @ k.swapaxes(1, 2) / math.sqrt(width / self.heads)  # (heads, n, n)
+        weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        attended = (weights / weights.sum(axis=-1, keepdims=True)) @ v
+        seen = self._linear(f"{name}.attention.output.dense", attended.swapaxes(0, 1).reshape(n, width))
+        x = self._norm(f"{name}.attention.output.LayerNorm", x + seen)
+        inner = self._linear(f"{name}.intermediate.dense", x)
+        inner *= 0.5 * (1 + np.asarray(_erf(inner * math.sqrt(0.5)), np.float32))  # GELU
+        return self._norm(f"{name}.output.LayerNorm", x + self._linear(f"{name}.output.dense", inner))
+
+    def _linear(self, name: str, x: np.ndarray) -> np.ndarray:
+        out: np.ndarray = x @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
+        return out
+
+    def _norm(self, name: str, x: np.ndarray) -> np.ndarray:
+        x = x - x.mean(axis=-1, keepdims=True)
+        x /= np.sqrt((x * x).mean(axis=-1, keepdims=True) + self.epsilon)
+        out: np.ndarray = x * self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
+        return out
