@@ -116,9 +116,9 @@ def _words(language: str | None) -> FTS:
 SEPARATORS = re.compile(r"[\W_]+")
 
 
-def _give_back() -> None:
-    """Hand the system what compaction has freed: glibc keeps it for Lance's threads, each its own, and a
-    process that compacts again and again grows to 1 GB."""
+def give_back() -> None:
+    """Hand the system what has been freed: glibc keeps it for Lance's threads, each its own, and a process
+    that compacts again and again grows to 1 GB."""
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
@@ -328,7 +328,6 @@ class LanceStore:
             self._table.optimize(cleanup_older_than=keep, delete_unverified=alone)
         # what is cached is of files and indexes that have just been replaced
         self._table = _opened(_connected(self._folder), self._table.name)
-        _give_back()
         self._changed()
 
     def _again(self, read: Callable[[], pa.Table]) -> pa.Table:
