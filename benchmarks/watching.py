@@ -104,22 +104,30 @@ def changes(library: Collection, folder: Path, process: subprocess.Popen[str], t
 
 
 def flood(library: Collection, folder: Path, process: subprocess.Popen[str], events: int) -> dict[str, Any]:
-    sizes, done = [], 0
+    """Memory when all of a thousand changes are indexed, compacted and measured, and the most meanwhile."""
+    sizes, peaks, done = [], [], 0
     while done < events:
         for number in range(done, done + 1000):
             note(folder, number, f"flood{number}")
         done += 1000
         space = library.manifest.space
-        patience = time.monotonic() + 600
-        while not all(_found(library, number) for number in range(done - 1000, done, 111)):
+        patience, most = time.monotonic() + 600, 0.0
+        unseen = list(range(done - 1000, done, 111))
+        while unseen or library.catalog.jobs.owes_refresh(space) or library.catalog.jobs.left(space)[0]:
             if time.monotonic() > patience:
-                raise SystemExit(f"of the changes up to {done} some are not found")
-            time.sleep(1.0)
-        while library.catalog.jobs.left(space)[0] and time.monotonic() < patience:
-            time.sleep(1.0)
+                raise SystemExit(f"of the changes up to {done} some are not found: {unseen}")
+            unseen = [number for number in unseen if not _found(library, number)]
+            most = max(most, megabytes(process.pid))
+            time.sleep(0.25)
         sizes.append(megabytes(process.pid))
-        print(done, sizes[-1], flush=True)
-    return {"events": done, "megabytes after each thousand": sizes}
+        peaks.append(most)
+        print(done, sizes[-1], most, flush=True)
+    return {
+        "events": done,
+        "megabytes after each thousand": sizes,
+        "and the most during it": peaks,
+        "the last by the first": round(sizes[-1] / sizes[0], 3),
+    }
 
 
 def _found(library: Collection, number: int) -> bool:

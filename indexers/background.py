@@ -13,6 +13,7 @@ from pathlib import Path
 
 from searchkit.collection import Collection
 from searchkit.errors import SearchkitError
+from searchkit.indexers.memory import spare
 from searchkit.indexers.worker import Worker
 from searchkit.place import writing
 from searchkit.work import ASKED, How, enqueue
@@ -63,6 +64,7 @@ def last_words(root: Path) -> str:
 def main(arguments: list[str]) -> int:
     root, *paths = arguments
     retry = paths[:1] == [RETRY]
+    spare()
     told = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: told.set())
     try:

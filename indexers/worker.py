@@ -6,20 +6,19 @@ import errno
 import logging
 import os
 import random
-import resource
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from searchkit.catalog.connect import UNAVAILABLE
 from searchkit.catalog.holder import this_process
 from searchkit.catalog.jobs import Job
 from searchkit.collection import Collection
 from searchkit.errors import CollectionLocked, SearchkitError
+from searchkit.indexers.memory import resident
 from searchkit.place import writing
 from searchkit.types import IndexReport
 from searchkit.work import How, LeaseLost, perform
@@ -200,15 +199,6 @@ def supervise(arguments: Sequence[str], workers: int, stop: Callable[[], bool]) 
                 worst = worst or code
         time.sleep(STEP)
     return worst
-
-
-def resident() -> int:
-    """Megabytes of memory that this process holds; where the system does not tell, the most it ever held."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * resource.getpagesize() >> 20
-    except (OSError, ValueError, IndexError):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 
 
 def _is_the_machine(error: Exception) -> bool:

@@ -445,6 +445,8 @@ class Collection:
     def refresh(self) -> None:
         """Under the write lock, after a change: compact, measure what neutral queries find, bring the
         accelerator up to date."""
+        from searchkit.stores.lance import give_back
+
         self.store.compact()
         self.measure()
         if self.adapter is not None:
@@ -454,6 +456,7 @@ class Collection:
         if record is not None and record.golden is None:  # a collection from before these were kept
             self.catalog.set_golden(record.space.key, golden(self.encoder).tobytes())
         self.catalog.jobs.refreshed(self.manifest.space)
+        give_back()
 
     def accelerate(self, *, wait: bool = False) -> None:
         """Bring the accelerator up to date. Where a large one has to be built anew that takes minutes and

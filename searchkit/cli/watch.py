@@ -58,8 +58,10 @@ def watch(
         dtype=dtype,
         offline=offline,
     )
+    from searchkit.indexers.memory import spare
     from searchkit.indexers.watch import watch as run
 
+    spare()
     if verbose:
         output.say_more()
 

@@ -44,9 +44,11 @@ def worker(
     given = {"batch_size": batch_size, "threads": threads, "device": device, "dtype": dtype}
     settings = load(collection=collection, offline=offline, **given)
     from searchkit.collection import Collection
+    from searchkit.indexers.memory import spare
     from searchkit.indexers.worker import Worker, supervise
     from searchkit.work import How
 
+    spare()
     if verbose:
         output.say_more()
 

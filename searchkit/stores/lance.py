@@ -116,9 +116,9 @@ def _words(language: str | None) -> FTS:
 SEPARATORS = re.compile(r"[\W_]+")
 
 
-def _give_back() -> None:
-    """Hand the system what compaction has freed: glibc keeps it for Lance's threads, each its own, and a
-    process that compacts again and again grows to 1 GB."""
+def give_back() -> None:
+    """Hand the system what has been freed: glibc keeps it for Lance's threads, each its own, and a process
+    that compacts again and again grows to 1 GB."""
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
@@ -129,11 +129,8 @@ class LanceStore:
     """A `VectorStore` on disk. One writer at a time; readers see other processes' writes in two seconds."""
 
     def __init__(self, folder: Path, space: Space, *, language: str | None = None) -> None:
-        self.dim, self._language = space.dim, language
-        session = lancedb.Session(index_cache_size_bytes=256 << 20, metadata_cache_size_bytes=8 << 20)
-        database = lancedb.connect(
-            str(folder), session=session, read_consistency_interval=dt.timedelta(seconds=SEEN_FOR)
-        )
+        self.dim, self._language, self._folder = space.dim, language, folder
+        database = _connected(folder)
         table = folder / f"{space.key}.lance"
         if table.exists() and not _is_whole(table):
             time.sleep(PATIENCE)  # another process may be making it
@@ -329,7 +326,8 @@ class LanceStore:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "optimize.cleanup_older_than=0", UserWarning)
             self._table.optimize(cleanup_older_than=keep, delete_unverified=alone)
-        _give_back()
+        # what is cached is of files and indexes that have just been replaced
+        self._table = _opened(_connected(self._folder), self._table.name)
         self._changed()
 
     def _again(self, read: Callable[[], pa.Table]) -> pa.Table:
@@ -401,6 +399,13 @@ def _refusals(name: str) -> Iterator[None]:
             f"the store of {name} was written by a newer LanceDB: {reason}",
             hint="upgrade it: pip install -U searchkit lancedb",
         ) from error
+
+
+def _connected(folder: Path) -> Any:
+    """A connection with caches of its own, which go when its tables do."""
+    session = lancedb.Session(index_cache_size_bytes=256 << 20, metadata_cache_size_bytes=8 << 20)
+    seen_for = dt.timedelta(seconds=SEEN_FOR)
+    return lancedb.connect(str(folder), session=session, read_consistency_interval=seen_for)
 
 
 def _opened(database: Any, name: str) -> Any:

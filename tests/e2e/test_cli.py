@@ -460,6 +460,32 @@ def test_watch_indexes_what_is_new_until_it_is_told_to_stop(shell: Shell) -> Non
     assert "indexed 1, reused 0" in err
 
 
+def test_status_watch_tells_how_the_queue_gets_on_until_ctrl_c(shell: Shell) -> None:
+    folder = shell.folder / "files"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.txt").write_text(f"note {number}")
+    assert shell.run("index", folder, "--model", "hashing", "--queue").code == 0
+    with shell.start("status", "--watch", "--json") as process:
+        assert process.stdout is not None
+        told = [json.loads(process.stdout.readline())["jobs"]]
+        assert told == [{"waiting": 3}]
+        assert shell.run("worker", "--once").code == 0
+        while told[-1] != {"done": 3}:
+            told.append(json.loads(process.stdout.readline())["jobs"])
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=100)
+    assert process.returncode == 130
+    assert all(told[n] != told[n - 1] and sum(told[n].values()) == 3 for n in range(1, len(told)))
+    assert out == b"" and "Traceback" not in err.decode()
+    with shell.start("status", "--watch") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().decode().strip().endswith("waiting 0, running 0, done 3, dead 0")
+        process.send_signal(signal.SIGINT)
+        assert "Traceback" not in process.communicate(timeout=100)[1].decode()
+    assert process.returncode == 130
+
+
 PICTURES = 200
 
 
