@@ -118,6 +118,44 @@ def make_epub(chapters: dict[str, str] | None = None, pictures: dict[str, bytes]
     return zipped(members | {f"book/{name}": data for name, data in (pictures or {}).items()})
 
 
+ODF = " ".join(
+    f'xmlns:{short}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
+    for short, name in (
+        ("office", "office"),
+        ("text", "text"),
+        ("table", "table"),
+        ("draw", "drawing"),
+        ("presentation", "presentation"),
+        ("manifest", "manifest"),
+    )
+)
+
+
+def make_odf(
+    body: str, kind: str = "text", *, members: dict[str, bytes] | None = None, title: str = "Coast"
+) -> bytes:
+    """OpenDocument as LibreOffice packs it; `body` is the markup inside `office:text` or what `kind` says."""
+    head, links = '<?xml version="1.0" encoding="UTF-8"?>', 'xmlns:xlink="http://www.w3.org/1999/xlink"'
+    whole = f"<office:body><office:{kind}>{body}</office:{kind}></office:body>"
+    meta = f"<office:document-meta {ODF} xmlns:dc='http://purl.org/dc/elements/1.1/'><office:meta>"
+    return zipped(
+        {
+            "mimetype": f"application/vnd.oasis.opendocument.{kind}",
+            "content.xml": f"{head}<office:document-content {ODF} {links}>{whole}</office:document-content>",
+            "meta.xml": f"{head}{meta}<dc:title>{title}</dc:title></office:meta></office:document-meta>",
+            "META-INF/manifest.xml": f"{head}<manifest:manifest {ODF}/>",
+            **(members or {}),
+        }
+    )
+
+
+def make_odt() -> bytes:
+    picture = '<draw:frame><draw:image xlink:href="Pictures/red.png"/></draw:frame>'
+    heading = '<text:h text:outline-level="1">The light<text:span>house</text:span></text:h>'
+    body = f"{heading}<text:p>{picture}</text:p>"
+    return make_odf(f"{body}<text:p>and its keeper</text:p>", members={"Pictures/red.png": png()})
+
+
 def make_eml() -> bytes:
     message = EmailMessage()
     message["Subject"], message["From"], message["To"] = "The lighthouse", "a@example.org", "b@example.org"
@@ -148,6 +186,7 @@ SAMPLES: dict[str, bytes] = {
     "DocxParser": make_docx(),
     "PptxParser": make_pptx(),
     "XlsxParser": make_xlsx(),
+    "OdfParser": make_odt(),
     "EpubParser": make_epub(),
     "RtfParser": rb"{\rtf1\ansi{\fonttbl{\f0 Arial;}}\f0 The light\b house\b0\par and its keeper}",
     "MailParser": make_eml(),
