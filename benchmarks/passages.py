@@ -1,12 +1,13 @@
 """What cutting documents is worth: meetings of ten thousand words found by a question, abstracts by a claim,
 and one made-up sentence in a long document by a question in other words.
 
-    python benchmarks/passages.py --data FOLDER [--cache FOLDER] [--out benchmarks/results/passages.json]
+    python benchmarks/passages.py --data FOLDER [--cache FOLDER] [--only PART …] [--ways WAY …] [--out FILE]
 
 FOLDER holds `qmsum/` and `scifact/` in the layout of BEIR. What is chosen (how passages' scores become a
 document's, and how exact words and meaning go together) is chosen on QMSum's dev and SciFact's train queries,
-and reported on their test queries. Meetings are searched among those of their own split. Encoding takes an
-hour on two cores; with --cache, vectors are kept there for the next time.
+and reported on their test queries. "words" are words as they are, "stems" what a collection does. Meetings
+are searched among those of their own split, and among all. Encoding takes some hours on two cores; with
+--cache, vectors are kept there for the next time. A part that is not run keeps the figures it has.
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ DEPTH = 100
 NEEDLES = 100
 SEED = 5
 MEASURES = ("recall@1", "ndcg@10")
+PARTS = ("scifact", "qmsum", "qmsum, all meetings", "needle")
+WAYS = ("window", "heading", "late")
+AS_THEY_ARE = "none"
 PEOPLE = (
     ("lighthouse keeper", "guardian of the beacon"),
     ("village baker", "man who makes the bread"),
@@ -101,17 +105,21 @@ class Remembering:
         return self._encoder.token_vectors(texts)
 
     def late(self, documents: Mapping[str, Document], chunking: Chunking) -> Corpus:
-        """A corpus by late chunking, of which all the vectors are kept together."""
-        every = "\0".join(document.text for document in documents.values())
-        name = hashlib.sha256(f"{self.space.key} {chunking} {every}".encode()).hexdigest()[:32]
+        """A corpus by late chunking, of which every document's vectors are kept in a file of their own."""
+        corpus = index(self, documents, replace(chunking, method="window"))  # type: ignore[arg-type]
+        rows = [self._late(key, document, chunking) for key, document in documents.items()]
+        return replace(corpus, vectors=np.concatenate(rows))  # of the same passages
+
+    def _late(self, key: str, document: Document, chunking: Chunking) -> Vectors:
+        name = hashlib.sha256(f"{self.space.key} {chunking} {document.text}".encode()).hexdigest()[:32]
         path = None if self._folder is None else self._folder / f"late-{name}.npy"
-        if path is None or not path.exists():
-            corpus = index(self, documents, chunking)  # type: ignore[arg-type]
-            if path is not None:
-                np.save(path, corpus.vectors)
-            return corpus
-        # the same passages, whose own vectors are known already
-        return replace(index(self, documents, replace(chunking, method="window")), vectors=np.load(path))  # type: ignore[arg-type]
+        if path is not None and path.exists():
+            known: Vectors = np.load(path)
+            return known
+        vectors = index(self, {key: document}, chunking).vectors  # type: ignore[arg-type]
+        if path is not None:
+            np.save(path, vectors)
+        return vectors
 
     def _save(self) -> None:
         if self._folder is not None:
@@ -126,18 +134,23 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cache", type=Path)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="how all meetings are cut")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/passages.json"))
     options = parser.parse_args()
     if not options.data.is_dir():
         sys.exit(f"passages: {options.data} is not here; --data names the folder of the real data")
     encoder = Remembering(load_encoder(ENCODER), options.cache)
-    found = {
-        "machine": machine(),
-        "encoder": ENCODER,
-        "scifact": scifact(encoder, options.data / "scifact"),
-        "qmsum": qmsum(encoder, options.data / "qmsum"),
-        "needle": needle(encoder, options.data / "qmsum"),
+    folder = options.data / "qmsum"
+    parts = {
+        "scifact": lambda: scifact(encoder, options.data / "scifact"),
+        "qmsum": lambda: qmsum(encoder, folder),
+        "qmsum, all meetings": lambda: qmsum(encoder, folder, every=True, ways=options.ways),
+        "needle": lambda: needle(encoder, folder),
     }
+    found = json.loads(options.out.read_text()) if options.out.exists() else {}
+    found |= {"machine": machine(), "encoder": ENCODER}
+    found |= {name: part() for name, part in parts.items() if name in options.only}
     print(json.dumps(found, indent=2))
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(found, indent=2) + "\n")
@@ -177,7 +190,7 @@ def scifact(encoder: Remembering, folder: Path) -> dict[str, Any]:
     for split, task in tasks.items():
         alone = meaning(encoder, task, corpus)
         runs = {"meaning": alone}
-        for name, language in (("words", None), ("stems", "English")):
+        for name, language in (("words", AS_THEY_ARE), ("stems", None)):
             runs[name] = exact(task, corpus, language)
             runs |= {f"meaning and {name}, {how}": both(alone, runs[name], how) for how in HYBRIDS}
         figures[split] = {name: measured(run, task)["ndcg@10"] for name, run in runs.items()}
@@ -207,27 +220,28 @@ def meetings(task: BeirTask) -> dict[str, Document]:
     return {key: turns(text) for key, text in task.documents.items() if key in wanted}
 
 
-def qmsum(encoder: Remembering, folder: Path) -> dict[str, Any]:
-    """A question finds its meeting: by the meeting's beginning, by its passages, by its words."""
+def qmsum(
+    encoder: Remembering, folder: Path, *, every: bool = False, ways: Sequence[str] = WAYS
+) -> dict[str, Any]:
+    """A question finds its meeting, among those of its split or `every` one: by the meeting's beginning, by
+    its passages, by its words."""
     dev, test = load_beir(folder, "dev"), load_beir(folder, "test")
     chosen = choose(encoder, dev)
-    documents = meetings(test)
+    documents = {key: turns(text) for key, text in test.documents.items()} if every else meetings(test)
     whole = meaning(encoder, test, index(encoder, documents, None))  # type: ignore[arg-type]
-    corpora = {
-        "window": index(encoder, documents, Chunking("window")),  # type: ignore[arg-type]
-        "heading": index(encoder, documents, Chunking("heading")),  # type: ignore[arg-type]
-        "late": encoder.late(documents, Chunking("late")),
-    }
-    runs = {"whole, truncated": whole}
-    for name, corpus in corpora.items():
+    runs, corpora = {"whole, truncated": whole}, {}
+    for name in ways:
+        corpora[name] = corpus = cut(encoder, documents, name)
         alone = meaning(encoder, test, corpus, chosen["fusion"])
-        words = exact(test, corpus)
         runs[name] = alone
-        runs[f"{name} and words"] = both(alone, words, chosen["hybrid"])
+        for kind, language in (("words", AS_THEY_ARE), ("stems", None)):
+            words = exact(test, corpus, language)
+            runs[f"{name} and {kind}"] = both(alone, words, chosen["hybrid"])
+            if name == "window":
+                runs[kind] = words
+                runs |= {f"window and {kind}, {how}": both(alone, words, how) for how in HYBRIDS}
         if name == "window":
             runs |= {f"window, {how}": meaning(encoder, test, corpus, how) for how in FUSIONS}
-            runs |= {f"window and words, {how}": both(alone, words, how) for how in HYBRIDS}
-            runs["words"] = words
     return {
         "documents": len(documents),
         "queries": len(test.queries),
@@ -235,6 +249,12 @@ def qmsum(encoder: Remembering, folder: Path) -> dict[str, Any]:
         "chosen on dev": chosen,
         "test": {name: measured(run, test) for name, run in runs.items()},
     }
+
+
+def cut(encoder: Remembering, documents: Mapping[str, Document], way: str) -> Corpus:
+    if way == "late":
+        return encoder.late(documents, Chunking("late"))
+    return index(encoder, documents, Chunking(way))  # type: ignore[arg-type]
 
 
 def choose(encoder: Remembering, dev: BeirTask) -> dict[str, Any]:
@@ -269,7 +289,10 @@ def needle(encoder: Remembering, folder: Path) -> dict[str, Any]:
     asked = dict(zip(documents, questions, strict=True))
     task = replace(task, queries=asked, qrels={key: {key: 1} for key in asked})
     run = meaning(encoder, task, corpus)
-    found = {"meaning": run, "meaning and words": both(run, exact(task, corpus), HYBRIDS[0])}
+    found = {"meaning": run}
+    for name, language in (("words", AS_THEY_ARE), ("stems", None)):
+        words = exact(task, corpus, language)
+        found |= {name: words} | {f"meaning and {name}, {how}": both(run, words, how) for how in HYBRIDS}
     return {
         "documents": len(documents),
         "passages": len(corpus.texts),

@@ -53,6 +53,7 @@ from searchkit.search.hybrid import Scored, scored
 from searchkit.search.plan import Planner
 from searchkit.search.question import as_part, checked, vector_of
 from searchkit.search.trace import Trace, timed
+from searchkit.stores.words import AUTOMATIC, PLAIN, STEMMED
 from searchkit.types import (
     DEFAULTS,
     FULL_TEXT,
@@ -145,6 +146,7 @@ class Collection:
         runtime: Runtime = AUTO,
         catalog: str = "",
         chunking: Chunking | None = None,
+        language: str | None = None,
     ) -> Collection:
         """The collection of that name or at that path; made when it is not there, unless `create` is False.
 
@@ -152,6 +154,8 @@ class Collection:
         be the encoder it was made with. `encoder` hands one in instead; `runtime` says on what it runs.
         `catalog` is the address of a PostgreSQL database for the catalog of a new collection.
         `chunking` is how documents are cut: the collection keeps it, and cannot change it while it holds any.
+        `language` is that of the words in hybrid search: "english", …, "none" for words as they are, "auto"
+        for the one that most passages are in; the collection keeps it, the next run makes the index anew.
         Raises `CollectionMissing`, `SpaceMismatch`, `ModelMissing`, `CollectionTooNew`, `BadInput`.
         """
         root = resolve(where)
@@ -176,6 +180,8 @@ class Collection:
         library = cls(root, manifest, encoder, runtime)
         if chunking is not None:
             library._cut_by(chunking)
+        if language is not None:
+            library._stem_in(language)
         return library
 
     @property
@@ -250,7 +256,9 @@ class Collection:
 
         if space not in self._stores:
             known = self.catalog.space(space) or self.encoder.space
-            self._stores[space] = LanceStore(self.root / LANCE, known)
+            self._stores[space] = LanceStore(
+                self.root / LANCE, known, language=self.manifest.language or None
+            )
         return self._stores[space]
 
     @cached_property
@@ -380,6 +388,18 @@ class Collection:
             self.manifest = replace(self.manifest, chunking=chunking)
             write_manifest(self.root, self.manifest)
 
+    def _stem_in(self, language: str) -> None:
+        """Take another language for full text; the index is made anew by the next run."""
+        if language not in (AUTOMATIC, PLAIN, *STEMMED):
+            known = ", ".join((AUTOMATIC, PLAIN, *STEMMED))
+            raise BadInput(f"no stems are known of the language {language!r}", hint=f"one of: {known}")
+        wanted = "" if language == AUTOMATIC else language
+        if wanted != self.manifest.language:
+            with writing(self.root):
+                self.manifest = replace(read_manifest(self.root), language=wanted)
+                write_manifest(self.root, self.manifest)
+                self.catalog.jobs.owe_refresh(self.manifest.space)
+
     def targets(self, paths: Sequence[str | Path]) -> list[tuple[Source, str | None]]:
         """(source, the part of it to look at) for what was named, with the sources inside it; what is new
         becomes a source."""
@@ -447,6 +467,7 @@ class Collection:
         accelerator up to date."""
         from searchkit.stores.lance import give_back
 
+        self.store.asked_language = read_manifest(self.root).language or None  # it may be another by now
         self.store.compact()
         self.measure()
         if self.adapter is not None:

@@ -42,6 +42,8 @@ class Status:
     pictures: int
     """In documents."""
     chunking: str
+    language: str
+    """Of the stems by which words are found; "none" for words as they are."""
     left_out: Mapping[str, int]
     """What of the documents cannot be found, by the names of `types.LEFT_OUT`."""
     failed: int
@@ -84,6 +86,7 @@ def status(collection: Collection) -> Status:
         passages=store.count(kind=Kind.PASSAGE),
         pictures=max(0, store.count(kind=Kind.IMAGE) - counts.get(Kind.IMAGE.value, 0)),
         chunking=str(collection.manifest.chunking.over(Chunking(METHOD, TOKENS, OVERLAP))),
+        language=store.language,
         left_out=dict(collection.catalog.left_out(collection.manifest.space)),
         failed=len(collection.failures()),
         accelerated=collection.accelerator.version is not None,

@@ -58,6 +58,8 @@ class Manifest:
     """How its documents are cut: fixed while it holds any, or passages of two kinds would be compared."""
     adapter: str = ""
     """The adapter in use, by its name; empty for none."""
+    language: str = ""
+    """Of the stems in full text, as `stores.words` names it; empty for the one most passages are in."""
 
 
 def read_manifest(root: Path) -> Manifest:
@@ -72,7 +74,8 @@ def read_manifest(root: Path) -> Manifest:
         encoder, space, catalog = str(raw["encoder"]), str(raw["space"]), str(raw.get("catalog", ""))
         chunking = Chunking(raw.get("chunking"), raw.get("chunk_tokens"), raw.get("chunk_overlap"))
         images, adapter = bool(raw.get("images", True)), str(raw.get("adapter", ""))
-        return Manifest(version, encoder, space, catalog, images, chunking, adapter)
+        language = str(raw.get("language", ""))
+        return Manifest(version, encoder, space, catalog, images, chunking, adapter, language)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise CollectionMissing(
             f"there is no collection at {root}",
@@ -110,6 +113,8 @@ def write_manifest(root: Path, manifest: Manifest) -> None:
         lines.append(f"chunk_tokens = {manifest.chunking.tokens}")
     if manifest.chunking.overlap is not None:
         lines.append(f"chunk_overlap = {manifest.chunking.overlap}")
+    if manifest.language:
+        lines.append(f"language = {_quoted(manifest.language)}")
     if manifest.adapter:
         lines.append(f"adapter = {_quoted(manifest.adapter)}")
     if manifest.catalog:

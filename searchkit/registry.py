@@ -246,6 +246,7 @@ def encoder_records() -> list[EncoderRecord]:
 OFFICE_WORD = (".docx", ".docm", ".dotx", ".dotm", ".doc")
 OFFICE_SLIDES = (".pptx", ".pptm", ".ppsx", ".potx", ".ppt")
 OFFICE_SHEETS = (".xlsx", ".xlsm", ".xltx", ".xltm", ".xls")
+OPEN_DOCUMENT = (".odt", ".ott", ".odp", ".otp", ".ods", ".ots")
 PARSERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("searchkit.parsers.text", "TextParser", (".txt", ".text", ".log", ".rst")),
     ("searchkit.parsers.markdown", "MarkdownParser", (".md", ".markdown")),
@@ -254,6 +255,7 @@ PARSERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("searchkit.parsers.docx", "DocxParser", OFFICE_WORD),
     ("searchkit.parsers.pptx", "PptxParser", OFFICE_SLIDES),
     ("searchkit.parsers.xlsx", "XlsxParser", OFFICE_SHEETS),
+    ("searchkit.parsers.odf", "OdfParser", OPEN_DOCUMENT),
     ("searchkit.parsers.epub", "EpubParser", (".epub",)),
     ("searchkit.parsers.rtf", "RtfParser", (".rtf",)),
     ("searchkit.parsers.mail", "MailParser", (".eml",)),
@@ -263,7 +265,7 @@ PARSERS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 )
 """A suffix says that a file is looked at; its content says which parser reads it, `parser_of`."""
 
-BINARY = frozenset((*OFFICE_WORD, *OFFICE_SLIDES, *OFFICE_SHEETS, ".pdf", ".epub"))
+BINARY = frozenset((*OFFICE_WORD, *OFFICE_SLIDES, *OFFICE_SHEETS, *OPEN_DOCUMENT, ".pdf", ".epub"))
 
 
 @cache

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from platformdirs import user_config_path
 
 from searchkit.errors import BadInput
+from searchkit.stores.words import AUTOMATIC, PLAIN, STEMMED
 
 if TYPE_CHECKING:
     from searchkit.types import Chunking, Runtime
@@ -53,6 +54,9 @@ class Settings:
     chunk_tokens: int | None = None
     chunk_overlap: int | None = None
     """… as for these two; a new one gets the defaults."""
+    language: str | None = None
+    """Whose stems are found in hybrid search: "english", …, "none", or "auto" for what most passages are in.
+    None is the collection's own."""
     k: int = 10
     collapse: str = "exact"
     min_confidence: float = 0.0
@@ -203,6 +207,9 @@ KEYS: Mapping[str, Callable[[object], Any]] = {
     "chunking": _one_of(CHUNKING),
     "chunk_tokens": _count,
     "chunk_overlap": _natural,
+    "language": lambda raw: _one_of((AUTOMATIC, PLAIN, *STEMMED))(
+        raw.lower() if isinstance(raw, str) else raw
+    ),
     "k": _count,
     "collapse": _one_of(COLLAPSE),
     "min_confidence": _share,

@@ -38,6 +38,7 @@ CONTAINER = """<?xml version="1.0"?>
 <container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container">
 <rootfiles><rootfile full-path="book/all.opf" media-type="application/oebps-package+xml"/></rootfiles>
 </container>"""
+NCX = "application/x-dtbncx+xml"
 PACKAGE = """<?xml version="1.0"?>
 <package version="3.0" xmlns="http://www.idpf.org/2007/opf" xmlns:dc="http://purl.org/dc/elements/1.1/">
 <metadata><dc:title>Coast</dc:title></metadata>
@@ -97,8 +98,15 @@ def make_xlsx() -> bytes:
     return saved(book.save)
 
 
-def make_epub(chapters: dict[str, str] | None = None, pictures: dict[str, bytes] | None = None) -> bytes:
-    """Chapters by file name, in order; pictures beside them."""
+def make_epub(
+    chapters: dict[str, str] | None = None,
+    pictures: dict[str, bytes] | None = None,
+    *,
+    nav: str = "",
+    ncx: str = "",
+) -> bytes:
+    """Chapters by file name, in order; pictures beside them. `nav` is what the table of contents of EPUB 3
+    lists, `ncx` the navPoints of that of EPUB 2."""
     if chapters is None:
         chapters = {
             "a.xhtml": "<h1>The lighthouse</h1><img src='red.png'/>",
@@ -106,6 +114,11 @@ def make_epub(chapters: dict[str, str] | None = None, pictures: dict[str, bytes]
         }
         pictures = {"red.png": png()}
     items = "".join(f'<item id="{n}" href="{n}" media-type="application/xhtml+xml"/>' for n in chapters)
+    for name, kind, given in (
+        ("nav.xhtml", 'properties="nav"', nav),
+        ("toc.ncx", f'media-type="{NCX}"', ncx),
+    ):
+        items += f'<item id="{name}" href="{name}" {kind}/>' if given else ""
     spine = "".join(f'<itemref idref="{n}"/>' for n in chapters)
     pages = {
         f"book/{n}": f"<html><head><title/></head><body>{page}</body></html>" for n, page in chapters.items()
@@ -115,7 +128,50 @@ def make_epub(chapters: dict[str, str] | None = None, pictures: dict[str, bytes]
         "META-INF/container.xml": CONTAINER,
     }
     members |= {"book/all.opf": PACKAGE % (items, spine)} | pages
+    if nav:
+        members["book/nav.xhtml"] = f'<html><body><nav epub:type="toc">{nav}</nav></body></html>'
+    if ncx:
+        space = "http://www.daisy.org/z3986/2005/ncx/"
+        members["book/toc.ncx"] = f'<ncx xmlns="{space}"><navMap>{ncx}</navMap></ncx>'
     return zipped(members | {f"book/{name}": data for name, data in (pictures or {}).items()})
+
+
+ODF = " ".join(
+    f'xmlns:{short}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
+    for short, name in (
+        ("office", "office"),
+        ("text", "text"),
+        ("table", "table"),
+        ("draw", "drawing"),
+        ("presentation", "presentation"),
+        ("manifest", "manifest"),
+    )
+)
+
+
+def make_odf(
+    body: str, kind: str = "text", *, members: dict[str, bytes] | None = None, title: str = "Coast"
+) -> bytes:
+    """OpenDocument as LibreOffice packs it; `body` is the markup inside `office:text` or what `kind` says."""
+    head, links = '<?xml version="1.0" encoding="UTF-8"?>', 'xmlns:xlink="http://www.w3.org/1999/xlink"'
+    whole = f"<office:body><office:{kind}>{body}</office:{kind}></office:body>"
+    meta = f"<office:document-meta {ODF} xmlns:dc='http://purl.org/dc/elements/1.1/'><office:meta>"
+    return zipped(
+        {
+            "mimetype": f"application/vnd.oasis.opendocument.{kind}",
+            "content.xml": f"{head}<office:document-content {ODF} {links}>{whole}</office:document-content>",
+            "meta.xml": f"{head}{meta}<dc:title>{title}</dc:title></office:meta></office:document-meta>",
+            "META-INF/manifest.xml": f"{head}<manifest:manifest {ODF}/>",
+            **(members or {}),
+        }
+    )
+
+
+def make_odt() -> bytes:
+    picture = '<draw:frame><draw:image xlink:href="Pictures/red.png"/></draw:frame>'
+    heading = '<text:h text:outline-level="1">The light<text:span>house</text:span></text:h>'
+    body = f"{heading}<text:p>{picture}</text:p>"
+    return make_odf(f"{body}<text:p>and its keeper</text:p>", members={"Pictures/red.png": png()})
 
 
 def make_eml() -> bytes:
@@ -148,7 +204,8 @@ SAMPLES: dict[str, bytes] = {
     "DocxParser": make_docx(),
     "PptxParser": make_pptx(),
     "XlsxParser": make_xlsx(),
-    "EpubParser": make_epub(),
+    "OdfParser": make_odt(),
+    "EpubParser": make_epub(nav='<ol><li><a href="a.xhtml">The lighthouse</a></ol>'),
     "RtfParser": rb"{\rtf1\ansi{\fonttbl{\f0 Arial;}}\f0 The light\b house\b0\par and its keeper}",
     "MailParser": make_eml(),
     "TableParser": b"The lighthouse\r\nand its keeper\r\n",

@@ -72,6 +72,10 @@ def index(
     chunk_overlap: Annotated[
         int | None, typer.Option("--chunk-overlap", metavar="N", help="Tokens that neighbours share.")
     ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option("--language", metavar="NAME", help="Of the words in hybrid search; auto, none."),
+    ] = None,
     device: Device = None,
     dtype: Dtype = None,
     offline: Offline = None,
@@ -92,6 +96,7 @@ def index(
         chunking=chunking,
         chunk_tokens=chunk_tokens,
         chunk_overlap=chunk_overlap,
+        language=language,
         device=device,
         dtype=dtype,
         offline=offline,
@@ -179,6 +184,7 @@ def _open(
             runtime=runtime,
             catalog=catalog or "",
             chunking=settings.passages(),
+            language=settings.language,
         )
     except CollectionMissing:
         if not paths:
@@ -192,6 +198,7 @@ def _open(
             runtime=runtime,
             catalog=settings.catalog or "",
             chunking=settings.passages(),
+            language=settings.language,
         )
         return library, None
     if model is None:  # a setting is for new collections: what exists changes only when it is told to

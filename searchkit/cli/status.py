@@ -30,6 +30,7 @@ def status(
     """Say what a collection holds, and what is queued."""
     settings = load(collection=collection)
     from searchkit.collection import Collection
+    from searchkit.stores.words import PLAIN
     from searchkit.types import LEFT_OUT
 
     with Collection.open(settings.collection, create=False) as library:
@@ -45,6 +46,7 @@ def status(
         ("images", found.images),
         ("documents", f"{found.documents} ({found.passages} passages, {found.pictures} pictures)"),
         ("passages by", found.chunking),
+        ("words by", "themselves" if found.language == PLAIN else f"{found.language.title()} stems"),
         ("failed", f"{found.failed}" + " (searchkit doctor lists them)" * bool(found.failed)),
         ("searched by", "FAISS" if found.accelerated else "the store itself"),
         ("size", f"{found.megabytes} MB"),

@@ -131,7 +131,8 @@ def by_meaning(
 class Words:
     """BM25 over the passages of a corpus, in a store of its own that is gone at the end.
 
-    `language` ("English") has words reduced to their stems. Use it in a `with`.
+    `language` as for a `LanceStore`: found from the texts, named, or "none" for words as they are.
+    Use it in a `with`.
     """
 
     def __init__(self, corpus: Corpus, *, language: str | None = None) -> None:

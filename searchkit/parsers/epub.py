@@ -6,7 +6,7 @@ import posixpath
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
 from selectolax.lexbor import LexborHTMLParser
@@ -14,6 +14,7 @@ from selectolax.lexbor import LexborHTMLParser
 from searchkit.errors import Unreadable
 from searchkit.parsers.archive import checked, parse_xml
 from searchkit.parsers.blocks import Blocks
+from searchkit.parsers.contents import Chapters, contents, resolved
 from searchkit.parsers.html import HtmlParser, parse_page, visible
 from searchkit.protocols import Parser
 from searchkit.types import Document, Embedded
@@ -23,7 +24,8 @@ PAGES = ("application/xhtml+xml", "text/html", "text/x-oeb1-document")
 
 
 class EpubParser(Parser):
-    """Chapters one below the other, with their headings. A book has no pages before it is laid out."""
+    """Chapters one below the other, each under its name in the table of contents, at its depth there. A book
+    has no pages before it is laid out."""
 
     name = HtmlParser.name
     suffixes = frozenset({".epub"})
@@ -32,8 +34,14 @@ class EpubParser(Parser):
         blocks = Blocks(path)
         with checked(path) as file, zipfile.ZipFile(file) as archive:
             package, folder = _package(archive, path)
-            for _, tree in _pages(archive, package, folder, path):
-                text, headings = visible(tree.root) if tree.root else ("", ())
+            chapters = Chapters(contents(archive, package, folder))
+            for page, tree in _pages(archive, package, folder, path):
+                text, found = visible(tree.root) if tree.root else ("", ())
+                if not text:
+                    continue
+                chapter, headings = chapters.begin(page, text, found)
+                if chapter is not None:
+                    blocks.heading(chapter.name, chapter.depth)
                 blocks.add(text, headings=headings)
             title = next((node.text for node in package.iterfind(".//{*}title") if node.text), None)
         return blocks.document(title=title)
@@ -45,7 +53,7 @@ class EpubParser(Parser):
             for page, tree in _pages(archive, package, folder, path):
                 for node in tree.css("img, image"):
                     link = node.attributes.get("src") or node.attributes.get("xlink:href") or ""
-                    name = _resolved(posixpath.dirname(page), link)
+                    name = resolved(posixpath.dirname(page), link)
                     if name in inside and name not in seen:
                         seen.add(name)
                         yield Embedded(archive.read(name))
@@ -74,17 +82,9 @@ def _pages(
         item = manifest.get(reference.get("idref"))
         if item is None or item.get("media-type") not in PAGES:
             continue
-        name = _resolved(folder, item.get("href", ""))
+        name = resolved(folder, item.get("href", ""))
         if name in inside and name not in seen:
             seen.add(name)
             data = archive.read(name)
             if data.strip():
                 yield name, parse_page(data, name=f"{path}: {name}", xhtml=True)
-
-
-def _resolved(folder: str, link: str) -> str:
-    """The member that a link in a file of `folder` means; empty for links that lead out of the book."""
-    parts = urlsplit(link)
-    if parts.scheme or parts.netloc or not parts.path:
-        return ""
-    return posixpath.normpath(posixpath.join(folder, unquote(parts.path)))

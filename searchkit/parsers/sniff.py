@@ -14,7 +14,8 @@ HEAD = 4096
 PACKED = {"word/": ".docx", "ppt/": ".pptx", "xl/": ".xlsx"}
 """The folder in an archive of Office Open XML that says which it is."""
 EPUB = b"application/epub+zip"
-"""The content of the member `mimetype`."""
+OPEN_DOCUMENT = b"application/vnd.oasis.opendocument."
+"""The content of the member `mimetype`; of the second, how it begins."""
 
 OTHERS = (
     (b"\x89PNG\r\n", "a PNG picture"),
@@ -74,6 +75,8 @@ def _packed(path: Path) -> str | None:
                 declared = archive.read("mimetype").strip()
                 if declared == EPUB:
                     return ".epub"
+                if declared.startswith(OPEN_DOCUMENT):
+                    return ".odt"
     except Exception:  # a damaged archive: what its name says shall give the reason
         return None
     for folder, suffix in PACKED.items():
@@ -81,6 +84,8 @@ def _packed(path: Path) -> str | None:
             return suffix
     if "META-INF/container.xml" in names:
         return ".epub"
+    if "META-INF/manifest.xml" in names and "content.xml" in names:
+        return ".odt"
     return None
 
 

@@ -26,6 +26,7 @@ from lancedb.index import FTS, BTree
 from lancedb.query import MatchQuery
 
 from searchkit.errors import BadInput, CollectionTooNew
+from searchkit.stores.words import PLAIN, main_language, telling
 from searchkit.types import FULL_TEXT, Candidate, Item, Kind, Space, Vectors
 
 FORMAT = 1
@@ -105,12 +106,24 @@ def schema(dim: int) -> pa.Schema:
     )
 
 
-def _words(language: str | None) -> FTS:
-    """Words as they are, since a collection may be in any language; of a named one ("English"), their stems.
-    Common words weigh little in BM25 anyway."""
-    if language is None:
-        return FTS(stem=False, remove_stop_words=False)
-    return FTS(language=language, stem=True, remove_stop_words=False)
+SAMPLE = 500
+"""Passages that are looked at to tell the language of a collection."""
+TOKENIZER = "icu/split"
+"""Takes Chinese, Japanese and Thai apart by dictionaries, what has spaces at spaces and punctuation."""
+
+
+def _words(language: str) -> FTS:
+    """The words' stems. None is left out of the index: common ones may be all that was asked for."""
+    stems = {"stem": False} if language == PLAIN else {"stem": True, "language": language.title()}
+    return FTS(base_tokenizer=TOKENIZER, remove_stop_words=False, **stems)
+
+
+def _language_of(index: Any) -> str | None:
+    """Of a full-text index, the language of its stems; None for one that takes words apart otherwise."""
+    told = index.index_details or {}
+    if told.get("base_tokenizer") != TOKENIZER:
+        return None
+    return str(told["language"]).lower() if told.get("stem") else PLAIN
 
 
 SEPARATORS = re.compile(r"[\W_]+")
@@ -126,10 +139,13 @@ def give_back() -> None:
 
 
 class LanceStore:
-    """A `VectorStore` on disk. One writer at a time; readers see other processes' writes in two seconds."""
+    """A `VectorStore` on disk. One writer at a time; readers see other processes' writes in two seconds.
+
+    `language` is that of the stems in full text, of `words.STEMMED`, or "none"; without it, the language in
+    which most passages are written."""
 
     def __init__(self, folder: Path, space: Space, *, language: str | None = None) -> None:
-        self.dim, self._language, self._folder = space.dim, language, folder
+        self.dim, self.asked_language, self._folder = space.dim, language, folder
         database = _connected(folder)
         table = folder / f"{space.key}.lance"
         if table.exists() and not _is_whole(table):
@@ -147,6 +163,7 @@ class LanceStore:
             self._table = database.create_table(space.key, schema=schema(space.dim), mode=mode)
             self._table.set_unenforced_primary_key("id")
         self._version, self._seen = 0, -SEEN_FOR
+        self._told = -1, PLAIN
 
     @property
     def version(self) -> int:
@@ -245,7 +262,10 @@ class LanceStore:
     def match(
         self, words: str, k: int, *, column: str, kind: Kind | None = None, where: str | None = None
     ) -> list[Candidate]:
-        """The k items with the best BM25 of these words in a column of `FULL_TEXT`, filtered before."""
+        """The k items with the best BM25 of these words in a column of `FULL_TEXT`, filtered before. In
+        texts, the commonest words of their language are looked for only where a question has no others."""
+        if column == "text":
+            words = telling(words, self._language_now())
         query = self._table.search(MatchQuery(words, column), query_type="fts")
         found = self._run(query.select([*COLUMNS, "_score"]).limit(k), _conditions(kind, where), where)
         return _ranked(_items(found), found["_score"].to_numpy())
@@ -315,10 +335,9 @@ class LanceStore:
     def compact(self, keep: dt.timedelta = KEEP_VERSIONS) -> None:
         """Join the small files that single writes leave, drop versions older than `keep`, which no reader can
         hold, and bring the full-text index up to date (without it words are found too, more slowly)."""
+        if self._table.count_rows():
+            self._index_words()
         indexed = {column for index in self._table.list_indices() for column in index.columns}
-        for column in FULL_TEXT:
-            if column not in indexed and self._table.count_rows():
-                self._table.create_index(column, config=_words(self._language))
         if "id" not in indexed and self._table.count_rows() >= INDEX_IDS_FROM:
             for column in ("id", "written"):
                 self._table.create_index(column, config=BTree())
@@ -329,6 +348,35 @@ class LanceStore:
         # what is cached is of files and indexes that have just been replaced
         self._table = _opened(_connected(self._folder), self._table.name)
         self._changed()
+
+    @property
+    def language(self) -> str:
+        """That of the stems by which words are found, or "none"."""
+        return next((one for one in self._indexed_in().values() if one), PLAIN)
+
+    def _language_now(self) -> str:
+        if self._told[0] != self.version:
+            self._told = self.version, self.language
+        return self._told[1]
+
+    def _indexed_in(self) -> dict[str, str | None]:
+        found = {index.columns[0]: index for index in self._table.list_indices()}
+        return {column: _language_of(found[column]) for column in FULL_TEXT if column in found}
+
+    def _index_words(self) -> None:
+        """Full text in the right language: what is indexed in another, or was by an older version, again."""
+        indexed = self._indexed_in()
+        language = self.asked_language or main_language(self._sample(), self.language)
+        for column in FULL_TEXT:
+            if indexed.get(column) != language:
+                self._table.create_index(column, config=_words(language), replace=True)
+
+    def _sample(self) -> list[str]:
+        """Texts of passages, from the whole table."""
+        rows = self.places("text IS NOT NULL", kind=Kind.PASSAGE)
+        some = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).astype(int))]
+        texts: list[str] = self._table.take_row_ids(some.tolist()).select(["text"]).to_arrow()[0].to_pylist()
+        return texts
 
     def _again(self, read: Callable[[], pa.Table]) -> pa.Table:
         """Read; once more, from the last version, when another process has erased the one that was read."""

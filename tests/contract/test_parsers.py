@@ -20,7 +20,7 @@ from searchkit.registry import BINARY, PARSERS, parser_for, parser_of
 from searchkit.types import Document
 from tests.documents import SAMPLES
 
-WITH_PICTURE = {"DocxParser", "PptxParser", "EpubParser", "MailParser", "NotebookParser"}
+WITH_PICTURE = {"DocxParser", "PptxParser", "OdfParser", "EpubParser", "MailParser", "NotebookParser"}
 """Whose samples hold a red one."""
 
 

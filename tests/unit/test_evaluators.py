@@ -239,7 +239,7 @@ def test_exact_words_find_what_the_encoder_does_not_read(long_document: Path) ->
 
 def test_words_are_found_by_their_stems_where_the_language_is_named() -> None:
     corpus = replace(corpus_of([[1.0]], [[1.0], [1.0]]), texts=["rain", "storms rising", "the storm rose"])
-    with Words(corpus) as plain, Words(corpus, language="English") as stems:
+    with Words(corpus, language="none") as plain, Words(corpus, language="english") as stems:
         assert list(plain.search("storm", 5)) == ["b"] and plain.search("storming", 5) == {}
         assert list(stems.search("storming", 5)) == ["b"]
 

@@ -41,6 +41,48 @@ def test_a_book_is_read_in_the_order_of_its_spine(tmp_path: Path) -> None:
     assert document.title == "Coast"
 
 
+BOOK = {
+    "part.xhtml": "<p>of the sea",
+    "one.xhtml": "<h1>1. The ebb</h1><p>a<h2>Crabs</h2><p>b<h2>Gulls</h2><p>c",
+    "more.xhtml": "<h2>Seals</h2><p>d",
+    "two.xhtml": "<p class='title'>The flood</p><p>e",
+    "end.xhtml": "<h3>Thanks</h3><p>f",
+}
+LINES = "Part one|of the sea|1. The ebb|a|Crabs|b|Gulls|c|Seals|d|The flood|e|End|Thanks|f"
+PLACED = [
+    *((1, "Part one"), (2, "1. The ebb"), (3, "Crabs"), (3, "Gulls"), (3, "Seals"), (2, "The flood")),
+    *((1, "End"), (2, "Thanks")),
+]
+"""Gulls and Seals are named nowhere: they lie beside Crabs in their pages, and so they do in the book."""
+
+
+def test_a_books_chapters_have_the_names_and_depths_of_its_table_of_contents(tmp_path: Path) -> None:
+    nav = """<h1>Contents</h1><ol><li><a href="part.xhtml">Part one</a><ol>
+      <li><a href="one.xhtml">The ebb</a><ol><li><a href="one.xhtml#crabs">Crabs</a></li></ol></li>
+      <li><a href="two.xhtml">The  flood</a></li></ol></li>
+      <li><a href="end.xhtml#top">End</a></li><li><a href="http://example.org/">Shop</a></li>
+      <li><a href="gone.xhtml">Gone</a></li></ol>"""
+    document = read(EpubParser(), make_epub(BOOK, nav=nav), tmp_path)
+    assert document.text == LINES.replace("|", "\n\n")
+    assert named(document) == PLACED
+
+
+def test_a_book_of_the_older_kind_has_them_from_its_list(tmp_path: Path) -> None:
+    def point(name: str, page: str, inside: str = "") -> str:
+        return f'<navPoint><navLabel><text>{name}</text></navLabel><content src="{page}"/>{inside}</navPoint>'
+
+    chapters = point("The ebb", "one.xhtml", point("Crabs", "one.xhtml#c")) + point("The flood", "two.xhtml")
+    ncx = point("Part one", "part.xhtml", chapters) + point("End", "end.xhtml")
+    document = read(EpubParser(), make_epub(BOOK, ncx=ncx), tmp_path)
+    assert named(document) == PLACED
+
+
+@pytest.mark.parametrize("damaged", [{"ncx": "<navPoint>"}, {"nav": "<p>nothing listed</p>"}, {}])
+def test_a_book_is_read_without_its_table_of_contents(damaged: dict[str, str], tmp_path: Path) -> None:
+    document = read(EpubParser(), make_epub(BOOK, **damaged), tmp_path)
+    assert named(document)[:2] == [(1, "1. The ebb"), (2, "Crabs")]
+
+
 def test_a_books_pictures_come_from_its_own_archive_once(tmp_path: Path) -> None:
     chapters = {
         "a.xhtml": '<img src="../book/x%20y.png"/><img src="http://example.org/x.png"/><img src="gone.png"/>',
