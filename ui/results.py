@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import streamlit as st
 
 from searchkit.collection import Collection
 from searchkit.errors import SearchkitError, Unreadable
+from searchkit.heat import FLAT, heat, shown, warmest
 from searchkit.pictures import page, picture, thumbnail_name
 from searchkit.ratings import NOTHING, RIGHT, WRONG, rate, rated
 from searchkit.types import Hit, Item, Kind
@@ -123,7 +125,7 @@ def detail(library: Collection, answer: Answer, hit: Hit, words: str) -> None:
     st.text(name(hit.item))
     st.html(f'<span class="sk-line">{badge(hit.confidence)}{_facts(hit.item)}</span>')
     if hit.kind is Kind.IMAGE:
-        _large(library, hit.item)
+        _large(library, hit.item, words)
     else:
         _document(library, hit, words)
     if hit.copies:
@@ -144,12 +146,37 @@ def _facts(item: Item) -> str:
     return "".join(f'<span class="sk-dim">{escaped(one)}</span>' for one in said)
 
 
-def _large(library: Collection, item: Item) -> None:
+def _large(library: Collection, item: Item, words: str) -> None:
+    where = bool(words) and st.toggle("Show where it fits the words", key=f"where {item.id}")
     try:
-        st.image(picture(library, item), alt=name(item), width="stretch")
+        data, alt = picture(library, item), name(item)
+        if where:
+            with st.spinner("Looking at its parts"):
+                grid = heat(library, item, words)
+            data = shown(data, grid)
+            alt = f"{alt}: fits “{components.printable(words)}” best {place(grid)}, where it is in colour"
+        st.image(data, alt=alt, width="stretch")
+        if where:
+            st.html(
+                f'<span class="sk-dim">Bright and in colour where it fits best ({place(grid)}), dark where '
+                "least. Each part was compared with the words by itself.</span>"
+            )
     except SearchkitError as error:
         components.problem(error)
     st.text(components.printable(item.path))
+
+
+def place(grid: np.ndarray) -> str:
+    """The warmest part of a picture, in words.
+
+    >>> place(np.arange(36).reshape(6, 6)), place(np.ones((6, 6)))
+    ('at the lower right', 'everywhere alike')
+    """
+    if float(np.ptp(grid)) < FLAT:
+        return "everywhere alike"
+    row, column = warmest(grid)
+    said = " ".join(word for word in (("upper", "", "lower")[row], ("left", "", "right")[column]) if word)
+    return f"at the {said}" if said else "in the middle"
 
 
 def _document(library: Collection, hit: Hit, words: str) -> None:
