@@ -186,6 +186,51 @@ def test_an_upload_of_too_many_pixels_is_refused_before_it_is_decoded(page: Page
     assert "huge.png has 60 megapixels" in texts(test)
 
 
+def test_a_pasted_picture_takes_the_place_of_the_chosen_one_and_can_be_taken_back(
+    page: Page, library: Path
+) -> None:
+    test = page(library, kind="pictures")
+    test.file_uploader(key="picture").upload("chosen.png", png(1), "image/png").run()
+    assert "Like the picture chosen.png" in texts(test)
+    test.file_uploader(key="pasted").upload("image.png", png(2), "image/png").run()
+    assert not test.exception
+    assert "Like the picture image.png" in texts(test) and "chosen.png" not in texts(test)
+    assert 'alt="plain.png"' in drawn(test)
+    button(test, "no picture").click().run()
+    assert not test.exception
+    assert "Like the picture" not in texts(test) and "Say what is to be seen" in drawn(test)
+
+
+def test_where_a_picture_fits_the_words_is_shown_when_asked_for(page: Page, library: Path) -> None:
+    test = page(library, q="colours", kind="pictures")
+    test.session_state["weak"] = True
+    test.run()
+    key = button(test, "open ").key
+    test.button(key=key).click().run()
+    assert "Bright and in colour" not in drawn(test)
+    test.toggle(key=f"where {key.removeprefix('open ')}").set_value(True)
+    test.button(key=key).click().run()
+    assert not test.exception
+    assert "Bright and in colour where it fits best" in drawn(test)
+
+
+def test_what_is_like_many_items_is_asked_for_and_taken_back_in_one_line(page: Page, tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for n in range(6):
+        (folder / f"note{n}.txt").write_text(f"The hive {n} is fed with sugar syrup in autumn.\n")
+    with Collection.open(tmp_path / "library", model="hashing") as made:
+        made.add(folder)
+        ids = [hit.item.id for hit in made.search(HIVE)][:4]
+    test = page(tmp_path / "library", like=ids)  # type: ignore[arg-type]
+    assert not test.exception
+    assert "Like 4 items" in texts(test)
+    assert len(set(re.findall(r"note\d", drawn(test)))) == 2
+    button(test, "no like").click().run()
+    assert not test.exception
+    assert "Like 4 items" not in texts(test) and "like" not in test.query_params
+
+
 def test_weak_results_are_shown_only_when_asked_for(page: Page, library: Path) -> None:
     test = page(library, q="zeppelin quartz", kind="passages")
     assert "Nothing here matches" in markup(test)

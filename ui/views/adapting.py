@@ -18,7 +18,7 @@ from searchkit.ratings import pairs, write_pairs
 from searchkit.spaces import answering, spaces
 from searchkit.ui import components, results
 from searchkit.ui.asking import Answer, Question, ask
-from searchkit.ui.components import printable
+from searchkit.ui.components import badge, printable
 
 SIDE_BY_SIDE = 6
 BEAT = 1.0
@@ -193,9 +193,9 @@ def _side(library: Collection, space: str, words: str) -> None:
     for hit in found.hits[:SIDE_BY_SIDE]:
         with st.container(border=True):
             if hit.kind.value == "image":
-                st.html(results.card(one, hit))
+                st.html(results.card(one, hit, badge(hit.confidence)))
             else:
-                st.html(results.passage(hit, words))
+                st.html(results.passage(hit, words, badge(hit.confidence)))
 
 
 def _answering(library: Collection, space: str) -> Collection:
