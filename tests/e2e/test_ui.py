@@ -28,6 +28,7 @@ from streamlit.testing.v1 import AppTest
 from searchkit.collection import Collection
 from searchkit.errors import BadInput
 from searchkit.ratings import RIGHT, rate
+from searchkit.training.curve import Curve, Look
 from searchkit.ui import components, launch
 from searchkit.ui.asking import Question
 from searchkit.ui.views import adapting
@@ -414,6 +415,28 @@ def test_adapting_from_too_few_ratings_says_what_is_missing(
     test.run()
     assert not test.exception
     assert "cannot be learned from" in texts(test) or "too few" in texts(test)
+
+
+def test_what_another_process_learns_is_drawn_while_it_runs_and_after(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Curve(library / "adapters", "my pairs.csv", lambda *said: None) as curve:
+        for step in (25, 50):
+            curve.look("text-image", Look(1, 2, step, 100, 1 / step, 0.3, 0.2))
+        test = other_page(library, "adapting", monkeypatch)
+        assert not test.exception
+        (bar,) = test.get("progress")
+        assert bar.proto.text.startswith("Learning from my pairs.csv, at most") and bar.proto.value == 25
+        assert len(test.get("vega_lite_chart") or test.get("arrow_vega_lite_chart")) == 2
+        assert not any(one.key == "learn" for one in test.button)  # one at a time
+        curve.end("not better with certainty")
+    test = other_page(library, "adapting", monkeypatch)
+    assert not test.exception and not test.get("progress")
+    assert [one.label for one in test.expander] == ["How it learned from my pairs.csv"]
+    test.session_state["learned"] = True
+    test.run()
+    assert "not better with certainty" in texts(test)
+    assert len(test.get("vega_lite_chart") or test.get("arrow_vega_lite_chart")) == 2
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.2", "::", "example.org", ""])

@@ -9,6 +9,7 @@ import asyncio
 import base64
 import http.client
 import io
+import json
 import os
 import shutil
 import socket
@@ -416,7 +417,8 @@ def test_what_lies_in_a_box_of_the_map_is_listed_opened_and_asked_with(
     points = tab.get_by_test_id("stVegaLiteChart").locator("svg .mark-symbol.role-mark path")
     assert points.count() == library_items(world)
     tab.get_by_role("button", name="Open").first.click()
-    tab.get_by_role("dialog").wait_for()
+    tab.locator("[role=dialog] img").first.wait_for()
+    tab.wait_for_function("[...document.images].every((one) => one.complete && one.naturalWidth)")
     tab.keyboard.press("Escape")
     tab.get_by_role("button", name="Save").click()
     with tab.expect_download() as saved:
@@ -427,6 +429,36 @@ def test_what_lies_in_a_box_of_the_map_is_listed_opened_and_asked_with(
     visitor.saw(f"Like {library_items(world)} items")
     tab.get_by_label("Search", exact=True).wait_for()
     assert tab.url.count("like=") == library_items(world)
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_an_adaptation_draws_its_curves_and_a_reload_does_not_stop_it(browser: Any, tmp_path: Path) -> None:
+    """Rows whose number of parts is said in words that mean nothing: some hundred pairs of texts."""
+    rng = np.random.default_rng(0)
+    world = World(tmp_path)
+    rows = []
+    for number in range(400):
+        file = world.files / f"pair{number:03d}.png"
+        colour = number % 8
+        grid = np.clip(colour * 30 + rng.normal(0, 20, (4, 4, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(grid).resize((64, 64), Image.Resampling.NEAREST).save(file)
+        rows.append({"text": f"shade{colour} {rng.integers(1000, 9999)}", "image": str(file)})
+    with Collection.open(world.library, create=False) as library:
+        library.add(world.files)
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text("\n".join(map(json.dumps, rows)) + "\n")
+    for address in served(world):
+        one = Visitor(browser, address).go("adapt")
+        one.tab.locator(".st-key-pairs input[type=file]").set_input_files(pairs)
+        one.tab.get_by_role("button", name="Learn from pairs.jsonl").click()
+        one.tab.get_by_test_id("stProgress").wait_for()
+        one.go("adapt")  # another session: what runs is the collection's
+        one.tab.get_by_text("How it learned from pairs.jsonl").click()
+        one.tab.get_by_test_id("stVegaLiteChart").nth(1).wait_for()
+        assert one.tab.get_by_text("held-out questions").count()
+        one.profile.close()
+        assert one.problems == []
 
 
 PASTE = """([data, type, name]) => {
