@@ -21,6 +21,7 @@ from searchkit.errors import BadInput, CollectionError, NothingIndexed
 from searchkit.ingest.pipeline import ids_of
 from searchkit.place import read_manifest, write_manifest, writing
 from searchkit.search.adapter import PARTS, Adapter, load_adapter, read_card, save_adapter
+from searchkit.training.curve import Curve, Learning, read_learning
 from searchkit.training.gate import Verdict, judge
 from searchkit.training.generic import Generic
 from searchkit.training.negatives import LOOK
@@ -90,26 +91,40 @@ def adapt(
     anyway. Other ways of searching stay as they are. `replay` are pairs of other things, whose questions
     the map is taught to leave alone.
 
-    Searching goes on meanwhile. Raises `BadInput` for pairs that cannot be used or are too few,
-    `NothingIndexed`, `CollectionLocked`.
+    Searching goes on meanwhile, and `learning` tells how far it is. Raises `BadInput` for pairs that cannot
+    be used or are too few, `NothingIndexed`, `CollectionLocked`.
     """
-    began = time.monotonic()
     if library.store.count() == 0:
         raise NothingIndexed(f"{library.root} holds nothing yet", hint="searchkit index FOLDER")
-    on_progress("read", 0, 0)
+    with Curve(library.root / ADAPTERS, path.name, on_progress) as curve:
+        report = _adapt(library, path, replay, force, seed, near, curve)
+        curve.end("in use" if report.in_use else "not better with certainty")
+    return report
+
+
+def learning(library: Collection) -> Learning | None:
+    """The adaptation that runs, in whatever process, or the last one; None where there was none."""
+    return read_learning(library.root / ADAPTERS)
+
+
+def _adapt(
+    library: Collection, path: Path, replay: Path | None, force: bool, seed: int, near: float, curve: Curve
+) -> Report:
+    began = time.monotonic()
+    curve("read", 0, 0)
     pairs = read_pairs(path)
 
     def encoded(done: int, total: int) -> None:
-        on_progress("encode", done, total)
+        curve("encode", done, total)
 
     vectors = encode_sides(pairs, library.encoder, stored_vectors(library), on_progress=encoded)
-    on_progress("compare", 0, 0)
+    curve("compare", 0, 0)
     parts = split(pairs, vectors.found, near=near, seed=seed)
     generic = Generic(library.encoder, library.root / "neutral")
     if replay is not None:
         generic.replay(read_pairs(replay), library.encoder)
     left_out: list[str] = []
-    verdicts = list(_verdicts(library, pairs, vectors, parts, generic, near, seed, left_out, on_progress))
+    verdicts = list(_verdicts(library, pairs, vectors, parts, generic, near, seed, left_out, curve))
     if not verdicts:
         raise BadInput(
             f"{path} cannot be learned from: {'; '.join(left_out)}; {parts.removed} of {len(pairs.pairs)} "
@@ -137,7 +152,7 @@ def adapt(
     said = {name: value for name, value in report.to_json().items() if name != "in_use"}
     data = {"file": path.name, "sha256": pairs.fingerprint}
     save_adapter(adapter, library.root / ADAPTERS / adapter.name, {**card, "data": data, **said})
-    on_progress("measure", 0, 0)
+    curve("measure", 0, 0)
     use(library, adapter.name)
     return report
 
@@ -177,7 +192,7 @@ def _verdicts(
     near: float,
     seed: int,
     left_out: list[str],
-    on_progress: OnProgress,
+    curve: Curve,
 ) -> Iterator[Verdict]:
     for direction in sorted({pairs.direction(pair) for pair in pairs.pairs}, key=str):
         if library.store.count(kind=direction.kind) == 0:
@@ -199,7 +214,8 @@ def _verdicts(
             nearby=_nearby(library, direction, vectors.asked[sorted({pair.query for pair in mine.train})]),
             now=now.get((direction.asked_with, direction.kind)),
             seed=seed,
-            on_step=lambda done, total, direction=direction: on_progress(f"learn {direction}", done, total),  # type: ignore[misc]
+            on_step=lambda done, total, direction=direction: curve(f"learn {direction}", done, total),  # type: ignore[misc]
+            on_look=lambda look, direction=direction: curve.look(str(direction), look),  # type: ignore[misc]
         )
         if found is None:
             left_out.append(f"{direction}: too few pairs ({len(own(pairs.pairs))})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from searchkit.errors import BadInput, NothingIndexed
-from searchkit.types import Item, Kind, Vectors
+from searchkit.types import Hit, Item, Kind, Vectors
 
 if TYPE_CHECKING:
     from searchkit.collection import Collection
@@ -53,6 +54,22 @@ def project(
     places = dict(zip(ids, (_umap if method == "umap" else pca)(np.concatenate(parts)), strict=True))
     items = library.store.get(ids)
     return [Point(float(places[item.id][0]), float(places[item.id][1]), item) for item in items]
+
+
+def typical(library: Collection, items: Sequence[Item]) -> list[Hit]:
+    """Items that somebody picked, as hits: the nearest to their mean first. Score is the cosine to it, and
+    confidence 1, since nobody has to be convinced."""
+    library = library.current
+    if not items:
+        return []
+    vectors = library.store.vectors([item.id for item in items])
+    middle = vectors.mean(axis=0)
+    scores = vectors @ middle / (np.linalg.norm(middle) + 1e-12)  # (n, dim) @ (dim,) -> (n,)
+    order = np.argsort(-scores, kind="stable")
+    return [
+        Hit(rank, float(scores[row]), 1.0, items[row], library.manifest.space)
+        for rank, row in enumerate(order, start=1)
+    ]
 
 
 def pca(vectors: Vectors) -> np.ndarray:

@@ -33,7 +33,7 @@ def thumbnail_name(library: Collection, item: Item) -> str:
     """The name of a picture's thumbnail, which is there afterwards. Raises `Unreadable`."""
     name = name_of(item, library.current.manifest.space)
     if not library.thumbs.path(name).is_file():
-        library.thumbs.keep(name, shrunk(_picture(library, item, SIDE).image))
+        library.thumbs.keep(name, shrunk(decoded(library, item, SIDE).image))
     return name
 
 
@@ -42,14 +42,14 @@ def thumbnail(library: Collection, item: Item) -> bytes:
     name = name_of(item, library.current.manifest.space)
     kept = library.thumbs.get(name)
     if kept is None:
-        kept = shrunk(_picture(library, item, SIDE).image)
+        kept = shrunk(decoded(library, item, SIDE).image)
         library.thumbs.keep(name, kept)
     return kept
 
 
 def picture(library: Collection, item: Item, *, side: int = LARGE) -> bytes:
     """The picture as a WebP of at most side × side pixels. Raises `Unreadable`."""
-    return shrunk(_picture(library, item, side).image, side)
+    return shrunk(decoded(library, item, side).image, side)
 
 
 def page(item: Item, *, width: int = WIDTH) -> bytes:
@@ -75,7 +75,7 @@ def unchanged(item: Item, *, most: int) -> bytes:
     return data
 
 
-def _picture(library: Collection, item: Item, side: int) -> Picture:
+def decoded(library: Collection, item: Item, side: int) -> Picture:
     if item.kind is not Kind.IMAGE:
         raise BadInput(f"{item.path} is no picture", hint="give the item of a picture")
     if not is_inside(item.path):

@@ -28,12 +28,16 @@ def guarded(page: Callable[[], None]) -> Callable[[], None]:
 st.set_page_config(page_title="searchkit", page_icon=look.icon(), layout="wide")
 look.dress()
 asking.keep()
-st.navigation(
+beginning = st.Page(guarded(search.page), title="Search", icon=":material/search:", default=True)
+page = st.navigation(
     [
-        st.Page(guarded(search.page), title="Search", icon=":material/search:", default=True),
+        beginning,
         st.Page(guarded(library.page), title="Library", icon=":material/folder:", url_path="library"),
         st.Page(guarded(map.page), title="Map", icon=":material/scatter_plot:", url_path="map"),
         st.Page(guarded(adapting.page), title="Adapt", icon=":material/tune:", url_path="adapt"),
     ],
     position="top",
-).run()
+)
+if st.session_state.pop("to search", False) and page != beginning:
+    st.switch_page(beginning)
+page.run()

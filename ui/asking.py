@@ -78,6 +78,11 @@ class Answer:
     seconds: float
     asked: str | Item | None
 
+    @property
+    def is_picked(self) -> bool:
+        """By hand, on the map: nothing was searched."""
+        return not self.trace.plan
+
 
 def keep() -> None:
     """Take the question from the address in a new session; keep it when the visitor looks at another page."""
@@ -121,9 +126,19 @@ def _date(text: Any) -> dt.date | None:
         return None
 
 
-def question(upload: UploadedFile | None) -> Question:
-    """What the widgets say."""
+def came(field: str) -> None:
+    """The picture in this field is the one that is asked with: chosen, or pasted, after any other."""
+    st.session_state["picture from"] = field
+
+
+def without_picture() -> None:
+    st.session_state["picture from"] = ""
+
+
+def question(**pictures: UploadedFile | None) -> Question:
+    """What the widgets say; `pictures` by the fields that they were put into."""
     state = st.session_state
+    upload = pictures.get(state.get("picture from", ""))
     return Question(
         words=(state.get("q") or "").strip(),
         avoid=(state.get("not") or "").strip(),
@@ -201,7 +216,7 @@ def _as_file(asked: Question) -> Iterator[str | None]:
     if asked.picture is None:
         yield None
         return
-    _check_pixels(asked)
+    check_pixels(asked)
     with tempfile.NamedTemporaryFile(prefix="searchkit-query-") as file:
         file.write(asked.picture)
         file.flush()
@@ -212,7 +227,7 @@ def _as_file(asked: Question) -> Iterator[str | None]:
             raise Unreadable(reason, hint=f"pictures are: {', '.join(PICTURES)}") from error
 
 
-def _check_pixels(asked: Question) -> None:
+def check_pixels(asked: Question) -> None:
     """Before anything is decoded: the head of the file says how large the picture is."""
     try:
         with Image.open(io.BytesIO(asked.picture or b""), formats=FORMATS) as image:
@@ -234,18 +249,20 @@ def is_item(said: str) -> bool:
 # what buttons do, before the page is drawn again
 
 
-def more_like(item: str) -> None:
-    """Ask for what is like this item, and for nothing else."""
+def more_like(*items: str) -> None:
+    """Ask for what is like these items, and for nothing else, on the page *Search*."""
     _empty()
-    st.session_state["like"] = [item]
+    without_picture()
+    st.session_state["like"] = list(items)
+    st.session_state["to search"] = True
 
 
 def less_like(item: str) -> None:
     st.session_state["unlike"] = [*st.session_state.get("unlike", ()), item]
 
 
-def no_more(name: str, item: str) -> None:
-    st.session_state[name] = [one for one in st.session_state[name] if one != item]
+def no_more(name: str, *items: str) -> None:
+    st.session_state[name] = [one for one in st.session_state[name] if one not in items]
 
 
 def _empty() -> None:

@@ -12,6 +12,7 @@ import os
 import shlex
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -21,13 +22,14 @@ from searchkit.collection import Collection
 from searchkit.doctor import Status
 from searchkit.errors import NothingIndexed, SearchkitError
 from searchkit.facets import Facets
-from searchkit.types import Item
+from searchkit.types import Hit, Item
 
 logger = logging.getLogger(__name__)
 
 MATCH = 0.5
 """The confidence from which on a hit counts as found; below, unrelated queries do as well."""
 WORDS = ((0.9, "strong"), (MATCH, "likely"), (0.0, "weak"))
+A_PAGE = 24
 FRESH = 5
 """Seconds for which counts are not counted again."""
 STALE = 30
@@ -105,6 +107,18 @@ def problem(error: SearchkitError) -> None:
     st.text(printable(str(error)))
     if error.hint:
         st.text(printable(error.hint))
+
+
+# lists
+
+
+def in_pages(hits: Sequence[Hit], show: Callable[[Sequence[Hit]], object], *, key: str) -> None:
+    """Show those of the page that the visitor has turned to; below them, where there are more, the pages."""
+    pages = -(-len(hits) // A_PAGE)
+    number = min(st.session_state.get(key, 1), pages)
+    show(hits[(number - 1) * A_PAGE : number * A_PAGE])
+    if pages > 1:
+        st.pagination(pages, key=key)
 
 
 # names

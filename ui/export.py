@@ -9,6 +9,8 @@ import os
 import zipfile
 from collections.abc import Sequence
 
+import streamlit as st
+
 from searchkit.errors import SearchkitError
 from searchkit.pictures import unchanged
 from searchkit.types import Hit
@@ -17,6 +19,26 @@ COLUMNS = ("rank", "confidence", "score", "kind", "path", "page", "label", "take
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
 MOST_BYTES = 500_000_000
+
+
+def popover(hits: Sequence[Hit]) -> None:
+    """The button *Save*."""
+    with st.popover("Save", type="tertiary"):
+        # callables: a file is made when it is asked for
+        for name, make, kind, suffix in (
+            ("CSV", as_csv, "text/csv", "csv"),
+            ("JSON", as_json, "application/jsonl", "jsonl"),
+            ("ZIP", as_zip, "application/zip", "zip"),
+        ):
+            st.download_button(
+                f"{name}: the list{' and the files' if name == 'ZIP' else ''}",
+                data=lambda make=make: make(hits),
+                file_name=f"results.{suffix}",
+                mime=kind,
+                key=f"save {name}",
+                on_click="ignore",
+                width="stretch",
+            )
 
 
 def as_json(hits: Sequence[Hit]) -> bytes:

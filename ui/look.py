@@ -1,8 +1,9 @@
-"""How the page looks, and its keys: `/` goes to the search field from anywhere."""
+"""How the page looks; what its keys do is in `keys.js`."""
 
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import streamlit as st
 from PIL import Image, ImageDraw
@@ -11,6 +12,12 @@ STYLE = """<style>
 .sk-card{margin:0;display:flex;flex-direction:column;gap:.3rem}
 .sk-card img,.sk-card .sk-none{width:100%;height:9.5rem;object-fit:contain;border-radius:.5rem;
   background:color-mix(in srgb,currentColor 6%,transparent)}
+[class*="st-key-hit-"] .sk-card img{cursor:pointer}
+[class*="st-key-hit-"]:has([class*="st-key-row-"] button:focus-visible){border-radius:.5rem;
+  outline:3px solid #1a9f47;outline-offset:4px}
+.st-key-pasting:not(:has([aria-invalid=true])){
+  position:absolute;width:1px;height:1px;overflow:hidden;visibility:hidden}
+.st-key-large img{height:60vh;width:auto;max-width:100%;object-fit:contain;border-radius:.5rem}
 .sk-none{display:flex;align-items:center;justify-content:center;text-align:center;padding:.5rem;
   box-sizing:border-box;font-size:.8rem;opacity:.8;overflow:hidden;overflow-wrap:anywhere}
 .sk-name{font-size:.85rem;white-space:nowrap;overflow:hidden;text-overflow:ellipsis;display:block}
@@ -31,18 +38,7 @@ STYLE = """<style>
   .sk-card img,.sk-card .sk-none{height:8rem}}
 </style>"""
 
-KEYS = """<script>
-if (!window.searchkitKeys) {
-  window.searchkitKeys = true;
-  document.addEventListener("keydown", (event) => {
-    const at = document.activeElement;
-    const writing = at && (at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName));
-    if (event.key !== "/" || writing || event.ctrlKey || event.metaKey || event.altKey) return;
-    const field = document.querySelector('input[aria-label="Search"]');
-    if (field) { event.preventDefault(); field.focus(); field.select(); }
-  });
-}
-</script>"""
+KEYS = Path(__file__).with_name("keys.js")
 
 
 @cache
@@ -58,4 +54,4 @@ def icon() -> Image.Image:
 def dress() -> None:
     """Both are the page's own words: nothing of a collection is among them."""
     st.html(STYLE)
-    st.html(KEYS, unsafe_allow_javascript=True)
+    st.html(f"<script>{KEYS.read_text('utf-8')}</script>", unsafe_allow_javascript=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import streamlit as st
 
 from searchkit.collection import Collection
 from searchkit.errors import SearchkitError, Unreadable
+from searchkit.heat import FLAT, heat, shown, warmest
 from searchkit.pictures import page, picture, thumbnail_name
 from searchkit.ratings import NOTHING, RIGHT, WRONG, rate, rated
 from searchkit.types import Hit, Item, Kind
@@ -36,23 +38,23 @@ def show(library: Collection, answer: Answer, hits: Sequence[Hit], words: str) -
         width = NARROWEST[st.session_state.get("size") or "medium"]
         with st.grid(min_column_width=width, gap="small"):
             for hit in pictures:
-                with st.container(gap="xsmall"):
-                    st.html(card(library, hit))
+                with st.container(gap="xsmall", key=f"hit-{hit.item.id}"):
+                    st.html(card(library, hit, _sure(answer, hit)))
                     _buttons(library, answer, hit, words, said[hit.item.id])
     for hit in passages:
-        with st.container(border=True, gap="small"):
-            st.html(passage(hit, words))
+        with st.container(border=True, gap="small", key=f"hit-{hit.item.id}"):
+            st.html(passage(hit, words, _sure(answer, hit)))
             _buttons(library, answer, hit, words, said[hit.item.id])
 
 
-def card(library: Collection, hit: Hit) -> str:
+def card(library: Collection, hit: Hit, sure: str) -> str:
     """HTML of a picture: its thumbnail, name, and how sure it is."""
     copies = f'<span class="sk-dim">and {len(hit.copies)} copies</span>' if hit.copies else ""
     title = escaped(name(hit.item))
     return (
         f'<figure class="sk-card">{thumb(library, hit.item)}<figcaption>'
         f'<span class="sk-name" title="{title}">{title}</span>'
-        f'<span class="sk-line">{badge(hit.confidence)}{copies}</span></figcaption></figure>'
+        f'<span class="sk-line">{sure}{copies}</span></figcaption></figure>'
     )
 
 
@@ -66,22 +68,26 @@ def thumb(library: Collection, item: Item) -> str:
     return f'<img src="{address}" alt="{escaped(name(item) + label)}" loading="lazy">'
 
 
-def passage(hit: Hit, words: str) -> str:
+def passage(hit: Hit, words: str, sure: str) -> str:
     text = " ".join((hit.text or "").split())
     cut = text if len(text) <= SNIPPET else text[:SNIPPET].rstrip() + " …"
     also = f'<span class="sk-dim">and {len(hit.copies)} copies</span>' if hit.copies else ""
     more = f'<span class="sk-dim">and {len(hit.passages)} more passages</span>' if hit.passages else ""
     heading = f'<span class="sk-line sk-dim">{escaped(hit.item.heading)}</span>' if hit.item.heading else ""
     return (
-        f'<span class="sk-line"><b>{escaped(name(hit.item))}</b>{badge(hit.confidence)}{also}{more}</span>'
+        f'<span class="sk-line"><b>{escaped(name(hit.item))}</b>{sure}{also}{more}</span>'
         f'{heading}<p class="sk-text">{marked(cut, words)}</p>'
     )
+
+
+def _sure(answer: Answer, hit: Hit) -> str:
+    return "" if answer.is_picked else badge(hit.confidence)
 
 
 def _buttons(library: Collection, answer: Answer, hit: Hit, words: str, said: int) -> None:
     item = hit.item
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"row-{item.id}"):
-        if st.button("Open", key=f"open {item.id}", type="tertiary"):
+        if st.button("Open", key=f"open {item.id}", type="tertiary", help="Look at it"):
             detail(library, answer, hit, words)
         st.button(
             "More",
@@ -91,14 +97,15 @@ def _buttons(library: Collection, answer: Answer, hit: Hit, words: str, said: in
             on_click=asking.more_like,
             args=(item.id,),
         )
-        st.button(
-            "Less",
-            key=f"less {item.id}",
-            type="tertiary",
-            help="Less like this",
-            on_click=asking.less_like,
-            args=(item.id,),
-        )
+        if not answer.is_picked:
+            st.button(
+                "Less",
+                key=f"less {item.id}",
+                type="tertiary",
+                help="Less like this",
+                on_click=asking.less_like,
+                args=(item.id,),
+            )
         if answer.asked is not None:
             _thumbs(library, answer.asked, item, said)
 
@@ -121,16 +128,17 @@ def _thumbs(library: Collection, asked: str | Item, item: Item, said: int) -> No
 def detail(library: Collection, answer: Answer, hit: Hit, words: str) -> None:
     """All there is to see of one hit."""
     st.text(name(hit.item))
-    st.html(f'<span class="sk-line">{badge(hit.confidence)}{_facts(hit.item)}</span>')
+    st.html(f'<span class="sk-line">{_sure(answer, hit)}{_facts(hit.item)}</span>')
     if hit.kind is Kind.IMAGE:
-        _large(library, hit.item)
+        _large(library, hit.item, words)
     else:
         _document(library, hit, words)
     if hit.copies:
         with st.expander(f"The same, or nearly, in {len(hit.copies)} more files"):
             st.text("\n".join(map(components.printable, hit.copies)))
-    with st.expander("Why this result"):
-        why(answer, hit)
+    if not answer.is_picked:
+        with st.expander("Why this result"):
+            why(answer, hit)
 
 
 def _facts(item: Item) -> str:
@@ -144,12 +152,38 @@ def _facts(item: Item) -> str:
     return "".join(f'<span class="sk-dim">{escaped(one)}</span>' for one in said)
 
 
-def _large(library: Collection, item: Item) -> None:
+def _large(library: Collection, item: Item, words: str) -> None:
+    where = bool(words) and st.toggle("Show where it fits the words", key=f"where {item.id}")
     try:
-        st.image(picture(library, item), alt=name(item), width="stretch")
+        data, alt = picture(library, item), name(item)
+        if where:
+            with st.spinner("Looking at its parts"):
+                grid = heat(library, item, words)
+            data = shown(data, grid)
+            alt = f"{alt}: fits “{components.printable(words)}” best {place(grid)}, where it is in colour"
+        with st.container(key="large"):
+            st.image(data, alt=alt)
+        if where:
+            st.html(
+                f'<span class="sk-dim">Bright and in colour where it fits best ({place(grid)}), dark where '
+                "least. Each part was compared with the words by itself.</span>"
+            )
     except SearchkitError as error:
         components.problem(error)
     st.text(components.printable(item.path))
+
+
+def place(grid: np.ndarray) -> str:
+    """The warmest part of a picture, in words.
+
+    >>> place(np.arange(36).reshape(6, 6)), place(np.ones((6, 6)))
+    ('at the lower right', 'everywhere alike')
+    """
+    if float(np.ptp(grid)) < FLAT:
+        return "everywhere alike"
+    row, column = warmest(grid)
+    said = " ".join(word for word in (("upper", "", "lower")[row], ("left", "", "right")[column]) if word)
+    return f"at the {said}" if said else "in the middle"
 
 
 def _document(library: Collection, hit: Hit, words: str) -> None:

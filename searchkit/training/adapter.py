@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from searchkit.search.adapter import QueryMap
+from searchkit.training.curve import Look
 from searchkit.training.losses import nce_plus
 from searchkit.training.negatives import mine
 from searchkit.types import Vectors
@@ -124,6 +125,7 @@ def fit_map(
     options: Options | None = None,
     *,
     on_step: Callable[[int, int], object] = lambda done, total: None,
+    on_look: Callable[[Look], object] = lambda look: None,
 ) -> Fitted:
     """Learn a map and keep the step and the strength of it that `score` says most for.
 
@@ -136,11 +138,13 @@ def fit_map(
     tries = [(rate, mined) for mined in options.mined for rate in options.rates]
     for number, (rate, mined) in enumerate(tries):
 
-        def stepped(done: int, number: int = number) -> None:
-            on_step(number * options.steps + done, len(tries) * options.steps)
+        def tell(step: int, loss: float, score: float | None, number: int = number) -> None:
+            on_step(number * options.steps + step, len(tries) * options.steps)
+            if score is not None:
+                on_look(Look(number + 1, len(tries), step, options.steps, loss, score, before))
 
         one = replace(options, rates=(rate,), mined=(mined,))
-        found = _fit(examples, bystanders, score, one, before, stepped)
+        found = _fit(examples, bystanders, score, one, before, tell)
         best = found if found.score > best.score else best
     return best
 
@@ -151,9 +155,10 @@ def _fit(
     score: Callable[[QueryMap | None], float],
     options: Options,
     before: float,
-    on_step: Callable[[int], object],
+    tell: Callable[[int, float, float | None], object],
 ) -> Fitted:
-    """With the first of the rates, and the first number of mined negatives."""
+    """With the first of the rates, and the first number of mined negatives. `tell` hears each step with the
+    mean loss since the last look, and at a look the score."""
     (rate, *_), (mined, *_) = options.rates, options.mined
     generator = torch.Generator().manual_seed(options.seed)
     model = Residual(examples.queries.shape[1], options.width, generator)
@@ -166,6 +171,7 @@ def _fit(
     batches = _Batches(examples, options, generator)
     others = torch.from_numpy(bystanders)
     best, behind = Fitted(None, 0, before, before), 0
+    losses: list[float] = []
     for at in range(1, options.steps + 1):
         for group, base in zip(optimiser.param_groups, (rate, 5 * rate), strict=True):
             group["lr"] = base * min(1.0, at / 20) * 0.5 * (1 + math.cos(math.pi * at / options.steps))
@@ -178,11 +184,14 @@ def _fit(
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        on_step(at)
+        losses.append(loss.item())
         if at % options.look_every and at != options.steps:
+            tell(at, float(np.mean(losses)), None)
             continue
         looks = (_look(model, at, strength, score, before) for strength in options.strengths)
         found = replace(max(looks, key=_score), mined=mined)
+        tell(at, float(np.mean(losses)), found.score)
+        losses.clear()
         best, behind = (found, 0) if found.score > best.score else (best, behind + 1)
         if behind >= options.patience:
             break

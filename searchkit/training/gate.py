@@ -12,6 +12,7 @@ import numpy as np
 from searchkit.evaluation.compare import PRIMARY, Difference, Retrieval, compare, to_json
 from searchkit.search.adapter import QueryMap
 from searchkit.training.adapter import LARGE, Examples, Fitted, Options, fit_map
+from searchkit.training.curve import Look
 from searchkit.training.generic import Generic
 from searchkit.training.pairs import HARD_NEGATIVES, Direction, Pair
 from searchkit.training.split import Parts
@@ -73,6 +74,7 @@ def judge(
     now: QueryMap | None = None,
     seed: int = 0,
     on_step: Callable[[int, int], object] = lambda done, total: None,
+    on_look: Callable[[Look], object] = lambda look: None,
 ) -> Verdict | None:
     """Learn from the training pairs, choose by the development pairs, measure once on the held-out ones.
 
@@ -92,7 +94,9 @@ def judge(
 
     score = scorer(dev, generic.rehearsal(direction))
     examples = examples_of(parts.train, vectors, distractors)
-    fitted = fit_map(examples, generic.bystanders(direction), score, options, on_step=on_step)
+    fitted = fit_map(
+        examples, generic.bystanders(direction), score, options, on_step=on_step, on_look=on_look
+    )
     one = fitted.map
     found = _difference(task, now, one, seed)
     check = generic.check(direction)

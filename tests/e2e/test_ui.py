@@ -28,6 +28,7 @@ from streamlit.testing.v1 import AppTest
 from searchkit.collection import Collection
 from searchkit.errors import BadInput
 from searchkit.ratings import RIGHT, rate
+from searchkit.training.curve import Curve, Look
 from searchkit.ui import components, launch
 from searchkit.ui.asking import Question
 from searchkit.ui.views import adapting
@@ -184,6 +185,51 @@ def test_an_upload_of_too_many_pixels_is_refused_before_it_is_decoded(page: Page
     test.file_uploader(key="picture").upload("huge.png", data.getvalue(), "image/png").run()
     assert not test.exception
     assert "huge.png has 60 megapixels" in texts(test)
+
+
+def test_a_pasted_picture_takes_the_place_of_the_chosen_one_and_can_be_taken_back(
+    page: Page, library: Path
+) -> None:
+    test = page(library, kind="pictures")
+    test.file_uploader(key="picture").upload("chosen.png", png(1), "image/png").run()
+    assert "Like the picture chosen.png" in texts(test)
+    test.file_uploader(key="pasted").upload("image.png", png(2), "image/png").run()
+    assert not test.exception
+    assert "Like the picture image.png" in texts(test) and "chosen.png" not in texts(test)
+    assert 'alt="plain.png"' in drawn(test)
+    button(test, "no picture").click().run()
+    assert not test.exception
+    assert "Like the picture" not in texts(test) and "Say what is to be seen" in drawn(test)
+
+
+def test_where_a_picture_fits_the_words_is_shown_when_asked_for(page: Page, library: Path) -> None:
+    test = page(library, q="colours", kind="pictures")
+    test.session_state["weak"] = True
+    test.run()
+    key = button(test, "open ").key
+    test.button(key=key).click().run()
+    assert "Bright and in colour" not in drawn(test)
+    test.toggle(key=f"where {key.removeprefix('open ')}").set_value(True)
+    test.button(key=key).click().run()
+    assert not test.exception
+    assert "Bright and in colour where it fits best" in drawn(test)
+
+
+def test_what_is_like_many_items_is_asked_for_and_taken_back_in_one_line(page: Page, tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for n in range(6):
+        (folder / f"note{n}.txt").write_text(f"The hive {n} is fed with sugar syrup in autumn.\n")
+    with Collection.open(tmp_path / "library", model="hashing") as made:
+        made.add(folder)
+        ids = [hit.item.id for hit in made.search(HIVE)][:4]
+    test = page(tmp_path / "library", like=ids)  # type: ignore[arg-type]
+    assert not test.exception
+    assert "Like 4 items" in texts(test)
+    assert len(set(re.findall(r"note\d", drawn(test)))) == 2
+    button(test, "no like").click().run()
+    assert not test.exception
+    assert "Like 4 items" not in texts(test) and "like" not in test.query_params
 
 
 def test_weak_results_are_shown_only_when_asked_for(page: Page, library: Path) -> None:
@@ -369,6 +415,28 @@ def test_adapting_from_too_few_ratings_says_what_is_missing(
     test.run()
     assert not test.exception
     assert "cannot be learned from" in texts(test) or "too few" in texts(test)
+
+
+def test_what_another_process_learns_is_drawn_while_it_runs_and_after(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Curve(library / "adapters", "my pairs.csv", lambda *said: None) as curve:
+        for step in (25, 50):
+            curve.look("text-image", Look(1, 2, step, 100, 1 / step, 0.3, 0.2))
+        test = other_page(library, "adapting", monkeypatch)
+        assert not test.exception
+        (bar,) = test.get("progress")
+        assert bar.proto.text.startswith("Learning from my pairs.csv, at most") and bar.proto.value == 25
+        assert len(test.get("vega_lite_chart") or test.get("arrow_vega_lite_chart")) == 2
+        assert not any(one.key == "learn" for one in test.button)  # one at a time
+        curve.end("not better with certainty")
+    test = other_page(library, "adapting", monkeypatch)
+    assert not test.exception and not test.get("progress")
+    assert [one.label for one in test.expander] == ["How it learned from my pairs.csv"]
+    test.session_state["learned"] = True
+    test.run()
+    assert "not better with certainty" in texts(test)
+    assert len(test.get("vega_lite_chart") or test.get("arrow_vega_lite_chart")) == 2
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.2", "::", "example.org", ""])

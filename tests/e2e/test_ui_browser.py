@@ -6,8 +6,10 @@ One server and one browser serve all of it. `make slow` runs the longer journeys
 from __future__ import annotations
 
 import asyncio
+import base64
 import http.client
 import io
+import json
 import os
 import shutil
 import socket
@@ -324,7 +326,7 @@ def test_a_visitor_asks_by_key_opens_a_result_and_rates_it(visitor: Visitor, wor
 def test_pictures_are_found_by_an_upload_and_lead_to_their_like(visitor: Visitor, world: World) -> None:
     visitor.go(kind="pictures")
     visitor.tab.get_by_role("button", name="Ask more").click()
-    visitor.tab.locator("input[type=file]").set_input_files(world.files / "noise3.png")
+    visitor.tab.locator(".st-key-picture input[type=file]").set_input_files(world.files / "noise3.png")
     visitor.saw("Like the picture noise3.png")
     visitor.tab.locator('.sk-card img[alt="noise3.png"]').wait_for()
     visitor.tab.wait_for_function("[...document.images].every((one) => one.complete && one.naturalWidth)")
@@ -400,15 +402,124 @@ def test_a_small_screen_needs_no_scrolling_sideways(browser: Any, address: str) 
 
 @pytest.mark.slow
 @pytest.mark.browser
-def test_the_map_shows_what_lies_in_a_box(visitor: Visitor, world: World) -> None:
+def test_what_lies_in_a_box_of_the_map_is_listed_opened_and_asked_with(
+    visitor: Visitor, world: World
+) -> None:
     visitor.go("map")
-    box = visitor.tab.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first.bounding_box()
-    mouse = visitor.tab.mouse
-    mouse.move(box["x"] + 5, box["y"] + 5)
-    mouse.down()
-    mouse.move(box["x"] + box["width"] - 5, box["y"] + 480, steps=5)
-    mouse.up()
-    visitor.saw("items")
-    visitor.tab.locator(".sk-card img").first.wait_for()
-    points = visitor.tab.get_by_test_id("stVegaLiteChart").locator("svg .mark-symbol.role-mark path")
+    tab = visitor.tab
+    box = tab.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first.bounding_box()
+    tab.mouse.move(box["x"] + 5, box["y"] + 5)
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + box["width"] - 5, box["y"] + 480, steps=5)
+    tab.mouse.up()
+    visitor.saw(f"{library_items(world)} items")
+    tab.locator(".sk-card img").first.wait_for()
+    points = tab.get_by_test_id("stVegaLiteChart").locator("svg .mark-symbol.role-mark path")
     assert points.count() == library_items(world)
+    tab.get_by_role("button", name="Open").first.click()
+    tab.locator("[role=dialog] img").first.wait_for()
+    tab.wait_for_function("[...document.images].every((one) => one.complete && one.naturalWidth)")
+    tab.keyboard.press("Escape")
+    tab.get_by_role("button", name="Save").click()
+    with tab.expect_download() as saved:
+        tab.get_by_role("button", name="CSV: the list").click()
+    assert Path(saved.value.path()).read_text("utf-8-sig").count("\n") >= library_items(world)
+    tab.keyboard.press("Escape")
+    tab.get_by_role("button", name="More like these").click()
+    visitor.saw(f"Like {library_items(world)} items")
+    tab.get_by_label("Search", exact=True).wait_for()
+    assert tab.url.count("like=") == library_items(world)
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_an_adaptation_draws_its_curves_and_a_reload_does_not_stop_it(browser: Any, tmp_path: Path) -> None:
+    """Rows whose number of parts is said in words that mean nothing: some hundred pairs of texts."""
+    rng = np.random.default_rng(0)
+    world = World(tmp_path)
+    rows = []
+    for number in range(400):
+        file = world.files / f"pair{number:03d}.png"
+        colour = number % 8
+        grid = np.clip(colour * 30 + rng.normal(0, 20, (4, 4, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(grid).resize((64, 64), Image.Resampling.NEAREST).save(file)
+        rows.append({"text": f"shade{colour} {rng.integers(1000, 9999)}", "image": str(file)})
+    with Collection.open(world.library, create=False) as library:
+        library.add(world.files)
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text("\n".join(map(json.dumps, rows)) + "\n")
+    for address in served(world):
+        one = Visitor(browser, address).go("adapt")
+        one.tab.locator(".st-key-pairs input[type=file]").set_input_files(pairs)
+        one.tab.get_by_role("button", name="Learn from pairs.jsonl").click()
+        one.tab.get_by_test_id("stProgress").wait_for()
+        one.go("adapt")  # another session: what runs is the collection's
+        one.tab.get_by_text("How it learned from pairs.jsonl").click()
+        one.tab.get_by_test_id("stVegaLiteChart").nth(1).wait_for()
+        assert one.tab.get_by_text("held-out questions").count()
+        one.profile.close()
+        assert one.problems == []
+
+
+PASTE = """([data, type, name]) => {
+  const bytes = Uint8Array.from(atob(data), (one) => one.charCodeAt(0));
+  const clipboardData = new DataTransfer();
+  clipboardData.items.add(new File([bytes], name, { type }));
+  const event = new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true });
+  document.activeElement.dispatchEvent(event);
+}"""
+
+
+@pytest.mark.browser
+def test_a_picture_is_pasted_removed_and_refused_when_it_is_too_large(visitor: Visitor, world: World) -> None:
+    def paste(data: bytes, name: str) -> None:
+        visitor.tab.evaluate(PASTE, [base64.b64encode(data).decode(), "image/png", name])
+
+    before = {file: file.stat().st_mtime_ns for file in world.root.rglob("*") if file.parent != world.library}
+    visitor.go(kind="pictures")
+    paste((world.files / "noise4.png").read_bytes(), "image.png")
+    visitor.saw("Like the picture image.png")
+    visitor.tab.locator('.sk-card img[alt="noise4.png"]').wait_for()
+    assert visitor.names()[0] == "noise4.png"
+    visitor.tab.get_by_role("button", name="Remove", exact=True).click()
+    visitor.saw("Say what is to be seen")
+    assert not visitor.tab.get_by_text("must be 20.0MB or smaller").is_visible()
+    paste(b"x" * 20_500_000 + b"x" * 600_000, "huge.png")
+    visitor.tab.get_by_text("huge.png").first.wait_for(state="visible")
+    after = {file: file.stat().st_mtime_ns for file in world.root.rglob("*") if file.parent != world.library}
+    assert after == before
+
+
+@pytest.mark.browser
+def test_arrows_move_between_hits_enter_opens_and_escape_closes(visitor: Visitor) -> None:
+    tab = visitor.go(q="noise", kind="pictures").tab
+    tab.get_by_text("Weak results").click()
+    tab.locator(".sk-card img").nth(5).wait_for()
+    visitor.settle()
+    order = [one.get_attribute("alt") for one in tab.locator(".sk-card img").all()]
+    at = "document.activeElement.closest('[class*=st-key-hit-]')?.querySelector('img').alt"
+    field = tab.get_by_label("Search", exact=True)
+    field.click()
+    tab.keyboard.press("End")
+    for key in ("ArrowLeft", "ArrowDown", "ArrowRight"):  # in a field they are the field's
+        tab.keyboard.press(key)
+        assert field.evaluate("one => one === document.activeElement")
+    tab.keyboard.insert_text("/x")
+    assert field.input_value() == "noise/x"
+    tab.keyboard.press("Backspace")
+    tab.keyboard.press("Backspace")
+    tab.keyboard.press("Escape")
+    seen = []
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft"):
+        tab.keyboard.press(key)
+        seen.append(tab.evaluate(at))
+    assert seen == [order[0], order[1], order[0]]
+    ring = "getComputedStyle(document.activeElement.closest('[class*=st-key-hit-]')).outlineStyle"
+    assert tab.evaluate(ring) == "solid"
+    tab.keyboard.press("Enter")
+    tab.get_by_role("dialog").wait_for()
+    tab.get_by_role("dialog").get_by_text("Show where it fits the words").click()
+    tab.locator('[role=dialog] img[alt*="fits “noise”"]').wait_for()
+    tab.keyboard.press("Escape")
+    tab.get_by_role("dialog").wait_for(state="detached")
+    tab.wait_for_function(f"{at} === {order[0]!r}")

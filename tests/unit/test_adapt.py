@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from searchkit.adapt import adapt, adapters, use
+from searchkit.adapt import adapt, adapters, learning, use
 from searchkit.cli.main import app
 from searchkit.collection import Collection
 from searchkit.encoders.hashing import Hashing
@@ -80,7 +80,21 @@ def first(library: Collection, text: str, kind: str = "image") -> list[tuple[str
 
 def test_real_pairs_are_accepted_and_found_better(shop: Path, library: Collection) -> None:
     passages, plain = first(library, "navy shirt", "passage"), first(library, "navy shirt")
-    report = adapt(library, shop / "pairs.jsonl")
+    seen: list[bool] = []
+
+    def noted(what: str, done: int, total: int) -> None:
+        known = learning(library)
+        seen.append(known is not None and known.goes_on and known.pairs == "pairs.jsonl")
+
+    report = adapt(library, shop / "pairs.jsonl", on_progress=noted)
+    assert all(seen)
+    curves = learning(library)
+    assert curves is not None and curves.ended == "in use" and not curves.goes_on
+    looks = [look for _, look in curves.looks["text-image"]]
+    assert max(look.score for look in looks) > looks[0].before + 0.05
+    assert [look.done for look in looks] == sorted(look.done for look in looks)
+    one_try = [look.loss for look in looks if look.attempt == looks[-1].attempt]
+    assert one_try[-1] < one_try[0]
     by_direction = {str(one.direction): one for one in report.verdicts}
     found = by_direction["text-image"]
     assert found.accepted and report.in_use

@@ -117,3 +117,11 @@ def test_the_page_s_document_quotes_its_figures(column: int) -> None:
         f"{part['kilobytes a question, median']:.0f} kB",
         f"{part['kilobytes of the empty page'] / 1e3:.1f} MB",
     ]
+
+
+@pytest.mark.parametrize("beside", ["noise", "blotches", "grey", "photo"])
+def test_the_page_s_document_quotes_how_often_the_heat_is_right(beside: str) -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "heat.json").read_text())
+    table = (ROOT / "docs" / "page.md").read_text()
+    row = {"blotches": "large blotches of colour", "grey": "plain grey", "photo": "another photo"}
+    assert f"| beside {row.get(beside, beside)} | {found[f'right beside {beside}']:.0%}"[:-1] in table

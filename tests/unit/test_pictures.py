@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from searchkit.atlas import typical
 from searchkit.collection import Collection
 from searchkit.errors import BadInput, Unreadable
 from searchkit.facets import facets
@@ -152,3 +153,14 @@ def test_facets_count_kinds_labels_and_folders_at_every_depth(library: Collectio
     assert found.folders == {str(photos): 3, str(photos / "inner"): 1}
     newest = max(os.stat(file).st_mtime for file in photos.rglob("*.*"))
     assert found.last == pytest.approx(newest, abs=0.001)
+
+
+def test_of_what_was_picked_the_most_typical_is_first(library: Collection) -> None:
+    items = [hit.item for hit in _all(library)]
+    hits = typical(library, items)
+    vectors = library.store.vectors([hit.item.id for hit in hits])
+    scores = vectors @ vectors.mean(axis=0) / np.linalg.norm(vectors.mean(axis=0))
+    assert sorted(hit.item.id for hit in hits) == sorted(item.id for item in items) and len(items) == 3
+    assert [hit.rank for hit in hits] == [1, 2, 3] and [hit.confidence for hit in hits] == [1.0] * 3
+    assert np.allclose([hit.score for hit in hits], scores, atol=1e-5) and scores[0] > scores[1] > scores[2]
+    assert typical(library, []) == []

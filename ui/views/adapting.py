@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
-from searchkit.adapt import Report, adapt, adapters, use
+from searchkit.adapt import Report, adapt, adapters, learning, use
 from searchkit.collection import Collection
 from searchkit.errors import SearchkitError
-from searchkit.evaluation.compare import rows
+from searchkit.evaluation.compare import PRIMARY, rows
 from searchkit.place import read_manifest
 from searchkit.ratings import pairs, write_pairs
 from searchkit.spaces import answering, spaces
+from searchkit.training.curve import Learning
 from searchkit.ui import components, results
 from searchkit.ui.asking import Answer, Question, ask
-from searchkit.ui.components import printable
+from searchkit.ui.components import badge, printable
 
 SIDE_BY_SIDE = 6
 BEAT = 1.0
@@ -61,9 +63,10 @@ def _learn(library: Collection) -> None:
         "only where held-out questions are answered better than before. Nothing is encoded again."
     )
     run = _runs.get(library.root)
-    if run is not None:
-        st.fragment(_progress, run_every=BEAT if run.goes_on else None)(library, run)
-    if run is None or not run.goes_on:
+    known = learning(library)
+    goes_on = (run is not None and run.goes_on) or (known is not None and known.goes_on)
+    st.fragment(_progress, run_every=BEAT if goes_on else None)(library, run, goes_on)
+    if not goes_on:
         _begin(library)
     _adapters(library)
 
@@ -108,18 +111,70 @@ def _start(library: Collection, upload: tuple[str, bytes] | None, force: bool) -
     run.thread.start()
 
 
-def _progress(library: Collection, run: Run) -> None:
-    if run.goes_on:
-        st.session_state["watching"] = True
+def _progress(library: Collection, run: Run | None, was_going: bool) -> None:
+    """Drawn anew every second while something is learned, here or in another process, and once at its end."""
+    known = learning(library)
+    if run is not None and run.goes_on:
         share = run.done / run.total if run.total else 0.0
-        st.progress(min(share, 1.0), f"{run.step} {run.done} of {run.total}" if run.total else run.step)
-        return
-    if st.session_state.pop("watching", False):
+        step = f"{run.step} {run.done} of {run.total}" if run.total else run.step
+        st.progress(min(share, 1.0), f"{step}{_left(known)}")
+    elif known is not None and known.goes_on:
+        text = f"Learning from {printable(known.pairs)}{_left(known)}"
+        st.progress(min(1.0, _done(known)), text)
+    elif was_going:
         st.rerun()
-    if run.error is not None:
+    if was_going and known is not None and known.looks:
+        _curves(known)
+    if was_going:
+        return
+    if run is not None and run.error is not None:
         components.problem(run.error)
-    if run.report is not None:
+    if run is not None and run.report is not None:
         _report(run.report)
+    if known is not None and known.looks:
+        with st.expander(
+            f"How it learned from {printable(known.pairs)}", key="learned", on_change="rerun"
+        ) as one:
+            if one.open:
+                _curves(known)
+                st.text(printable(known.ended) or "It ended early: its process is gone.")
+
+
+def _left(known: Learning | None) -> str:
+    seconds = None if known is None else known.seconds_left
+    return "" if seconds is None else f", at most {max(1, round(seconds))} s left"
+
+
+def _done(known: Learning) -> float:
+    return max((some[-1][1].done for some in known.looks.values()), default=0.0)
+
+
+def _curves(known: Learning) -> None:
+    """The loss, and the score that a map is chosen by, step by step."""
+    looks = [
+        {**asdict(look), "what": f"{way}, {look.attempt} of {look.attempts}"}
+        for way, some in known.looks.items()
+        for _, look in some
+    ]
+    titles = {"loss": "loss", "score": f"{PRIMARY} of pairs it does not learn from; dashed: before"}
+    for column, (name, title) in zip(st.columns(2), titles.items(), strict=True):
+        column.html(f'<span class="sk-dim">{title}</span>')
+        column.vega_lite_chart(spec=_lines(looks, name), width="stretch", height=220, alt=f"{title}, by step")
+
+
+def _lines(looks: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    axis = {"type": "quantitative"}
+    colour = {"field": "what", "type": "nominal", "title": None, "legend": {"orient": "bottom", "columns": 2}}
+    x = {"field": "step", "title": "step", **axis}
+
+    def drawn(mark: dict[str, Any], value: str) -> dict[str, Any]:
+        y = {"field": value, "title": None, "scale": {"zero": False}, **axis}
+        return {"mark": mark, "encoding": {"x": x, "y": y, "color": colour}}
+
+    layers = [drawn({"type": "line", "point": True}, name)]
+    if name == "score":
+        layers.append(drawn({"type": "line", "strokeDash": [4, 4], "opacity": 0.6}, "before"))
+    return {"data": {"values": looks}, "layer": layers}
 
 
 def _report(report: Report) -> None:
@@ -193,9 +248,9 @@ def _side(library: Collection, space: str, words: str) -> None:
     for hit in found.hits[:SIDE_BY_SIDE]:
         with st.container(border=True):
             if hit.kind.value == "image":
-                st.html(results.card(one, hit))
+                st.html(results.card(one, hit, badge(hit.confidence)))
             else:
-                st.html(results.passage(hit, words))
+                st.html(results.passage(hit, words, badge(hit.confidence)))
 
 
 def _answering(library: Collection, space: str) -> Collection:

@@ -9,15 +9,17 @@ from typing import Any
 
 import streamlit as st
 
-from searchkit.atlas import METHODS, MOST, Point, project
+from searchkit.atlas import METHODS, MOST, Point, project, typical
 from searchkit.collection import Collection
 from searchkit.ingest.thumbs import name_of
+from searchkit.search.trace import Trace
 from searchkit.types import Item, Kind
-from searchkit.ui import components, results
-from searchkit.ui.asking import KINDS
+from searchkit.ui import asking, components, export, results
+from searchkit.ui.asking import KINDS, Answer
 from searchkit.ui.components import name, printable
 
-LISTED = 24
+LIKED = 12
+"""Items at most that are asked with together."""
 COLOURS = 10
 """Groups that have a colour of their own; the others are "other"."""
 
@@ -46,8 +48,7 @@ def page() -> None:
     if not picked:
         st.html('<span class="sk-dim">Draw a box over points to see what they are.</span>')
         return
-    st.text(f"{len(picked)} items" + (f", the first {LISTED}:" if len(picked) > LISTED else ":"))
-    _list(library, picked[:LISTED])
+    _hits(library, [point.item for point in picked])
 
 
 @st.cache_data(max_entries=8, show_spinner="Drawing the map")
@@ -110,12 +111,23 @@ def _picked(points: Sequence[Point], chosen: Mapping[str, Any]) -> list[Point]:
     return [one for one in points if left <= one.x <= right and low <= one.y <= high]
 
 
-def _list(library: Collection, picked: Sequence[Point]) -> None:
-    with st.grid(min_column_width=150, gap="small"):
-        for point in picked:
-            with st.container(gap="small"):
-                if point.item.kind is Kind.IMAGE:
-                    st.html(f'<figure class="sk-card">{results.thumb(library, point.item)}</figure>')
-                st.text(name(point.item))
-                if point.item.text:
-                    st.text(printable(" ".join(point.item.text.split()))[:160])
+def _hits(library: Collection, items: Sequence[Item]) -> None:
+    """What was picked, the most typical first: to be opened, saved, or asked with."""
+    hits = typical(library, items)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.html(f'<span class="sk-dim" role="status">{len(hits)} items</span>')
+        with st.container(horizontal=True, width="content"):
+            st.button(
+                "More like these",
+                key="more like these",
+                help=f"Search with the {LIKED} most typical" if len(hits) > LIKED else None,
+                on_click=asking.more_like,
+                args=[hit.item.id for hit in hits[:LIKED]],
+            )
+            export.popover(hits)
+    answer = Answer(tuple(hits), Trace(), 0.0, None)
+    components.in_pages(
+        hits,
+        lambda shown: results.show(library, answer, shown, ""),
+        key=f"map page {hash(answer.hits)}",
+    )

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from searchkit.collection import Collection
-from searchkit.types import Hit
+from searchkit.errors import Unreadable
+from searchkit.ingest.images import decode
+from searchkit.ingest.thumbs import shrunk
 from searchkit.ui import asking, components, export, results
 from searchkit.ui.asking import KINDS, PICTURES, Answer, Question
 from searchkit.ui.components import MATCH, printable
 
-A_PAGE = 24
 MEGABYTES = 20
+PREVIEW = 128
+SINGLY = 3
+"""Items that are asked with, up to which each has a line of its own."""
 
 
 def page() -> None:
     library = components.filled().current
-    upload = _question()
-    asked = asking.question(upload)
+    asked = asking.question(**_question())
     _filters(library, asked)
     asking.write_back()
     _likes(library, asked)
@@ -32,24 +35,36 @@ def page() -> None:
     _found(library, asked, answer)
 
 
-def _question() -> UploadedFile | None:
+def _question() -> dict[str, UploadedFile | None]:
+    """Draws the fields of a question; returns what is in those that take a picture."""
     words, more = st.columns([6, 1], vertical_alignment="bottom")
     words.text_input(
         "Search", key="q", placeholder="two dogs on a beach   ( / )", label_visibility="collapsed"
     )
     with more.popover("Ask more", width="stretch"):
         upload = st.file_uploader(
-            "With a picture: find what is like it",
+            "With a picture: find what is like it. One can be pasted (Ctrl+V) or dropped anywhere, too.",
             type=PICTURES,
             key="picture",
             max_upload_size=MEGABYTES,
+            on_change=asking.came,
+            args=("picture",),
         )
         st.text_input("But not", key="not", placeholder="snow")
         st.slider("How much the picture counts beside the words", 0.1, 3.0, step=0.1, key="weight")
         st.toggle("Exact words count as much as the meaning", key="exact")
         st.toggle("Nearly the same pictures once", key="near")
         st.toggle("Each document once", key="group")
-    return upload
+    with st.container(key="pasting"):  # seen only when what was pasted is refused
+        pasted = st.file_uploader(
+            "Pasted picture",
+            type=PICTURES,
+            key="pasted",
+            max_upload_size=MEGABYTES,
+            on_change=asking.came,
+            args=("pasted",),
+        )
+    return {"picture": upload, "pasted": pasted}
 
 
 def _filters(library: Collection, asked: Question) -> None:
@@ -100,18 +115,34 @@ def _shown(text: str) -> str:
 def _likes(library: Collection, asked: Question) -> None:
     """What is asked with, to be seen and taken away."""
     for key, said, ids in (("like", "Like", asked.like), ("unlike", "Unlike", asked.unlike)):
-        for item in library.store.get([one for one in ids if asking.is_item(one)]):
-            with st.container(horizontal=True, vertical_alignment="center"):
-                st.text(f"{said}: {components.name(item)}")
-                st.button(
-                    "Remove",
-                    key=f"no {key} {item.id}",
-                    type="tertiary",
-                    on_click=asking.no_more,
-                    args=(key, item.id),
-                )
+        items = library.store.get([one for one in ids if asking.is_item(one)])
+        if len(items) > SINGLY:
+            _liked(f"{said} {len(items)} items", key, *(item.id for item in items))
+            continue
+        for item in items:
+            _liked(f"{said}: {components.name(item)}", key, item.id)
     if asked.picture is not None:
-        st.text(f"Like the picture {printable(asked.picture_name)}")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            _preview(asked)
+            st.text(f"Like the picture {printable(asked.picture_name)}")
+            st.button("Remove", key="no picture", type="tertiary", on_click=asking.without_picture)
+
+
+def _liked(said: str, key: str, *ids: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.text(said)
+        button = f"no {key} {ids[0]}"
+        st.button("Remove", key=button, type="tertiary", on_click=asking.no_more, args=(key, *ids))
+
+
+def _preview(asked: Question) -> None:
+    """Of a picture that can be read; of another, the search will say why not."""
+    try:
+        asking.check_pixels(asked)
+        small = decode(asked.picture or b"", name=asked.picture_name, at_least=PREVIEW).image
+    except Unreadable:
+        return
+    st.image(shrunk(small, PREVIEW), alt="", width=PREVIEW // 2)
 
 
 def _beginning() -> None:
@@ -128,8 +159,13 @@ def _found(library: Collection, asked: Question, answer: Answer) -> None:
         many = f"{len(sure)} or more" if len(sure) == asking.MOST else str(len(sure))
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.html(f'<span class="sk-dim" role="status">{many} found, {answer.seconds:.2f} s</span>')
-            _export(sure)
-        _pages(library, asked, answer, sure)
+            export.popover(sure)
+        # another question begins on its first page
+        components.in_pages(
+            sure,
+            lambda shown: results.show(library, answer, shown, asked.words),
+            key=f"page {asked.key}",
+        )
     else:
         st.info("Nothing here matches.")
         filtered = (asked.kind, asked.folder, asked.label, asked.since, asked.until)
@@ -138,33 +174,4 @@ def _found(library: Collection, asked: Question, answer: Answer) -> None:
         # on_change: without it the thumbnails would be made before anybody opens it
         with st.expander(f"Weak results: {len(weak)}", key="weak", on_change="rerun") as more:
             if more.open:
-                results.show(library, answer, weak[:A_PAGE], asked.words)
-
-
-def _pages(library: Collection, asked: Question, answer: Answer, hits: Sequence[Hit]) -> None:
-    key = f"page {asked.key}"  # another question begins on its first page
-    pages = -(-len(hits) // A_PAGE)
-    number = min(st.session_state.get(key, 1), pages)
-    results.show(library, answer, hits[(number - 1) * A_PAGE : number * A_PAGE], asked.words)
-    if pages > 1:
-        st.pagination(pages, key=key)
-
-
-def _export(hits: Sequence[Hit]) -> None:
-    with st.popover("Save", type="tertiary"):
-        # callables: a file is made when it is asked for
-        for name, make, kind in (
-            ("CSV", export.as_csv, "text/csv"),
-            ("JSON", export.as_json, "application/jsonl"),
-            ("ZIP", export.as_zip, "application/zip"),
-        ):
-            suffix = {"CSV": "csv", "JSON": "jsonl", "ZIP": "zip"}[name]
-            st.download_button(
-                f"{name}: the list{' and the files' if name == 'ZIP' else ''}",
-                data=lambda make=make: make(hits),
-                file_name=f"results.{suffix}",
-                mime=kind,
-                key=f"save {name}",
-                on_click="ignore",
-                width="stretch",
-            )
+                results.show(library, answer, weak[: components.A_PAGE], asked.words)
