@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from searchkit.training.couples import Couples, pixels_of
+from searchkit.training.locked import Locked
 from searchkit.training.losses import nce_plus
 from searchkit.training.plan import Plan
 from searchkit.training.towers import Towers
@@ -19,9 +20,10 @@ from searchkit.training.towers import Towers
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One batch of one data set: `asked` (b) texts with `found`, (b) texts or (b, p, p, 3) uint8."""
+    """One batch of one data set: `asked` (b) texts with `found`, (b) texts or (b, p, p, 3) uint8; or either
+    as the (b, dim) vectors that a locked tower gives."""
 
-    asked: Sequence[str]
+    asked: Any
     found: Any
     negatives: Sequence[str]
     """h of each text, one after another: b·h, of which…"""
@@ -31,16 +33,19 @@ class Part:
     """(b, b) bool: whose texts or answers are equal."""
 
 
-def part_of(couples: Couples, rows: Any, towers: Towers) -> Part:
-    """The batch of these rows."""
+def part_of(couples: Couples, rows: Any, towers: Towers, locked: Locked | None = None) -> Part:
+    """The batch of these rows, with the vectors that are `locked`."""
+    asked = None if locked is None else locked.asked(couples, rows)
+    found: Any = None if locked is None else locked.found(couples, rows)
     hard = towers.plan.hard if couples.negatives else 0
     wrong = [list(couples.negatives[row])[:hard] if hard else [] for row in rows]
     rows_there = [[n < len(some) for n in range(hard)] for some in wrong]
     there = torch.tensor(rows_there, dtype=torch.bool).view(len(wrong), hard)
-    answers = [couples.answers[row] for row in rows]
-    found = torch.from_numpy(pixels_of(answers, towers.prepare)) if couples.has_pictures else answers
+    if found is None:
+        found = [couples.answers[row] for row in rows]
+        found = torch.from_numpy(pixels_of(found, towers.prepare)) if couples.has_pictures else found
     return Part(
-        [couples.texts[row] for row in rows],
+        [couples.texts[row] for row in rows] if asked is None else asked,
         found,
         [text for some in wrong for text in [*some, *[""] * (hard - len(some))]],
         there,
@@ -83,35 +88,31 @@ def _backward(towers: Towers, part: Part, fixed: float | None) -> Tensor:
     """With `chunk`, in two passes (gradient caching): first all vectors without a graph, and the loss's
     gradient of them; then the vectors again, chunk by chunk, each with the gradient that it is owed."""
     plan = towers.plan
-    pictures = isinstance(part.found, Tensor)
-    columns: dict[str, tuple[Callable[[Any], Tensor], Any]] = {
-        "asked": (towers.embed_texts, part.asked),
-        "found": (towers.embed_pictures if pictures else towers.embed_texts, part.found),
-    }
+    columns = {"asked": part.asked, "found": part.found}
     if len(part.negatives):
-        columns["negatives"] = (towers.embed_texts, part.negatives)
+        columns["negatives"] = part.negatives
 
     def scale() -> Tensor | float:
         return towers.scale if fixed is None else fixed
 
     if not plan.chunk:
-        loss = loss_of(part, {name: embed(some) for name, (embed, some) in columns.items()}, scale(), plan)
+        loss = loss_of(part, {name: towers.embed(some) for name, some in columns.items()}, scale(), plan)
         if loss.requires_grad:
             loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
     kept = {}
     with torch.no_grad():
-        for name, (embed, some) in columns.items():
+        for name, some in columns.items():
             kept[name] = torch.cat(
-                [embed(some[at : at + plan.chunk]) for at in range(0, len(some), plan.chunk)]
+                [towers.embed(some[at : at + plan.chunk]) for at in range(0, len(some), plan.chunk)]
             )
     leaves = {name: one.requires_grad_() for name, one in kept.items()}
     loss = loss_of(part, leaves, scale(), plan)
     loss.backward()  # type: ignore[no-untyped-call]
-    for name, (embed, some) in columns.items():
+    for name, some in columns.items():
         for at in range(0, len(some), plan.chunk):
             owed = leaves[name].grad
-            vectors = embed(some[at : at + plan.chunk])
+            vectors = towers.embed(some[at : at + plan.chunk])
             if owed is not None and vectors.requires_grad:
                 vectors.backward(owed[at : at + plan.chunk])  # type: ignore[no-untyped-call]
     return loss.detach()

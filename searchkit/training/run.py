@@ -19,6 +19,7 @@ from searchkit.encoders.device import keep_freed_memory
 from searchkit.errors import BadInput
 from searchkit.registry import load_encoder
 from searchkit.training.couples import Couples, Sampler, load_couples
+from searchkit.training.locked import Locked
 from searchkit.training.objective import backward, part_of
 from searchkit.training.plan import Plan
 from searchkit.training.towers import Towers, save_encoder
@@ -92,6 +93,7 @@ class Run:
     ) -> None:
         self.towers, self.folder = towers, folder
         plan = towers.plan
+        self.locked = Locked(towers, [*text, *images])
         self.samplers = (Sampler(text, plan.batch, plan.seed), Sampler(images, plan.batch, plan.seed + 1))
         learned = towers.learned()
         matrices = [value for name, value in learned.items() if value.ndim >= 2 and "position" not in name]
@@ -120,7 +122,7 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         drawn = [sampler.draw(step) for sampler in self.samplers]
-        text, images = (None if one is None else part_of(*one, self.towers) for one in drawn)
+        text, images = (None if one is None else part_of(*one, self.towers, self.locked) for one in drawn)
         self.optimiser.zero_grad()
         loss = float(backward(self.towers, text, images))
         norm = nn.utils.clip_grad_norm_(list(self.towers.learned().values()), 1.0)
@@ -166,6 +168,7 @@ class Run:
             "random": torch.get_rng_state(),
             "positions": [sampler.positions for sampler in self.samplers],
             "losses": [self.start, self.running, self.seen],
+            "locked": self.locked.state(),
         }
         scratch = self.folder / "checkpoint.tmp"
         torch.save(state, scratch)
@@ -193,6 +196,7 @@ class Run:
         for sampler, positions in zip(self.samplers, state["positions"], strict=True):
             sampler.positions = list(positions)
         self.start, self.running, self.seen = state["losses"]
+        self.locked.load(state["locked"])
         step: int = state["step"]
         log_file = self.folder / "log.jsonl"
         lines = log_file.read_text().splitlines() if log_file.is_file() else []

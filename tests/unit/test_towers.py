@@ -21,7 +21,7 @@ from searchkit.encoders.pocket import TEXT
 from searchkit.errors import BadInput
 from searchkit.registry import load_encoder
 from searchkit.training import run as running
-from searchkit.training.couples import Couples, Sampler, load_couples
+from searchkit.training.couples import Couples, Sampler, load_couples, pixels_of
 from searchkit.training.objective import backward, loss_of, part_of
 from searchkit.training.plan import DataSet, Plan, load_plan
 from searchkit.training.run import Run, train_towers
@@ -174,6 +174,40 @@ def test_a_locked_tower_does_not_move_and_the_other_does(parent: Path, tmp_path:
     assert torch.allclose(half[name], (before[name] + model.weights()[name]) / 2)
 
 
+@pytest.mark.parametrize("learns", ["text", "images"])
+def test_vectors_of_a_locked_tower_are_looked_up_and_change_nothing(
+    parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, learns: str
+) -> None:
+    couples, encoder = shown(each=2), load_encoder(str(parent), FLOAT)
+    words = encoder.encode_text(couples.texts)
+    seen = encoder.encode_images(list(pixels_of(couples.answers, encoder.prepare_image)))
+    given = replace(couples, text_vectors=words, answer_vectors=seen)
+    wrong = replace(couples, text_vectors=words[::-1].copy(), answer_vectors=seen[::-1].copy())
+    found, read = {}, {}
+    for name, some in {"computed": couples, "kept": couples, "given": given, "wrong": wrong}.items():
+        model = towers(parent, learns=(learns,), steps=7)
+        read[name] = 0
+
+        def count(module: object, inputs: tuple[torch.Tensor, ...], name: str = name) -> None:
+            read[name] += len(inputs[0])
+
+        (model.images if learns == "text" else model.text).register_forward_pre_hook(count)
+        with monkeypatch.context() as patch:
+            if name == "computed":
+                patch.setattr(running, "part_of", lambda one, rows, model, locked: part_of(one, rows, model))
+            train_towers(model, [], [some], tmp_path / name)
+        log = (tmp_path / name / "log.jsonl").read_text().splitlines()
+        found[name] = [json.loads(line)["loss"] for line in log], weights_of(model)
+    distinct = 32 if learns == "text" else 16
+    assert read == {"computed": 7 * 6, "kept": distinct, "given": 0, "wrong": 0}
+    losses, weights = found["computed"]
+    moved = max(float((v - towers(parent).weights()[n]).abs().max()) for n, v in model.weights().items())
+    assert moved > 1e-3 and max(np.abs(np.subtract(losses, found["wrong"][0]))) > 0.03
+    for name in ("kept", "given"):
+        assert found[name][0] == pytest.approx(losses, abs=1e-5)
+        assert all(torch.allclose(v, found[name][1][n], atol=1e-4) for n, v in weights.items())
+
+
 def test_what_was_learned_is_an_encoder_like_any_other(parent: Path, tmp_path: Path) -> None:
     model = towers(parent)
     train_towers(model, [texts()], [shown()], tmp_path / "run")
@@ -195,12 +229,12 @@ def weights_of(model: Towers) -> dict[str, torch.Tensor]:
     return model.weights() | {"scale": model.log_scale.detach()}
 
 
-@pytest.mark.parametrize("rank", [0, 2])
+@pytest.mark.parametrize("way", [{}, {"rank": 2}, {"learns": ("text",)}])
 def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
-    parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: int
+    parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: dict[str, object]
 ) -> None:
-    whole = towers(parent, rank=rank, hard=2)
-    train_towers(whole, [texts(), texts()], [shown()], tmp_path / "whole")
+    whole, many = towers(parent, **way, hard=2), shown(each=3)
+    train_towers(whole, [texts(), texts()], [many], tmp_path / "whole")
 
     class Killed(Exception):
         pass
@@ -209,13 +243,13 @@ def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
         if done == 5:  # two steps behind the last checkpoint
             raise Killed
 
-    cut = towers(parent, rank=rank, hard=2)
+    cut = towers(parent, **way, hard=2)
     with pytest.raises(Killed):
-        train_towers(cut, [texts(), texts()], [shown()], tmp_path / "cut", on_step=kill)
+        train_towers(cut, [texts(), texts()], [many], tmp_path / "cut", on_step=kill)
     steps: list[int] = []
-    resumed = towers(parent, rank=rank, hard=2)
+    resumed = towers(parent, **way, hard=2)
     train_towers(
-        resumed, [texts(), texts()], [shown()], tmp_path / "cut", on_step=lambda done, *_: steps.append(done)
+        resumed, [texts(), texts()], [many], tmp_path / "cut", on_step=lambda done, *_: steps.append(done)
     )
     assert steps == [4, 5, 6, 7, 8]
     for model in (whole, cut, resumed):
@@ -284,6 +318,13 @@ def test_a_batch_is_of_one_data_set_and_no_row_comes_twice_before_all_have() -> 
         for first in range(0, len(rows) - total, total):
             assert sorted(rows[first : first + total]) == list(range(total))
     assert drawn["texts"][:16] != drawn["texts"][16:32]
+
+
+def test_an_empty_data_set_leaves_its_share_of_the_steps_without_a_batch() -> None:
+    sampler = Sampler([Couples("none", [], [], share=0.75), replace(texts(), share=0.25)], 4, seed=1)
+    drawn = [sampler.draw(step) for step in range(200)]
+    assert 30 < sum(one is not None for one in drawn) < 70
+    assert all(one is None or one[0].name == "texts" for one in drawn)
 
 
 def test_equal_texts_are_no_negatives_of_each_other() -> None:
