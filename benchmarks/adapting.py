@@ -46,8 +46,8 @@ from searchkit.types import Chunking, Kind, Runtime, Vectors
 SEED = 0
 ANSWERS = 3
 """Passages of a meeting that a training question is paired with, of those that the answer is in."""
-WAY_STEPS = {"lit-text": 60, "lit-image": 30, "lora": 30, "full": 30}
-"""Steps of an encoder that learns, of 64 pairs each: two or three processor minutes of any way."""
+WAY_STEPS = {"lit-image": 160, "lit-text": 260, "lora": 80, "full": 80}
+"""Steps of an encoder that learns, of 64 pairs each: four to six processor minutes of any way."""
 OTHERS = 4000
 """More passages of the training meetings, which no question should find."""
 

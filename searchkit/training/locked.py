@@ -24,8 +24,10 @@ class Table:
         self.vectors: dict[int, Tensor] = {}
         """By key: equal items have one."""
         self.computed: list[int] = []
-        if given is not None:
-            self.vectors = {int(key): torch.from_numpy(given[row]) for row, key in enumerate(keys)}
+        self.given = None if given is None else given[np.unique(keys, return_index=True)[1]]
+        """(m, dim), row k of key k."""
+        if self.given is not None:
+            self.vectors = dict(enumerate(torch.from_numpy(self.given)))
 
     def __call__(self, rows: np.ndarray) -> Tensor:
         """(b, dim) of these rows."""
@@ -35,6 +37,12 @@ class Table:
                 made = self.embed([self.items[row] for row in missing.values()]).cpu()
             self.put(list(missing), made)
         return torch.stack([self.vectors[int(self.keys[row])] for row in rows])
+
+    def draw(self, count: int, rng: np.random.Generator) -> Tensor | None:
+        """(count, dim) of those that were given; None without any."""
+        if self.given is None or not count:
+            return None
+        return torch.from_numpy(self.given[rng.permutation(len(self.given))[:count]])
 
     def put(self, keys: Sequence[int], vectors: Tensor) -> None:
         self.vectors.update(zip(keys, vectors, strict=True))
@@ -50,7 +58,8 @@ class Locked:
 
     def __init__(self, towers: Towers, sets: Sequence[Couples]) -> None:
         self.tables: dict[tuple[int, str], Table] = {}  # (which data set, which side) -> its table
-        learns = towers.plan.learns
+        self.plan = towers.plan
+        learns = self.plan.learns
 
         def pictures(some: Sequence[Any]) -> Tensor:
             return towers.embed_pictures(torch.from_numpy(pixels_of(some, towers.prepare)))
@@ -73,6 +82,12 @@ class Locked:
         """(b, dim) of their answers, likewise."""
         table = self.tables.get((id(couples), "found"))
         return None if table is None else table(rows)
+
+    def bank(self, couples: Couples, step: int) -> Tensor | None:
+        """(m, dim) that may be drawn at a step: of the side that is locked, where the other one learns."""
+        sides = [table for (one, _), table in self.tables.items() if one == id(couples)]
+        rng = np.random.default_rng([self.plan.seed, step, 2])
+        return sides[0].draw(self.plan.bank, rng) if len(sides) == 1 else None
 
     def state(self) -> list[tuple[list[int], Tensor]]:
         return [table.state() for table in self.tables.values()]

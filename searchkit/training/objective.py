@@ -17,6 +17,9 @@ from searchkit.training.losses import nce_plus
 from searchkit.training.plan import Plan
 from searchkit.training.towers import Towers
 
+SAME_AS_RIGHT = 0.98
+"""Of a bank, what is closer than this to the right answer may be right too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -31,10 +34,14 @@ class Part:
     """…(b, h) bool are there; the others only fill up."""
     same: Tensor
     """(b, b) bool: whose texts or answers are equal."""
+    bank: Tensor | None = None
+    """(m, dim) that go with none of the batch, or nearly none: vectors as a locked tower gives them."""
 
 
-def part_of(couples: Couples, rows: Any, towers: Towers, locked: Locked | None = None) -> Part:
-    """The batch of these rows, with the vectors that are `locked`."""
+def part_of(
+    couples: Couples, rows: Any, towers: Towers, locked: Locked | None = None, *, step: int = 0
+) -> Part:
+    """The batch of these rows, with the vectors that are `locked`, and of these a bank for this step."""
     asked = None if locked is None else locked.asked(couples, rows)
     found: Any = None if locked is None else locked.found(couples, rows)
     hard = towers.plan.hard if couples.negatives else 0
@@ -50,6 +57,7 @@ def part_of(couples: Couples, rows: Any, towers: Towers, locked: Locked | None =
         [text for some in wrong for text in [*some, *[""] * (hard - len(some))]],
         there,
         torch.from_numpy(couples.same(rows)),
+        None if locked is None else locked.bank(couples, step),
     )
 
 
@@ -62,17 +70,24 @@ def matryoshka(loss: Callable[..., Tensor], dims: Sequence[int], *vectors: Tenso
 
 
 def loss_of(part: Part, vectors: Mapping[str, Tensor], scale: Tensor | float, plan: Plan) -> Tensor:
-    """Both directions' InfoNCE of one part, with its hard negatives, at every Matryoshka width."""
+    """Both directions' InfoNCE of one part, with its hard negatives and bank, at every Matryoshka width."""
     asked = vectors["asked"]
     same, there = part.same.to(asked.device), part.there.to(asked.device)
     hard = vectors.get("negatives")
     hard = asked.new_zeros(0, asked.shape[1]) if hard is None else hard
     negatives = hard.view(len(asked), part.there.shape[1], asked.shape[1])  # (b·h, dim) -> (b, h, dim)
 
-    def loss(queries: Tensor, positives: Tensor, wrong: Tensor) -> Tensor:
-        return nce_plus(queries, positives, wrong, scale, same, there)
+    turned = part.bank is not None and isinstance(part.asked, Tensor)  # then the bank is of texts
 
-    return matryoshka(loss, plan.matryoshka, asked, vectors["found"], negatives)
+    def loss(queries: Tensor, positives: Tensor, wrong: Tensor, bank: Tensor | None = None) -> Tensor:
+        if bank is None:
+            return nce_plus(queries, positives, wrong, scale, same, there)
+        first, second = (positives, queries) if turned else (queries, positives)
+        likely = second @ bank.T >= SAME_AS_RIGHT  # (b, m): of the same tower
+        return nce_plus(first, second, wrong, scale, same, there, bank=bank, likely=likely)
+
+    more = () if part.bank is None else (part.bank.to(asked.device),)
+    return matryoshka(loss, plan.matryoshka, asked, vectors["found"], negatives, *more)
 
 
 def backward(towers: Towers, text: Part | None, images: Part | None) -> Tensor:

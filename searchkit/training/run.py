@@ -122,7 +122,9 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         drawn = [sampler.draw(step) for sampler in self.samplers]
-        text, images = (None if one is None else part_of(*one, self.towers, self.locked) for one in drawn)
+        text, images = (
+            None if one is None else part_of(*one, self.towers, self.locked, step=step) for one in drawn
+        )
         self.optimiser.zero_grad()
         loss = float(backward(self.towers, text, images))
         norm = nn.utils.clip_grad_norm_(list(self.towers.learned().values()), 1.0)

@@ -22,6 +22,7 @@ from searchkit.errors import BadInput
 from searchkit.registry import load_encoder
 from searchkit.training import run as running
 from searchkit.training.couples import Couples, Sampler, load_couples, pixels_of
+from searchkit.training.locked import Locked
 from searchkit.training.objective import backward, loss_of, part_of
 from searchkit.training.plan import DataSet, Plan, load_plan
 from searchkit.training.run import Run, train_towers
@@ -100,6 +101,30 @@ def test_the_loss_of_a_step_is_its_formula(parent: Path, dims: tuple[int, ...]) 
         expected += by_hand(short[0], short[1], hard, 20.0) + by_hand(short[2], short[3], [], 10.0)
     assert sorted(map(len, wrong)) == [1, 2, 2, 2]  # ragged, so that filling up is tested
     assert total == pytest.approx(expected, rel=1e-6, abs=1e-5)
+
+
+@pytest.mark.parametrize("learns", ["text", "images"])
+def test_a_bank_of_the_locked_side_adds_negatives_to_the_other(parent: Path, learns: str) -> None:
+    model = towers(parent, learns=(learns,), image_temperature=0.1, bank=14)
+    unit = F.normalize(torch.randn(2, 16, 24, generator=torch.Generator().manual_seed(5)), dim=-1).numpy()
+    couples = replace(shown(), text_vectors=unit[0], answer_vectors=unit[1])
+    rows, locked = np.array([1, 5, 8]), Locked(model, [couples])
+    part = part_of(couples, rows, model, locked, step=4)
+    assert part.bank is not None and part.bank.shape == (14, 24)
+    assert not torch.equal(part.bank, part_of(couples, rows, model, locked, step=5).bank)
+    loss = float(backward(model, None, part))
+    with torch.no_grad():
+        moving = model.embed_texts(part.asked) if learns == "text" else model.embed_pictures(part.found)
+    still = torch.from_numpy(unit[1 if learns == "text" else 0][rows])
+    expected, own = by_hand(moving, still, [], 10.0), 0
+    for i in range(3):
+        scores = [math.exp(10 * float(moving[i] @ one)) for one in still]
+        others = [one for one in part.bank if float(one @ still[i]) < 0.98]
+        own += len(others) < 14
+        more = sum(math.exp(10 * float(moving[i] @ one)) for one in others)
+        expected += (math.log(sum(scores) + more) - math.log(sum(scores))) / 3
+    assert own > 0  # the bank holds a right answer, which is no negative
+    assert loss == pytest.approx(expected, rel=1e-5) and loss > 1.2 * by_hand(moving, still, [], 10.0)
 
 
 def gradients(model: Towers) -> dict[str, torch.Tensor]:
@@ -194,7 +219,9 @@ def test_vectors_of_a_locked_tower_are_looked_up_and_change_nothing(
         (model.images if learns == "text" else model.text).register_forward_pre_hook(count)
         with monkeypatch.context() as patch:
             if name == "computed":
-                patch.setattr(running, "part_of", lambda one, rows, model, locked: part_of(one, rows, model))
+                patch.setattr(
+                    running, "part_of", lambda one, rows, model, *_, **__: part_of(one, rows, model)
+                )
             train_towers(model, [], [some], tmp_path / name)
         log = (tmp_path / name / "log.jsonl").read_text().splitlines()
         found[name] = [json.loads(line)["loss"] for line in log], weights_of(model)
