@@ -90,7 +90,7 @@ def loss_of(part: Part, vectors: Mapping[str, Tensor], scale: Tensor | float, pl
     return matryoshka(loss, plan.matryoshka, asked, vectors["found"], negatives, *more)
 
 
-def backward(towers: Towers, text: Part | None, images: Part | None) -> Tensor:
+def backward(towers: Towers, text: Part | None = None, images: Part | None = None) -> Tensor:
     """The loss of a step, its gradient added to the parameters': text (τ fixed) + images (τ learned)."""
     losses = []
     for part, fixed in ((text, 1 / towers.plan.text_temperature), (images, None)):

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -291,8 +292,8 @@ def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
 def test_a_loss_that_is_no_number_stops_the_run_at_the_last_good_checkpoint(
     parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(model: Towers, *parts: object) -> torch.Tensor:
-        loss = backward(model, *parts)  # type: ignore[arg-type]
+    def broken(model: Towers, **parts: Any) -> torch.Tensor:
+        loss = backward(model, **parts)
         count[0] += 1
         return loss * float("nan") if count[0] == 5 else loss
 
@@ -311,9 +312,9 @@ def test_a_loss_that_is_no_number_stops_the_run_at_the_last_good_checkpoint(
 def test_a_run_that_diverges_is_stopped(
     parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def growing(model: Towers, *parts: object) -> torch.Tensor:
+    def growing(model: Towers, **parts: Any) -> torch.Tensor:
         count[0] += 1
-        return backward(model, *parts) * (1.0 if count[0] < 15 else 3.0)  # type: ignore[arg-type]
+        return backward(model, **parts) * (1.0 if count[0] < 15 else 3.0)
 
     count = [0]
     monkeypatch.setattr(running, "backward", growing)
