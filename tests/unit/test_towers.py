@@ -446,3 +446,14 @@ def test_the_command_trains_by_a_recipe_and_its_folder_is_an_encoder(parent: Pat
     assert (tmp_path / "out.work" / "log.jsonl").read_text().count("\n") == 3
     card = json.loads((tmp_path / "out" / CARD).read_text())
     assert len(card["data"]) == 2 and all(len(one) == 64 for one in card["data"].values())
+
+    args = [*args[:-1], str(tmp_path / "changed"), "--parent", str(parent), "-q"]
+    changed = ["--set", "batch=2", "--set", 'learns=["images"]', "--set", "text=[]"]
+    result = CliRunner().invoke(app, [*args, *changed])
+    assert result.exit_code == 0, result.output
+    said = json.loads((tmp_path / "changed" / CARD).read_text())["plan"]
+    assert (said["batch"], said["learns"], said["text"], said["steps"]) == (2, ["images"], [], 3)
+    for wrong in ("batch=", "surprise=1"):
+        assert isinstance(CliRunner().invoke(app, [*args, "--set", wrong]).exception, BadInput)
+    from_nothing = ["train", "--data", str(data), "--out", str(tmp_path / "new"), "--set", "steps=1"]
+    assert isinstance(CliRunner().invoke(app, from_nothing).exception, BadInput)
