@@ -48,12 +48,12 @@ PAIRS = (
 )
 TRIPLETS = '[{file="captions_triplets.jsonl",share=0.5},{file="claims_triplets.jsonl",share=0.5}]'
 STAGES: dict[str, dict[str, Any]] = {
-    "jina-1": {"batch": 128, "rate": 1e-3, "tokens": 77, "text": PAIRS},
-    "jina-2": {"batch": 64, "rate": 3e-4, "tokens": 192, "text": PAIRS},
-    "jina-3": {"batch": 24, "rate": 2e-4, "tokens": 192, "text": TRIPLETS},
+    "jina-1": {"batch": 64, "rate": 2e-3, "tokens": 77, "text": PAIRS},
+    "jina-2": {"batch": 48, "rate": 5e-4, "tokens": 128, "text": PAIRS},
+    "jina-3": {"batch": 16, "rate": 3e-4, "tokens": 128, "text": TRIPLETS},
 }
-STEPS = {"jina-1": 240, "jina-2": 80, "jina-3": 80}
-SAME = {"chunk": 0, "warmup": 20, "save_every": 20}
+STEPS = {"jina-1": 160, "jina-2": 50, "jina-3": 50}
+SAME = {"chunk": 0, "warmup": 10, "save_every": 10}
 CUT = 1200
 """Characters of an abstract, or of what was said, that are read at most."""
 

@@ -50,7 +50,8 @@ class Table:
 
     def state(self) -> tuple[list[int], Tensor]:
         """What was computed: of another batch it would differ in the last bits."""
-        return self.computed, torch.stack([self.vectors[key] for key in self.computed] or [torch.zeros(0)])
+        vectors = [self.vectors[key] for key in self.computed]
+        return self.computed, torch.stack(vectors) if vectors else torch.zeros(0, 0)
 
 
 class Locked:

@@ -261,8 +261,12 @@ def weights_of(model: Towers) -> dict[str, torch.Tensor]:
 def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
     parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: dict[str, object]
 ) -> None:
-    whole, many = towers(parent, **way, hard=2), shown(each=3)
-    train_towers(whole, [texts(), texts()], [many], tmp_path / "whole")
+    whole, known = (
+        towers(parent, **way, hard=2),
+        np.random.default_rng(7).normal(size=(16, 24)).astype(np.float32),
+    )
+    many = [shown(each=3), replace(shown(), answer_vectors=known)]
+    train_towers(whole, [texts(), texts()], many, tmp_path / "whole")
 
     class Killed(Exception):
         pass
@@ -273,11 +277,11 @@ def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
 
     cut = towers(parent, **way, hard=2)
     with pytest.raises(Killed):
-        train_towers(cut, [texts(), texts()], [many], tmp_path / "cut", on_step=kill)
+        train_towers(cut, [texts(), texts()], many, tmp_path / "cut", on_step=kill)
     steps: list[int] = []
     resumed = towers(parent, **way, hard=2)
     train_towers(
-        resumed, [texts(), texts()], [many], tmp_path / "cut", on_step=lambda done, *_: steps.append(done)
+        resumed, [texts(), texts()], many, tmp_path / "cut", on_step=lambda done, *_: steps.append(done)
     )
     assert steps == [4, 5, 6, 7, 8]
     for model in (whole, cut, resumed):
