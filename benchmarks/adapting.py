@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,10 @@ from searchkit.types import Chunking, Kind, Runtime, Vectors
 SEED = 0
 ANSWERS = 3
 """Passages of a meeting that a training question is paired with, of those that the answer is in."""
-WAY_STEPS = {"lit-text": 60, "lit-image": 30, "lora": 30, "full": 30}
-"""Steps of an encoder that learns, of 64 pairs each: two or three processor minutes of any way."""
+WAY_STEPS = {"lit-image": 100, "lit-text": 150, "lora": 50, "full": 50}
+"""Steps of an encoder that learns, of 64 pairs each: two to six processor minutes of any way."""
+SEEDS = 10
+"""Ways to throw pairs together that the gate has to refuse."""
 OTHERS = 4000
 """More passages of the training meetings, which no question should find."""
 
@@ -61,7 +63,8 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cache", type=Path, default=Path(".bench-cache"))
-    parser.add_argument("--only", nargs="*", default=["fashion", "scifact", "qmsum", "ways"])
+    parser.add_argument("--only", nargs="*", default=["fashion", "scifact", "qmsum", "shuffled", "ways"])
+    parser.add_argument("--ways", nargs="*", default=WAYS, help="of the part `ways`")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/adapting.json"))
     options = parser.parse_args()
     if not options.data.is_dir():
@@ -69,7 +72,7 @@ def main() -> None:
     options.cache.mkdir(parents=True, exist_ok=True)
     found = json.loads(options.out.read_text()) if options.out.is_file() else {}
     found |= {"machine": machine(), "encoder": "pocket", "seed": SEED}
-    bench = Bench(options.data, options.cache)
+    bench = Bench(options.data, options.cache, options.ways)
     for name in options.only:
         found[name] = getattr(bench, name)()
         print(json.dumps(found[name], indent=2))
@@ -80,8 +83,8 @@ def main() -> None:
 class Bench:
     """The two sets, with the vectors of `pocket`."""
 
-    def __init__(self, data: Path, cache: Path) -> None:
-        self.data, self.cache = data, cache
+    def __init__(self, data: Path, cache: Path, ways: Sequence[str] = WAYS) -> None:
+        self.data, self.cache, self.chosen = data, cache, ways
         self.encoder: Encoder = load_encoder("pocket")
         self.generic = Generic(self.encoder, cache)
         self.texts: Any = Remembering(self.encoder, cache)
@@ -102,15 +105,46 @@ class Bench:
         train, dev, test = (np.flatnonzero(parts == name) for name in ("train", "dev", "test"))
         found: dict[str, Any] = {"pairs": {"train": len(train), "dev": len(dev), "test": len(test)}}
         for direction, asked, items in ((TEXT_IMAGE, titles, images), (IMAGE_TEXT, images, titles)):
-            examples = Examples(
-                asked[train], items[train], items[:0], [[]] * len(train), np.ascontiguousarray(items[train])
-            )
-            each = [[i] for i in range(len(dev))]
-            tasks = (Retrieval(asked[part], items[part], each[: len(part)]) for part in (dev, test))
-            found[str(direction)] = self._run(
-                direction, examples, *tasks, options=LARGE, photos=direction == TEXT_IMAGE
-            )
+            task = _products(asked, items, (train, dev, test))
+            found[str(direction)] = self._run(direction, task, options=LARGE, photos=direction == TEXT_IMAGE)
         return found
+
+    def shuffled(self) -> dict[str, Any]:
+        """What the gate says of the same pairs thrown together at random, in all three parts: ten times of
+        products and ten of claims."""
+        return {
+            name: self._refused(name, make)
+            for name, make in (("products", self._shuffled_products), ("claims", self._shuffled_claims))
+        }
+
+    def _refused(self, name: str, make: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
+        found = []
+        for seed in range(SEEDS):
+            kept = self.cache / f"shuffled-{name}-{seed}.json"
+            if not kept.is_file():
+                kept.write_text(json.dumps(make(seed)))
+            found.append(json.loads(kept.read_text()))
+        return {"runs": len(found), "rejected": sum(not one["accepted"] for one in found), "each": found}
+
+    def _shuffled_products(self, seed: int) -> dict[str, Any]:
+        table = pq.read_table(self.data / "fashion.parquet", columns=["split"])
+        parts = np.array(table["split"].to_pylist())
+        images, titles = (np.load(self.cache / f"fashion-{one}.npy") for one in ("image", "title"))
+        rows = [np.flatnonzero(parts == name) for name in ("train", "dev", "test")]
+        for some in rows:
+            images[some] = images[np.random.default_rng(seed).permutation(some)]
+        return _short(self._run(TEXT_IMAGE, _products(titles, images, rows), LARGE, seed=seed))
+
+    def _shuffled_claims(self, seed: int) -> dict[str, Any]:
+        task, _ = self._claims(apart=False)
+        rng = np.random.default_rng(seed)
+        examples = replace(task.examples, positives=rng.permutation(task.examples.positives))
+        dev, test = (
+            replace(one, right=[one.right[row] for row in rng.permutation(len(one.right))])
+            for one in (task.dev, task.test)
+        )
+        options = Options(mined=(0, HARD_NEGATIVES))
+        return _short(self._run(TEXT_TEXT, Task(examples, dev, test), options, seed=seed))
 
     def ways(self) -> dict[str, Any]:
         """The encoder itself on the fashion pairs, each way some processor minutes; and what it then finds
@@ -133,7 +167,7 @@ class Bench:
         pairs.pairs = [*split.train, *split.dev, *split.held_out]
         everyday = load_couples(self.data, DataSet("flickr8k.parquet", split="train"), pictures=True)
         found = {}
-        for how in WAYS:
+        for how in self.chosen:
             kept = self.cache / f"way-{how}.json"
             if not kept.is_file():
                 kept.write_text(
@@ -187,6 +221,10 @@ class Bench:
         return {"as it is split": self._scifact(apart=False), "nothing shared": self._scifact(apart=True)}
 
     def _scifact(self, *, apart: bool) -> dict[str, Any]:
+        task, removed = self._claims(apart=apart)
+        return removed | self._both(task)
+
+    def _claims(self, *, apart: bool) -> tuple[Task, dict[str, int]]:
         """A fifth of the 809 training queries, by abstract, chooses; 300 test."""
         train, test = load_beir(self.data / "scifact", "train"), load_beir(self.data / "scifact", "test")
         documents = list(train.documents)
@@ -218,7 +256,7 @@ class Bench:
             asked[choosing], items, [some for some, one in zip(right, choosing, strict=True) if one]
         )
         removed = {"queries to learn from": len(fresh), "removed, near the test": len(fresh) - sum(fresh)}
-        return removed | self._both(examples, dev, final)
+        return Task(examples, dev, final), removed
 
     def qmsum(self) -> dict[str, Any]:
         """Questions find meetings by their passages: what teaches is the passages that answer."""
@@ -248,7 +286,8 @@ class Bench:
             [[]] * len(pairs),
             items,
         )
-        return {"pairs": len(pairs)} | self._both(examples, *(self._meetings(s) for s in ("dev", "test")))
+        task = Task(examples, *(self._meetings(part) for part in ("dev", "test")))
+        return {"pairs": len(pairs)} | self._both(task)
 
     def _meetings(self, part: str) -> Retrieval:
         """The questions of a split, to its own meetings, which count as their best passage."""
@@ -257,10 +296,10 @@ class Bench:
         asked = self.texts.encode_text(list(task.queries.values()))
         return Retrieval(asked, corpus.vectors, _right(task, corpus.ids), starts=corpus.starts)
 
-    def _both(self, examples: Examples, dev: Retrieval, test: Retrieval) -> dict[str, Any]:
+    def _both(self, task: Task) -> dict[str, Any]:
         """Without hard negatives, and with them where that is better on the development questions."""
         return {
-            name: self._run(TEXT_TEXT, examples, dev, test, Options(mined=mined))
+            name: self._run(TEXT_TEXT, task, Options(mined=mined))
             for name, mined in (("without hard negatives", (0,)), ("as adapt does", (0, HARD_NEGATIVES)))
         }
 
@@ -286,18 +325,16 @@ class Bench:
     def _run(
         self,
         direction: Direction,
-        examples: Examples,
-        dev: Retrieval,
-        test: Retrieval,
-        options: Options | None = None,
+        task: Task,
+        options: Options,
         *,
         photos: bool = False,
+        seed: int = SEED,
     ) -> dict[str, Any]:
-        score = scorer(dev, self.generic.rehearsal(direction))
+        examples, test = task.examples, task.test
+        score = scorer(task.dev, self.generic.rehearsal(direction))
         began, processor = time.monotonic(), time.process_time()
-        fitted = fit_map(
-            examples, self.generic.bystanders(direction), score, replace(options or Options(), seed=SEED)
-        )
+        fitted = fit_map(examples, self.generic.bystanders(direction), score, replace(options, seed=seed))
         seconds, processor = time.monotonic() - began, time.process_time() - processor
         found = compare(*_scores(test, fitted))
         check = self.generic.check(direction)
@@ -320,6 +357,29 @@ class Bench:
             "accepted": accepted,
             "why": why,
         } | ({"everyday photos": everyday} if photos else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What teaches, what chooses, and what is measured."""
+
+    examples: Examples
+    dev: Retrieval
+    test: Retrieval
+
+
+def _products(asked: Vectors, items: Vectors, parts: Sequence[np.ndarray]) -> Task:
+    """Row i of one belongs to row i of the other; the rows of each part."""
+    train, dev, test = parts
+    some = np.ascontiguousarray(items[train])
+    examples = Examples(asked[train], some, items[:0], [[]] * len(train), some)
+    tasks = (Retrieval(asked[part], items[part], [[i] for i in range(len(part))]) for part in (dev, test))
+    return Task(examples, *tasks)
+
+
+def _short(run: dict[str, Any]) -> dict[str, Any]:
+    kept = ("of processor seconds", "steps", "strength", "dev", "accepted", "why")
+    return {name: run[name] for name in kept} | {PRIMARY: run["test"][PRIMARY]}
 
 
 def _scores(task: Retrieval, fitted: Fitted) -> tuple[Any, Any]:

@@ -19,6 +19,7 @@ import numpy as np
 from searchkit.adapt import stored_vectors
 from searchkit.errors import BadInput, NothingIndexed
 from searchkit.training.couples import couples_of
+from searchkit.training.events import FOLDER
 from searchkit.training.generic import Generic
 from searchkit.training.negatives import LOOK
 from searchkit.training.pairs import BadRow, Pairs, read_pairs
@@ -128,7 +129,9 @@ def adapt_encoder(
         data = {"file": path.name, "sha256": pairs.fingerprint}
         made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         save_encoder(trying.towers, folder, {"made": made, "forced": force, "data": data, **trial.to_json()})
-        shutil.move(work / "log.jsonl", folder / "log.jsonl")
+        for kept in ("log.jsonl", FOLDER):
+            if (work / kept).exists():
+                shutil.move(work / kept, folder / kept)
         shutil.rmtree(work)
     sizes = pairs.rows, len(pairs.pairs), tuple(pairs.bad), parts.removed
     return EncoderReport(how, folder, *sizes, trial, time.monotonic() - began)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,6 +30,10 @@ def train(
     steps: Annotated[
         int | None, typer.Option("--steps", metavar="N", min=1, help="Instead of the recipe's number.")
     ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Instead of what a recipe with a parent says."),
+    ] = None,
     device: Device = None,
     processes: Annotated[
         int,
@@ -50,9 +55,10 @@ def train(
     work = work or out.with_name(f"{out.name}.work")
     where = placement(Runtime(device=device or "cpu")).device.type
     if is_plan(recipe):
-        folder = _from_parent(recipe, parent, steps, data=data, work=work, out=out, quiet=quiet)
-    elif parent is not None:
-        raise BadInput(f"the recipe {recipe} starts from nothing", hint="leave out --parent")
+        changed = {"parent": parent, "steps": steps, **_changes(changes or [])}
+        folder = _from_parent(recipe, changed, data=data, work=work, out=out, quiet=quiet)
+    elif parent is not None or changes:
+        raise BadInput(f"the recipe {recipe} starts from nothing", hint="leave out --parent and --set")
     else:
         folder = _from_teacher(recipe, steps, where, data=data, work=work, out=out, processes=processes)
     if as_json:
@@ -62,15 +68,22 @@ def train(
     return 0
 
 
+def _changes(given: list[str]) -> dict[str, Any]:
+    """Each KEY=VALUE with its value as TOML."""
+    try:
+        return tomllib.loads("\n".join(given))
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"--set: {error}", hint="values are as in a recipe: --set batch=128") from error
+
+
 def _from_parent(
-    recipe: str, parent: str | None, steps: int | None, *, data: Path, work: Path, out: Path, quiet: bool
+    recipe: str, changed: dict[str, Any], *, data: Path, work: Path, out: Path, quiet: bool
 ) -> Path:
     """Both towers of an encoder that is there already, on texts and pictures."""
     from searchkit.training.plan import load_plan
     from searchkit.training.run import run_plan
     from searchkit.types import Runtime
 
-    changed = {"parent": parent, "steps": steps}
     plan = load_plan(recipe, **{name: value for name, value in changed.items() if value is not None})
     with bar(quiet=quiet) as show:
         return run_plan(

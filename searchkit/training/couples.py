@@ -16,7 +16,8 @@ from searchkit.errors import BadInput
 from searchkit.ingest.images import decode_bytes
 from searchkit.training.pairs import Pair, Pairs, Side, read_pairs
 from searchkit.training.plan import DataSet
-from searchkit.types import Kind
+from searchkit.training.vectors import SideVectors
+from searchkit.types import Kind, Vectors
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class Couples:
     negatives: Sequence[Sequence[str]] = ()
     """Of each text, what does not go with it; empty where there are none at all."""
     share: float = 1.0
+    text_vectors: Vectors | None = None
+    answer_vectors: Vectors | None = None
+    """(n, dim) of each text, and of each answer, where they are known."""
     text_keys: np.ndarray = field(init=False)
     answer_keys: np.ndarray = field(init=False)
     """(n,) numbers, equal for equal texts or answers: these are no negatives of each other."""
@@ -67,7 +71,9 @@ def pixels_of(answers: Sequence[Any], prepare: Any, threads: int = 2) -> np.ndar
         return np.stack(list(pool.map(lambda one: prepare(decode_bytes(_data(one))), answers)))
 
 
-def couples_of(pairs: Pairs, some: Sequence[Pair], *, share: float = 1.0) -> tuple[Couples, Couples]:
+def couples_of(
+    pairs: Pairs, some: Sequence[Pair], vectors: SideVectors | None = None, *, share: float = 1.0
+) -> tuple[Couples, Couples]:
     """Of some pairs those of two texts, and those of a text and its picture; two pictures are neither."""
 
     def text(side: int) -> str:
@@ -92,6 +98,8 @@ def couples_of(pairs: Pairs, some: Sequence[Pair], *, share: float = 1.0) -> tup
             [_picture(pairs.sides[p.positive]) for p in shown],
             (),
             share,
+            None if vectors is None else vectors.asked[[p.query for p in shown]],
+            None if vectors is None else vectors.found[[p.positive for p in shown]],
         ),
     )
 
@@ -139,12 +147,14 @@ class Sampler:
         self._orders: dict[tuple[int, int], np.ndarray] = {}
 
     def draw(self, step: int) -> tuple[Couples, np.ndarray] | None:
-        """The data set and rows of a step; None where there are no data sets."""
+        """The data set and rows of a step; None where there are no data sets, or an empty one was drawn."""
         if not self.sets:
             return None
         shares = np.array([one.share for one in self.sets])
         at = int(np.random.default_rng([self.seed, step]).choice(len(self.sets), p=shares / shares.sum()))
         total, first = len(self.sets[at]), self.positions[at]
+        if not total:
+            return None
         rows = [self._order(at, n // total)[n % total] for n in range(first, first + min(self.batch, total))]
         self.positions[at] = first + len(rows)
         return self.sets[at], np.array(rows, np.int64)

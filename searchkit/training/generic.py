@@ -35,7 +35,8 @@ class Generic:
     def __init__(self, encoder: Encoder, cache: Path | None) -> None:
         parts = _encode(encoder) if cache is None else _cached(encoder, cache)
         self.asked, self.found, self.pictures = parts["asked"], parts["found"], parts["pictures"]
-        self.everyday = parts["everyday"]
+        self._everyday = parts.get("everyday")
+        self._encoder = encoder
         self.more: dict[str, Vectors] = {}
 
     def replay(self, pairs: Pairs, encoder: Encoder) -> None:
@@ -47,6 +48,13 @@ class Generic:
         for name, kind in (("text", True), ("image", False)):
             rows = [i for i in some if texts[i] == kind and vectors[i].any()]
             self.more[name] = vectors[rows]
+
+    @property
+    def everyday(self) -> Vectors:
+        """(e, dim) of everyday captions; only an adapter asks for them."""
+        if self._everyday is None:
+            self._everyday = _encode_everyday(self._encoder)
+        return self._everyday
 
     def bystanders(self, direction: Direction) -> Vectors:
         """(g, dim) of the replayed half, and of everyday captions, as questions."""
@@ -108,7 +116,7 @@ def _cached(encoder: Encoder, cache: Path) -> dict[str, np.ndarray]:
         with np.load(file) as kept:
             return {name: kept[name] for name in ("asked", "found", "pictures", "everyday")}
     except (OSError, EOFError, ValueError, KeyError):  # not there yet, or damaged
-        parts = _encode(encoder)
+        parts = _encode(encoder) | {"everyday": _encode_everyday(encoder)}
         cache.mkdir(parents=True, exist_ok=True)
         scratch = file.with_suffix(".tmp.npz")
         np.savez(scratch, **parts)  # type: ignore[arg-type]
@@ -117,7 +125,7 @@ def _cached(encoder: Encoder, cache: Path) -> dict[str, np.ndarray]:
 
 
 def _encode(encoder: Encoder) -> dict[str, np.ndarray]:
-    """Captions as (scenes, captions, dim), twice, pictures as (scenes, dim) or none, everyday texts."""
+    """Captions as (scenes, captions, dim), twice, and pictures as (scenes, dim) or none."""
     with resources.as_file(resources.files("searchkit.training") / FILE) as path:
         table = pq.read_table(path)
     texts = [caption for captions in table["captions"].to_pylist() for caption in captions]
@@ -131,8 +139,11 @@ def _encode(encoder: Encoder) -> dict[str, np.ndarray]:
     if record.pixels:
         pixels = [encoder.prepare_image(decode_bytes(data)) for data in table["image"].to_pylist()]
         pictures = encoder.encode_images(pixels)
-    apart = encoder.encode_text([record.as_query(text) for text in _everyday()])
-    return {"asked": asked, "found": found, "pictures": pictures, "everyday": apart}
+    return {"asked": asked, "found": found, "pictures": pictures}
+
+
+def _encode_everyday(encoder: Encoder) -> Vectors:
+    return encoder.encode_text([encoder.record.as_query(text) for text in _everyday()])
 
 
 def _everyday() -> list[str]:

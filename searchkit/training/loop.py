@@ -22,6 +22,7 @@ from searchkit.models.image_towers import ImageConfig, image_network, read_confi
 from searchkit.training.data import load_pictures
 from searchkit.training.distillation import reinforced
 from searchkit.training.ensemble import TextTeacher, taught_batch, text_teachers
+from searchkit.training.events import events
 from searchkit.training.export import write_encoder
 from searchkit.training.leaks import guard, read_sentences
 from searchkit.training.losses import cosine_distance
@@ -120,20 +121,26 @@ def train(
 
     began = time.monotonic()
     student.train()
-    for step, batch in batches(recipe, corpus, range(first, total), shown=shown, threads=max(2, processes)):
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, total, options)
-        loss, parts = student_loss(student, batch.to(place), corpus, to_space, standardise, options, step)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(student.parameters(), 1.0)
-        optimiser.step()
-        average.update_parameters(student.tower)
-        if step % 50 == 49:
-            rate = (step + 1 - first) * options.batch / (time.monotonic() - began)
-            log.info("step %d/%d %s %.0f pictures/s", step + 1, total, parts, rate)
-        if (step + 1) % SAVE_EVERY == 0 or step + 1 == total:
-            state.save(step + 1, recipe)
+    with events(work, first) as write:
+        for step, batch in batches(
+            recipe, corpus, range(first, total), shown=shown, threads=max(2, processes)
+        ):
+            rate = learning_rate(step, total, options)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            loss, parts = student_loss(student, batch.to(place), corpus, to_space, standardise, options, step)
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(student.parameters(), 1.0)
+            optimiser.step()
+            average.update_parameters(student.tower)
+            speed = (step + 1 - first) * options.batch / (time.monotonic() - began)
+            write(step + 1, {"loss": loss.item(), "rate": rate, "pictures_per_second": speed, **parts})
+            if step % 50 == 49:
+                said = " ".join(f"{name} {number:.3f}" for name, number in parts.items())
+                log.info("step %d/%d %s %.0f pictures/s", step + 1, total, said, speed)
+            if (step + 1) % SAVE_EVERY == 0 or step + 1 == total:
+                state.save(step + 1, recipe)
     return write_encoder(average.module, recipe.name, out)
 
 
@@ -155,7 +162,7 @@ def student_loss(
     standardise: Standardise,
     options: Optimisation,
     step: int,
-) -> tuple[Tensor, str]:
+) -> tuple[Tensor, dict[str, float]]:
     """L = Σ [(1 − λ)·InfoNCE + λ·KL], of real and of synthetic texts (see `distillation`),
     + λ_f·(1 − cos(W·trunk, teacher)) + λ_s·(1 − cos(embedding, head(teacher)))."""
     device = batch.pixels.device
@@ -191,8 +198,8 @@ def student_loss(
     feature = cosine_distance(mapped.float(), wanted)
     space = cosine_distance(embedded, target)
     loss = contrast + options.feature_weight * feature + options.space_weight * space
-    parts = f"nce {contrast.item():.3f} feature {feature.item():.3f} space {space.item():.3f}"
-    return loss, f"{parts} scale {scale.item():.1f}"
+    parts = {"nce": contrast, "feature": feature, "space": space, "scale": scale}
+    return loss, {name: one.item() for name, one in parts.items()}
 
 
 def load_corpus(recipe: Recipe, data: Path, work: Path, encode_text: EncodeText) -> Corpus:

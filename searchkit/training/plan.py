@@ -51,6 +51,8 @@ class Plan:
     """Of a text at most; 0 is the encoder's window."""
     hard: int = 0
     """Hard negatives of a question at most."""
+    bank: int = 0
+    """Known vectors of a locked tower, drawn at each step, that every pair of the other sees as negatives."""
     matryoshka: tuple[int, ...] = ()
     """Also the first so many dimensions each have to do the task; the losses are summed."""
     chunk: int = 0

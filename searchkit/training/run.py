@@ -8,7 +8,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ from searchkit.encoders.device import keep_freed_memory
 from searchkit.errors import BadInput
 from searchkit.registry import load_encoder
 from searchkit.training.couples import Couples, Sampler, load_couples
+from searchkit.training.events import events
+from searchkit.training.locked import Locked
 from searchkit.training.objective import backward, part_of
-from searchkit.training.plan import Plan
+from searchkit.training.plan import SIDES, Plan
 from searchkit.training.towers import Towers, save_encoder
 from searchkit.types import Runtime
 
@@ -74,14 +76,17 @@ def train_towers(
     first = run.load()
     log.info("training %s from step %d to %d", plan.name, first, plan.steps)
     began = time.monotonic()
-    for step in range(first, plan.steps):
-        rate = learning_rate(step, plan)
-        loss = run.step(step, rate)
-        per_second = (step + 1 - first) / (time.monotonic() - began)
-        run.note(step + 1, loss, rate, per_second)
-        if (step + 1) % plan.save_every == 0 or step + 1 == plan.steps:
-            run.save(step + 1)
-        on_step(step + 1, plan.steps, loss)
+    with events(folder, first) as write:
+        for step in range(first, plan.steps):
+            rate = learning_rate(step, plan)
+            losses = run.step(step, rate)
+            loss = sum(losses.values())
+            numbers = {"loss": loss, "rate": rate, **run.speed(step + 1 - first, time.monotonic() - began)}
+            run.note(step + 1, numbers, losses)
+            write(step + 1, {**numbers, **{f"loss/{name}": one for name, one in losses.items()}})
+            if (step + 1) % plan.save_every == 0 or step + 1 == plan.steps:
+                run.save(step + 1)
+            on_step(step + 1, plan.steps, loss)
 
 
 class Run:
@@ -92,6 +97,7 @@ class Run:
     ) -> None:
         self.towers, self.folder = towers, folder
         plan = towers.plan
+        self.locked = Locked(towers, [*text, *images])
         self.samplers = (Sampler(text, plan.batch, plan.seed), Sampler(images, plan.batch, plan.seed + 1))
         learned = towers.learned()
         matrices = [value for name, value in learned.items() if value.ndim >= 2 and "position" not in name]
@@ -108,6 +114,8 @@ class Run:
             eps=1e-6,
         )
         self.start, self.running, self.seen = 0.0, 0.0, 0
+        self.done, self.pairs = 0, 0
+        """Steps before this process began, and pairs since."""
         data = hashlib.sha256("".join(one.fingerprint for one in (*text, *images)).encode()).hexdigest()
         # what may be another in a run that goes on: how many steps there are, and how fast they are
         fixed = {
@@ -115,14 +123,21 @@ class Run:
         }
         self.identity = json.dumps({**fixed, "data": data}, sort_keys=True, default=list)
 
-    def step(self, step: int, rate: float) -> float:
-        """One step; its loss. Raises `BadInput` where it went wrong, before anything has moved."""
+    def step(self, step: int, rate: float) -> dict[str, float]:
+        """One step; the loss of each data set that had a part in it, which add up. Raises `BadInput` where
+        it went wrong, before anything has moved."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         drawn = [sampler.draw(step) for sampler in self.samplers]
-        text, images = (None if one is None else part_of(*one, self.towers) for one in drawn)
         self.optimiser.zero_grad()
-        loss = float(backward(self.towers, text, images))
+        losses: dict[str, float] = {}
+        for side, one in zip(SIDES, drawn, strict=True):
+            if one is not None:
+                couples, rows = one
+                part = part_of(couples, rows, self.towers, self.locked, step=step)
+                losses[f"{side}/{couples.name}"] = float(backward(self.towers, **{side: part}))
+                self.pairs += len(rows)
+        loss = sum(losses.values())
         norm = nn.utils.clip_grad_norm_(list(self.towers.learned().values()), 1.0)
         if not math.isfinite(loss) or not math.isfinite(float(norm)):
             raise self._stopped(step, f"the loss is {loss}, its gradient's length {float(norm)}")
@@ -132,7 +147,7 @@ class Run:
         self.start += loss / FIRST if self.seen <= FIRST else 0.0
         if self.seen > 2 * FIRST and self.running > DIVERGED * self.start:
             raise self._stopped(step, f"the loss has grown from {self.start:.3f} to {self.running:.3f}")
-        return loss
+        return losses
 
     def _stopped(self, step: int, why: str) -> BadInput:
         there = (self.folder / "checkpoint.pt").is_file()
@@ -142,17 +157,16 @@ class Run:
             hint="go on from there with a lower rate, or begin again in another folder",
         )
 
-    def note(self, step: int, loss: float, rate: float, per_second: float) -> None:
+    def speed(self, steps: int, seconds: float) -> dict[str, float]:
+        """After so many steps of this process in so many seconds."""
+        left = self.towers.plan.steps - self.done - steps
+        return {"pairs_per_second": self.pairs / seconds, "seconds_left": left * seconds / steps}
+
+    def note(self, step: int, numbers: Mapping[str, float], losses: Mapping[str, float]) -> None:
         """A line of `log.jsonl`."""
-        plan = self.towers.plan
-        parts = sum(bool(sampler.sets) for sampler in self.samplers)
-        line = {
-            "step": step,
-            "loss": round(loss, 6),
-            "rate": rate,
-            "pairs_per_second": round(per_second * plan.batch * parts, 2),
-            "seconds_left": round((plan.steps - step) / per_second, 1),
-        }
+        line: dict[str, Any] = {"step": step, **{name: round(one, 6) for name, one in numbers.items()}}
+        line["rate"] = numbers["rate"]
+        line["losses"] = {name: round(one, 6) for name, one in losses.items()}
         with (self.folder / "log.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
 
@@ -166,6 +180,7 @@ class Run:
             "random": torch.get_rng_state(),
             "positions": [sampler.positions for sampler in self.samplers],
             "losses": [self.start, self.running, self.seen],
+            "locked": self.locked.state(),
         }
         scratch = self.folder / "checkpoint.tmp"
         torch.save(state, scratch)
@@ -193,7 +208,8 @@ class Run:
         for sampler, positions in zip(self.samplers, state["positions"], strict=True):
             sampler.positions = list(positions)
         self.start, self.running, self.seen = state["losses"]
-        step: int = state["step"]
+        self.locked.load(state["locked"])
+        step = self.done = int(state["step"])
         log_file = self.folder / "log.jsonl"
         lines = log_file.read_text().splitlines() if log_file.is_file() else []
         log_file.write_text("".join(f"{line}\n" for line in lines if json.loads(line)["step"] <= step))

@@ -101,6 +101,12 @@ class Towers(nn.Module):
         """(b, p, p, 3) uint8 → (b, dim), unit rows."""
         return F.normalize(self.images(self.preprocess.normalise(pixels.to(self.device))).float(), dim=-1)
 
+    def embed(self, some: Any) -> Tensor:
+        """(n, dim): of texts, of pixels, or of vectors that are known what they are."""
+        if not isinstance(some, Tensor):
+            return self.embed_texts(some)
+        return some.to(self.device) if some.is_floating_point() else self.embed_pictures(some)
+
     @property
     def device(self) -> torch.device:
         return self.log_scale.device

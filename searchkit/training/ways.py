@@ -126,7 +126,7 @@ class Trying:
     ) -> None:
         """Train on the training pairs, and on the replayed ones. `passages` are more texts of the collection
         with their vectors, from which hard negatives are mined too."""
-        text, images = couples_of(self.pairs, parts.train, share=1 - REPLAY)
+        text, images = couples_of(self.pairs, parts.train, vectors, share=1 - REPLAY)
         if not (len(text) and "text" in self.plan.learns) and not len(images):
             raise BadInput(
                 f"{self.pairs.name} has nothing that {self.plan.name} learns from",
@@ -134,20 +134,13 @@ class Trying:
             )
         if self.plan.hard and len(text):
             text = with_negatives(text, self.pairs, parts.train, vectors, passages)
-        own = [text] if len(text) else [], [images] if len(images) else []
-        again = (
-            [one for one in self.replay if not one.has_pictures],
-            [one for one in self.replay if one.has_pictures],
-        )
-        if "text" not in self.plan.learns:  # then a step with text alone moves nothing
-            own, again = ([], own[1]), ([], again[1])
         # what has no part in the pairs is replayed all the same: the other side must not be forgotten
-        # each replayed set has an equal part, whatever its size: the drawn scenes are few
-        shares = [[replace(one, share=REPLAY / len(some)) for one in some] for some in again]
+        words = _with_replayed(text, [one for one in self.replay if not one.has_pictures])
+        shown = _with_replayed(images, [one for one in self.replay if one.has_pictures])
         train_towers(
             self.towers,
-            [*own[0], *shares[0]],
-            [*own[1], *shares[1]],
+            words if "text" in self.plan.learns else [],  # a text tower that is locked learns nothing
+            shown,
             work,
             on_step=lambda done, total, loss: on_progress("learn", done, total),
         )
@@ -244,6 +237,12 @@ def decide(strength: float, verdicts: Sequence[Moved], generic: Mapping[str, Dif
     return True, "better on held-out questions, with confidence"
 
 
+def _with_replayed(own: Couples, again: Sequence[Couples]) -> list[Couples]:
+    """The pairs in their share of the steps, which go without where there are none, and the replayed sets
+    in the others: each in an equal part, whatever its size, since the drawn scenes are few."""
+    return [own, *(replace(one, share=REPLAY / len(again)) for one in again)]
+
+
 def with_negatives(
     couples: Couples, pairs: Pairs, some: Sequence[Pair], vectors: SideVectors, passages: Mapping[str, Any]
 ) -> Couples:
@@ -257,7 +256,7 @@ def with_negatives(
     found = mine(vectors.asked[[p.query for p in words]], vectors.found[[p.positive for p in words]], items)
     given = couples.negatives or [()] * len(couples)
     wrong = [[*own, *(texts[row] for row in rows)] for own, rows in zip(given, found, strict=True)]
-    return Couples(couples.name, couples.texts, couples.answers, wrong, couples.share)
+    return replace(couples, negatives=wrong)
 
 
 def _generic(before: Generic, after: Generic, seed: int) -> Iterator[tuple[str, Difference]]:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +22,8 @@ from searchkit.encoders.pocket import TEXT
 from searchkit.errors import BadInput
 from searchkit.registry import load_encoder
 from searchkit.training import run as running
-from searchkit.training.couples import Couples, Sampler, load_couples
+from searchkit.training.couples import Couples, Sampler, load_couples, pixels_of
+from searchkit.training.locked import Locked
 from searchkit.training.objective import backward, loss_of, part_of
 from searchkit.training.plan import DataSet, Plan, load_plan
 from searchkit.training.run import Run, train_towers
@@ -102,6 +104,30 @@ def test_the_loss_of_a_step_is_its_formula(parent: Path, dims: tuple[int, ...]) 
     assert total == pytest.approx(expected, rel=1e-6, abs=1e-5)
 
 
+@pytest.mark.parametrize("learns", ["text", "images"])
+def test_a_bank_of_the_locked_side_adds_negatives_to_the_other(parent: Path, learns: str) -> None:
+    model = towers(parent, learns=(learns,), image_temperature=0.1, bank=14)
+    unit = F.normalize(torch.randn(2, 16, 24, generator=torch.Generator().manual_seed(5)), dim=-1).numpy()
+    couples = replace(shown(), text_vectors=unit[0], answer_vectors=unit[1])
+    rows, locked = np.array([1, 5, 8]), Locked(model, [couples])
+    part = part_of(couples, rows, model, locked, step=4)
+    assert part.bank is not None and part.bank.shape == (14, 24)
+    assert not torch.equal(part.bank, part_of(couples, rows, model, locked, step=5).bank)
+    loss = float(backward(model, None, part))
+    with torch.no_grad():
+        moving = model.embed_texts(part.asked) if learns == "text" else model.embed_pictures(part.found)
+    still = torch.from_numpy(unit[1 if learns == "text" else 0][rows])
+    expected, own = by_hand(moving, still, [], 10.0), 0
+    for i in range(3):
+        scores = [math.exp(10 * float(moving[i] @ one)) for one in still]
+        others = [one for one in part.bank if float(one @ still[i]) < 0.98]
+        own += len(others) < 14
+        more = sum(math.exp(10 * float(moving[i] @ one)) for one in others)
+        expected += (math.log(sum(scores) + more) - math.log(sum(scores))) / 3
+    assert own > 0  # the bank holds a right answer, which is no negative
+    assert loss == pytest.approx(expected, rel=1e-5) and loss > 1.2 * by_hand(moving, still, [], 10.0)
+
+
 def gradients(model: Towers) -> dict[str, torch.Tensor]:
     return {n: v.grad.clone() for n, v in model.learned().items() if v.grad is not None}
 
@@ -174,6 +200,42 @@ def test_a_locked_tower_does_not_move_and_the_other_does(parent: Path, tmp_path:
     assert torch.allclose(half[name], (before[name] + model.weights()[name]) / 2)
 
 
+@pytest.mark.parametrize("learns", ["text", "images"])
+def test_vectors_of_a_locked_tower_are_looked_up_and_change_nothing(
+    parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, learns: str
+) -> None:
+    couples, encoder = shown(each=2), load_encoder(str(parent), FLOAT)
+    words = encoder.encode_text(couples.texts)
+    seen = encoder.encode_images(list(pixels_of(couples.answers, encoder.prepare_image)))
+    given = replace(couples, text_vectors=words, answer_vectors=seen)
+    wrong = replace(couples, text_vectors=words[::-1].copy(), answer_vectors=seen[::-1].copy())
+    found, read = {}, {}
+    for name, some in {"computed": couples, "kept": couples, "given": given, "wrong": wrong}.items():
+        model = towers(parent, learns=(learns,), steps=7)
+        read[name] = 0
+
+        def count(module: object, inputs: tuple[torch.Tensor, ...], name: str = name) -> None:
+            read[name] += len(inputs[0])
+
+        (model.images if learns == "text" else model.text).register_forward_pre_hook(count)
+        with monkeypatch.context() as patch:
+            if name == "computed":
+                patch.setattr(
+                    running, "part_of", lambda one, rows, model, *_, **__: part_of(one, rows, model)
+                )
+            train_towers(model, [], [some], tmp_path / name)
+        log = (tmp_path / name / "log.jsonl").read_text().splitlines()
+        found[name] = [json.loads(line)["loss"] for line in log], weights_of(model)
+    distinct = 32 if learns == "text" else 16
+    assert read == {"computed": 7 * 6, "kept": distinct, "given": 0, "wrong": 0}
+    losses, weights = found["computed"]
+    moved = max(float((v - towers(parent).weights()[n]).abs().max()) for n, v in model.weights().items())
+    assert moved > 1e-3 and max(np.abs(np.subtract(losses, found["wrong"][0]))) > 0.03
+    for name in ("kept", "given"):
+        assert found[name][0] == pytest.approx(losses, abs=1e-5)
+        assert all(torch.allclose(v, found[name][1][n], atol=1e-4) for n, v in weights.items())
+
+
 def test_what_was_learned_is_an_encoder_like_any_other(parent: Path, tmp_path: Path) -> None:
     model = towers(parent)
     train_towers(model, [texts()], [shown()], tmp_path / "run")
@@ -195,12 +257,16 @@ def weights_of(model: Towers) -> dict[str, torch.Tensor]:
     return model.weights() | {"scale": model.log_scale.detach()}
 
 
-@pytest.mark.parametrize("rank", [0, 2])
+@pytest.mark.parametrize("way", [{}, {"rank": 2}, {"learns": ("text",)}])
 def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
-    parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: int
+    parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: dict[str, object]
 ) -> None:
-    whole = towers(parent, rank=rank, hard=2)
-    train_towers(whole, [texts(), texts()], [shown()], tmp_path / "whole")
+    whole, known = (
+        towers(parent, **way, hard=2),
+        np.random.default_rng(7).normal(size=(16, 24)).astype(np.float32),
+    )
+    many = [shown(each=3), replace(shown(), answer_vectors=known)]
+    train_towers(whole, [texts(), texts()], many, tmp_path / "whole")
 
     class Killed(Exception):
         pass
@@ -209,13 +275,13 @@ def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
         if done == 5:  # two steps behind the last checkpoint
             raise Killed
 
-    cut = towers(parent, rank=rank, hard=2)
+    cut = towers(parent, **way, hard=2)
     with pytest.raises(Killed):
-        train_towers(cut, [texts(), texts()], [shown()], tmp_path / "cut", on_step=kill)
+        train_towers(cut, [texts(), texts()], many, tmp_path / "cut", on_step=kill)
     steps: list[int] = []
-    resumed = towers(parent, rank=rank, hard=2)
+    resumed = towers(parent, **way, hard=2)
     train_towers(
-        resumed, [texts(), texts()], [shown()], tmp_path / "cut", on_step=lambda done, *_: steps.append(done)
+        resumed, [texts(), texts()], many, tmp_path / "cut", on_step=lambda done, *_: steps.append(done)
     )
     assert steps == [4, 5, 6, 7, 8]
     for model in (whole, cut, resumed):
@@ -230,8 +296,8 @@ def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
 def test_a_loss_that_is_no_number_stops_the_run_at_the_last_good_checkpoint(
     parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(model: Towers, *parts: object) -> torch.Tensor:
-        loss = backward(model, *parts)  # type: ignore[arg-type]
+    def broken(model: Towers, **parts: Any) -> torch.Tensor:
+        loss = backward(model, **parts)
         count[0] += 1
         return loss * float("nan") if count[0] == 5 else loss
 
@@ -250,9 +316,9 @@ def test_a_loss_that_is_no_number_stops_the_run_at_the_last_good_checkpoint(
 def test_a_run_that_diverges_is_stopped(
     parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def growing(model: Towers, *parts: object) -> torch.Tensor:
+    def growing(model: Towers, **parts: Any) -> torch.Tensor:
         count[0] += 1
-        return backward(model, *parts) * (1.0 if count[0] < 15 else 3.0)  # type: ignore[arg-type]
+        return backward(model, **parts) * (1.0 if count[0] < 15 else 3.0)
 
     count = [0]
     monkeypatch.setattr(running, "backward", growing)
@@ -284,6 +350,13 @@ def test_a_batch_is_of_one_data_set_and_no_row_comes_twice_before_all_have() -> 
         for first in range(0, len(rows) - total, total):
             assert sorted(rows[first : first + total]) == list(range(total))
     assert drawn["texts"][:16] != drawn["texts"][16:32]
+
+
+def test_an_empty_data_set_leaves_its_share_of_the_steps_without_a_batch() -> None:
+    sampler = Sampler([Couples("none", [], [], share=0.75), replace(texts(), share=0.25)], 4, seed=1)
+    drawn = [sampler.draw(step) for step in range(200)]
+    assert 30 < sum(one is not None for one in drawn) < 70
+    assert all(one is None or one[0].name == "texts" for one in drawn)
 
 
 def test_equal_texts_are_no_negatives_of_each_other() -> None:
@@ -377,3 +450,14 @@ def test_the_command_trains_by_a_recipe_and_its_folder_is_an_encoder(parent: Pat
     assert (tmp_path / "out.work" / "log.jsonl").read_text().count("\n") == 3
     card = json.loads((tmp_path / "out" / CARD).read_text())
     assert len(card["data"]) == 2 and all(len(one) == 64 for one in card["data"].values())
+
+    args = [*args[:-1], str(tmp_path / "changed"), "--parent", str(parent), "-q"]
+    changed = ["--set", "batch=2", "--set", 'learns=["images"]', "--set", "text=[]"]
+    result = CliRunner().invoke(app, [*args, *changed])
+    assert result.exit_code == 0, result.output
+    said = json.loads((tmp_path / "changed" / CARD).read_text())["plan"]
+    assert (said["batch"], said["learns"], said["text"], said["steps"]) == (2, ["images"], [], 3)
+    for wrong in ("batch=", "surprise=1"):
+        assert isinstance(CliRunner().invoke(app, [*args, "--set", wrong]).exception, BadInput)
+    from_nothing = ["train", "--data", str(data), "--out", str(tmp_path / "new"), "--set", "steps=1"]
+    assert isinstance(CliRunner().invoke(app, from_nothing).exception, BadInput)
