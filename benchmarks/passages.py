@@ -6,8 +6,8 @@ and one made-up sentence in a long document by a question in other words.
 FOLDER holds `qmsum/` and `scifact/` in the layout of BEIR. What is chosen (how passages' scores become a
 document's, and how exact words and meaning go together) is chosen on QMSum's dev and SciFact's train queries,
 and reported on their test queries. "words" are words as they are, "stems" what a collection does. Meetings
-are searched among those of their own split, and among all. Encoding takes some hours on two cores; with --cache,
-vectors are kept there for the next time. A part that is not run keeps the figures it has.
+are searched among those of their own split, and among all. Encoding takes some hours on two cores; with
+--cache, vectors are kept there for the next time. A part that is not run keeps the figures it has.
 """
 
 from __future__ import annotations

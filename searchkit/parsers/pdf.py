@@ -6,7 +6,7 @@ import hashlib
 import io
 import mmap
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class PdfParser(Parser):
         if not any(texts):
             raise NoText(
                 f"{path} has no text layer in its {len(texts)} pages",
-                hint="it may be a scan: reading text in pictures is not built in yet, run OCR on it first",
+                hint="it may be a scan: OCR reads those (searchkit index --ocr)",
                 pages=len(texts),
             )
         return Document(SEPARATOR.join(texts), pages=_spans(texts), title=title)
@@ -64,20 +64,36 @@ class PdfParser(Parser):
                         seen.add(digest)
                         yield Embedded(data, index + 1)
 
+    def drawn(self, path: Path, pages: Sequence[int], *, width: int) -> Iterator[tuple[int, Image]]:
+        with _opened(path) as pdf:
+            for number in pages:
+                with LOCK:
+                    image = _drawn(pdf, number, width)
+                if image is not None:
+                    yield number, image
+
 
 def render(path: Path, page: int, width: int) -> Image:
     """A page, numbered from 1, as an RGB picture so many pixels wide. Raises `Unreadable`."""
     with _opened(path) as pdf, LOCK:
         if not 1 <= page <= len(pdf):
             raise Unreadable(f"{path} has no page {page}")
-        with closing(pdf[page - 1]) as found:
-            across, down = found.get_size()
-            scale = width / max(across, 1.0)
-            if scale * scale * across * down > MAX_PIXELS:
-                raise Unreadable(f"page {page} of {path} is too long to be drawn")
-            with closing(found.render(scale=scale)) as bitmap:
-                drawn: Image = bitmap.to_pil().convert("RGB")
+        drawn = _drawn(pdf, page, width)
+    if drawn is None:
+        raise Unreadable(f"page {page} of {path} is too long to be drawn")
     return drawn
+
+
+def _drawn(pdf: pypdfium2.PdfDocument, page: int, width: int) -> Image | None:
+    """None for a page that would have more than `MAX_PIXELS`."""
+    with closing(pdf[page - 1]) as found:
+        across, down = found.get_size()
+        scale = width / max(across, 1.0)
+        if scale * scale * across * down > MAX_PIXELS:
+            return None
+        with closing(found.render(scale=scale)) as bitmap:
+            image: Image = bitmap.to_pil().convert("RGB")
+            return image
 
 
 def _read(path: Path) -> tuple[list[str], str | None]:
