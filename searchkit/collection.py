@@ -685,11 +685,13 @@ class Collection:
                 )
             return _without(self.search(image=wanted, k=k, kind=kind), lambda hit: hit.path == wanted)
         items = self.store.get(ids_of(Content(known.path, known.encoded, known.items)))
-        # a document is its text, without the pictures inside, unless these are all it has
-        passages = [item.id for item in items if item.kind is Kind.PASSAGE]
-        vectors = self.store.vectors(passages or [item.id for item in items])
+        # a document is its text, without the pictures inside, unless these are all it has; a picture is a
+        # picture, whatever is written on it
+        kinds = [Kind.IMAGE, Kind.PASSAGE] if known.kind == Kind.IMAGE else [Kind.PASSAGE, Kind.IMAGE]
+        kind_of_it = next(one for one in kinds if any(item.kind is one for item in items))
+        vectors = self.store.vectors([item.id for item in items if item.kind is kind_of_it])
         mean = vectors.mean(axis=0)
-        asked_with = ["text" if passages else "image"]
+        asked_with = ["text" if kind_of_it is Kind.PASSAGE else "image"]
         query = Query(vector=mean.tolist(), kind=_kind(kind), k=k + known.items)
         hits = self._find(query, self._vector_of(query), asked_with)
         return _without(hits, lambda hit: hit.path == wanted)[:k]

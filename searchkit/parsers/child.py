@@ -78,6 +78,9 @@ class Child:
                 if late.is_set():
                     raise Hung from error
                 raise Died(f"it ended with {process.returncode}") from error
+            except BaseException:  # Ctrl-C: what it answers now would be taken for the next answer
+                self._end()
+                raise
             finally:
                 timer.cancel()
 

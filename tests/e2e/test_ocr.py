@@ -67,6 +67,11 @@ def test_pages_without_text_and_pictures_are_found_by_what_is_written_on_them(
     assert (Path(sign.path).name, sign.text, sign.item.ocr) == ("sign.png", "Bridge closed today", True)
     assert not any(h.item.ocr for h in library.search("bridge", kind="image"))
     assert library.around(hit).text == f"{WORDS[0]}\n{WORDS[1]}".replace("syrup.\nRow", "syrup. Row")
+    (files / "copy.png").write_bytes((files / "sign.png").read_bytes() + b"other")
+    library.add(files)
+    assert [h.item.kind for h in library.similar(files / "sign.png", k=1)] == [Kind.IMAGE]  # by its looks
+    (files / "copy.png").unlink()
+    library.add(files)
     status = library.status()
     assert (status.ocr, status.passages_by_ocr, status.passages) == ("eng", 3, 3)
     assert examine(library) == [] and library.add(files).unchanged == 3

@@ -124,6 +124,22 @@ def test_it_ends_with_the_process_that_started_it(small: Path) -> None:
     assert PdfParser().parse(small).text == "Row home before the storm."
 
 
+def test_an_answer_that_was_not_waited_for_is_not_taken_for_the_next(
+    book: Path, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    PdfParser().parse(small)
+    receive = child.receive
+
+    def interrupted(source: object) -> child.Answer:
+        monkeypatch.setattr(child, "receive", receive)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(child, "receive", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        PdfParser().parse(book)
+    assert PdfParser().parse(small).text == "Row home before the storm."
+
+
 def test_a_message_that_promises_too_much_is_none(tmp_path: Path) -> None:
     path = tmp_path / "message"
     path.write_bytes(child.LENGTHS.pack(5, 1 << 31) + b"{}")
