@@ -457,8 +457,7 @@ class Collection:
 
     def ingest(self, options: Options) -> Ingest:
         """What brings files into the active space."""
-        ocr = Ocr(self.manifest.ocr) if self.manifest.ocr else None
-        options = replace(options, keep_thumbnail=self.thumbs.keep, ocr=ocr)
+        options = replace(options, keep_thumbnail=self.thumbs.keep, ocr=self.ocr())
         return Ingest(
             self.catalog,
             self.manifest.space,
@@ -467,6 +466,10 @@ class Collection:
             options,
             self.manifest.chunking,
         )
+
+    def ocr(self) -> Ocr | None:
+        """What reads text in pictures, where that is asked for. Raises `BadInput` where it cannot."""
+        return Ocr(self.manifest.ocr) if self.manifest.ocr else None
 
     def sweep_tombstones(self, *, erase: bool = False) -> None:
         """Under the write lock: take what was forgotten out of the store of every space, with `erase` to the

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from itertools import groupby
 
 from PIL import Image
@@ -44,13 +45,12 @@ class Ocr:
                 hint="apt install tesseract-ocr (brew install tesseract), or index with --no-ocr",
             )
         self._program, self._languages = program, languages
-        listed = subprocess.run([program, "--list-langs"], capture_output=True, timeout=SECONDS, check=False)
-        known = set(listed.stdout.decode("utf-8", "replace").split("\n")[1:])
+        known = _known(program)
         missing = [one for one in languages.split("+") if one not in known]
         if missing:
             raise BadInput(
                 f"{PROGRAM} does not know the language {missing[0]!r}",
-                hint=f"apt install tesseract-ocr-{missing[0]}; it knows: {', '.join(sorted(known - {''}))}",
+                hint=f"apt install tesseract-ocr-{missing[0]}; it knows: {', '.join(known)}",
             )
 
     def __call__(self, image: Image.Image) -> str:
@@ -73,6 +73,12 @@ class Ocr:
             reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
             raise Unreadable(f"{PROGRAM} failed: {reason[-1] if reason else done.returncode}")
         return _text(done.stdout.decode("utf-8", "replace"))
+
+
+@cache
+def _known(program: str) -> list[str]:
+    listed = subprocess.run([program, "--list-langs"], capture_output=True, timeout=SECONDS, check=False)
+    return sorted(listed.stdout.decode("utf-8", "replace").split("\n")[1:-1])  # below a title
 
 
 def _file(image: Image.Image) -> bytes:

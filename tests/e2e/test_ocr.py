@@ -122,6 +122,19 @@ def test_without_the_program_it_is_refused_before_anything_is_made(
 
 
 @needs_tesseract
+def test_a_collection_that_reads_pictures_is_searched_without_the_program_and_not_added_to(
+    library: Collection, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (files / "scan.pdf").unlink()
+    library.add(files)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with Collection.open(library.root, encoder=Hashing()) as elsewhere:
+        assert elsewhere.search("bridge closed", kind="passage")[0].item.ocr
+        with pytest.raises(BadInput, match="tesseract"):
+            elsewhere.add(files)
+
+
+@needs_tesseract
 def test_a_picture_of_more_pixels_than_are_handed_over_is_read_smaller() -> None:
     large = written("Bridge closed today").resize((9000, 3000))
     assert Ocr()(large) == "Bridge closed today"
