@@ -30,6 +30,7 @@ from searchkit.ingest.chunking import METHOD, OVERLAP, TOKENS, room, settled
 from searchkit.ingest.golden import golden
 from searchkit.ingest.images import decode_file, enough
 from searchkit.ingest.load import indexable
+from searchkit.ingest.ocr import Ocr
 from searchkit.ingest.pipeline import ID, Ingest, Options, ids_of, item_id, scopes, sweep_tombstones
 from searchkit.ingest.thumbs import Thumbs
 from searchkit.ingest.walk import Selection
@@ -147,6 +148,7 @@ class Collection:
         catalog: str = "",
         chunking: Chunking | None = None,
         language: str | None = None,
+        ocr: str | None = None,
     ) -> Collection:
         """The collection of that name or at that path; made when it is not there, unless `create` is False.
 
@@ -156,8 +158,12 @@ class Collection:
         `chunking` is how documents are cut: the collection keeps it, and cannot change it while it holds any.
         `language` is that of the words in hybrid search: "english", …, "none" for words as they are, "auto"
         for the one that most passages are in; the collection keeps it, the next run makes the index anew.
+        `ocr` is the languages ("eng", "eng+deu") in which the program tesseract reads pages without text, and
+        pictures; "" reads no more of them. The collection keeps it; the next run reads what is there too.
         Raises `CollectionMissing`, `SpaceMismatch`, `ModelMissing`, `CollectionTooNew`, `BadInput`.
         """
+        if ocr:
+            Ocr(ocr)  # raises where the program is missing, before anything is made
         root = resolve(where)
         try:
             manifest = read_manifest(root)
@@ -182,6 +188,8 @@ class Collection:
             library._cut_by(chunking)
         if language is not None:
             library._stem_in(language)
+        if ocr is not None:
+            library._read_pictures(ocr)
         return library
 
     @property
@@ -400,6 +408,21 @@ class Collection:
                 write_manifest(self.root, self.manifest)
                 self.catalog.jobs.owe_refresh(self.manifest.space)
 
+    def _read_pictures(self, languages: str) -> None:
+        """Read text in pictures from now on, or no more; what was indexed without is due again."""
+        if languages == self.manifest.ocr:
+            return
+        with writing(self.root):
+            self.manifest = replace(read_manifest(self.root), ocr=languages)
+            write_manifest(self.root, self.manifest)
+            if not languages:
+                return
+            space = self.manifest.space
+            unread = (a.path for a in self.catalog.assets(space) if a.kind == Kind.IMAGE or _has_scans(a))
+            self.catalog.unencode(space, list(unread))
+            scans = [f.path for f in self.catalog.failures() if f.path.lower().endswith(".pdf")]
+            self.catalog.clear_failures(scans)
+
     def targets(self, paths: Sequence[str | Path]) -> list[tuple[Source, str | None]]:
         """(source, the part of it to look at) for what was named, with the sources inside it; what is new
         becomes a source."""
@@ -434,7 +457,7 @@ class Collection:
 
     def ingest(self, options: Options) -> Ingest:
         """What brings files into the active space."""
-        options = replace(options, keep_thumbnail=self.thumbs.keep)
+        options = replace(options, keep_thumbnail=self.thumbs.keep, ocr=self.ocr())
         return Ingest(
             self.catalog,
             self.manifest.space,
@@ -443,6 +466,10 @@ class Collection:
             options,
             self.manifest.chunking,
         )
+
+    def ocr(self) -> Ocr | None:
+        """What reads text in pictures, where that is asked for. Raises `BadInput` where it cannot."""
+        return Ocr(self.manifest.ocr) if self.manifest.ocr else None
 
     def sweep_tombstones(self, *, erase: bool = False) -> None:
         """Under the write lock: take what was forgotten out of the store of every space, with `erase` to the
@@ -664,11 +691,13 @@ class Collection:
                 )
             return _without(self.search(image=wanted, k=k, kind=kind), lambda hit: hit.path == wanted)
         items = self.store.get(ids_of(Content(known.path, known.encoded, known.items)))
-        # a document is its text, without the pictures inside, unless these are all it has
-        passages = [item.id for item in items if item.kind is Kind.PASSAGE]
-        vectors = self.store.vectors(passages or [item.id for item in items])
+        # a document is its text, without the pictures inside, unless these are all it has; a picture is a
+        # picture, whatever is written on it
+        kinds = [Kind.IMAGE, Kind.PASSAGE] if known.kind == Kind.IMAGE else [Kind.PASSAGE, Kind.IMAGE]
+        kind_of_it = next(one for one in kinds if any(item.kind is one for item in items))
+        vectors = self.store.vectors([item.id for item in items if item.kind is kind_of_it])
         mean = vectors.mean(axis=0)
-        asked_with = ["text" if passages else "image"]
+        asked_with = ["text" if kind_of_it is Kind.PASSAGE else "image"]
         query = Query(vector=mean.tolist(), kind=_kind(kind), k=k + known.items)
         hits = self._find(query, self._vector_of(query), asked_with)
         return _without(hits, lambda hit: hit.path == wanted)[:k]
@@ -772,6 +801,10 @@ def note_space(catalog: Catalog, encoder: Encoder) -> None:
 def _absolute(path: str | Path) -> str:
     """As the user sees it: absolute, without `..`, links left as they are."""
     return os.path.abspath(os.path.expanduser(path))
+
+
+def _has_scans(asset: Asset) -> bool:
+    return "pages_without_text" in (asset.left_out or "")
 
 
 def _kind(name: str | None) -> Kind | None:

@@ -16,7 +16,7 @@ from searchkit.ingest.pipeline import ids_of
 from searchkit.place import writing
 from searchkit.search.confidence import is_current
 from searchkit.spaces import remove_files
-from searchkit.types import JSON_SCHEMA, Chunking, Kind
+from searchkit.types import JSON_SCHEMA, OCR_HEADING, Chunking, Kind
 
 if TYPE_CHECKING:
     from searchkit.collection import Collection
@@ -46,6 +46,10 @@ class Status:
     """Of the stems by which words are found; "none" for words as they are."""
     left_out: Mapping[str, int]
     """What of the documents cannot be found, by the names of `types.LEFT_OUT`."""
+    ocr: str
+    """The languages in which text in scans and pictures is read; empty where it is not."""
+    passages_by_ocr: int
+    """Of `passages`, those that were read from pictures."""
     failed: int
     accelerated: bool
     """Whether FAISS answers; below some thousand items the store does so itself."""
@@ -88,6 +92,8 @@ def status(collection: Collection) -> Status:
         chunking=str(collection.manifest.chunking.over(Chunking(METHOD, TOKENS, OVERLAP))),
         language=store.language,
         left_out=dict(collection.catalog.left_out(collection.manifest.space)),
+        ocr=collection.manifest.ocr,
+        passages_by_ocr=store.count(kind=Kind.PASSAGE, where=f"heading = '{OCR_HEADING}'"),
         failed=len(collection.failures()),
         accelerated=collection.accelerator.version is not None,
         megabytes=round(_size(str(collection.root)) / 1e6, 1),

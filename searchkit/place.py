@@ -60,6 +60,8 @@ class Manifest:
     """The adapter in use, by its name; empty for none."""
     language: str = ""
     """Of the stems in full text, as `stores.words` names it; empty for the one most passages are in."""
+    ocr: str = ""
+    """The languages in which pages without text and pictures are read; empty where they are not."""
 
 
 def read_manifest(root: Path) -> Manifest:
@@ -75,7 +77,9 @@ def read_manifest(root: Path) -> Manifest:
         chunking = Chunking(raw.get("chunking"), raw.get("chunk_tokens"), raw.get("chunk_overlap"))
         images, adapter = bool(raw.get("images", True)), str(raw.get("adapter", ""))
         language = str(raw.get("language", ""))
-        return Manifest(version, encoder, space, catalog, images, chunking, adapter, language)
+        return Manifest(
+            version, encoder, space, catalog, images, chunking, adapter, language, str(raw.get("ocr", ""))
+        )
     except (FileNotFoundError, NotADirectoryError) as error:
         raise CollectionMissing(
             f"there is no collection at {root}",
@@ -115,6 +119,8 @@ def write_manifest(root: Path, manifest: Manifest) -> None:
         lines.append(f"chunk_overlap = {manifest.chunking.overlap}")
     if manifest.language:
         lines.append(f"language = {_quoted(manifest.language)}")
+    if manifest.ocr:
+        lines.append(f"ocr = {_quoted(manifest.ocr)}")
     if manifest.adapter:
         lines.append(f"adapter = {_quoted(manifest.adapter)}")
     if manifest.catalog:

@@ -134,6 +134,12 @@ class Parser(Protocol):
         two of them. Raises `Unreadable` as `parse` does."""
         return iter(())
 
+    def drawn(self, path: Path, pages: Sequence[int], *, width: int) -> Iterator[tuple[int, Image]]:
+        """These pages, numbered from 1, as RGB pictures so many pixels wide, one at a time; none for formats
+        whose pages cannot be drawn, and a page that cannot be is left out. Raises `Unreadable` as `parse`
+        does."""
+        return iter(())
+
 
 class Chunker(Protocol):
     """Cuts a document into passages.

@@ -57,6 +57,10 @@ class Settings:
     language: str | None = None
     """Whose stems are found in hybrid search: "english", …, "none", or "auto" for what most passages are in.
     None is the collection's own."""
+    ocr: bool | None = None
+    """Whether text in scans and pictures is read; None is as the collection does, a new one not, …"""
+    ocr_languages: str = "eng"
+    """… and in which languages, as tesseract names them: "eng+deu"."""
     k: int = 10
     collapse: str = "exact"
     min_confidence: float = 0.0
@@ -74,6 +78,10 @@ class Settings:
         from searchkit.types import Runtime  # numpy, which most of the command line starts without
 
         return Runtime(self.device, self.dtype, self.offline, accept_licence)
+
+    def read_by(self) -> str | None:
+        """The languages of OCR; empty for none, None for what the collection has."""
+        return None if self.ocr is None else self.ocr_languages * self.ocr
 
     def passages(self) -> Chunking:
         """How documents are to be cut."""
@@ -213,6 +221,8 @@ KEYS: Mapping[str, Callable[[object], Any]] = {
     "k": _count,
     "collapse": _one_of(COLLAPSE),
     "min_confidence": _share,
+    "ocr": _switch,
+    "ocr_languages": _text,
     "device": _one_of(DEVICES),
     "dtype": _one_of(DTYPES),
     "offline": _switch,

@@ -29,6 +29,9 @@ LEFT_OUT = {
 }
 """What of an indexed document cannot be found, or not wholly: its name in JSON, and in words."""
 
+OCR_HEADING = "text in a picture (OCR)"
+"""Stands for the headings of a passage that was read from a picture."""
+
 FULL_TEXT = ("text", "name")
 """The fields whose words can be searched: passages, and the names of files."""
 
@@ -164,6 +167,8 @@ class Passage:
     page: int | None = None
     context: str | None = None
     """The headings above it, the highest first, with " › " between: encoded with the text, not part of it."""
+    ocr: bool = False
+    """Read from a picture. Its offsets are into what was read of the file, behind the document's own text."""
 
     @property
     def in_context(self) -> str:
@@ -246,6 +251,11 @@ class Item:
     label_confidence: float | None = None
     """…the share of it among all of them and "none of these"; in [0, 1]."""
 
+    @property
+    def ocr(self) -> bool:
+        """Whether its text was read from a picture."""
+        return self.kind is Kind.PASSAGE and self.heading == OCR_HEADING
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -311,6 +321,7 @@ class Hit:
             "label": item.label,
             "label_confidence": None if item.label_confidence is None else round(item.label_confidence, 4),
             "heading": item.heading,
+            "ocr": item.ocr,
             "copies": [os.fsencode(path).decode("utf-8", "replace") for path in self.copies],
             "passages": [
                 {"page": one.page, "start": one.start, "end": one.end, "text": one.text}
@@ -359,6 +370,8 @@ class IndexReport:
     """Jobs that were made for workers."""
     seconds: float = 0.0
     interrupted: bool = False
+    read_by_ocr: int = 0
+    """Pages and pictures whose text was read from their pixels."""
     left_out: Counter[str] = field(default_factory=Counter)
     """What the documents of this run hold that cannot be found, by the names of `LEFT_OUT`."""
     warnings: list[str] = field(default_factory=list)
@@ -379,6 +392,7 @@ class IndexReport:
             "offline": self.offline,
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.images_per_second, 2),
+            "read_by_ocr": self.read_by_ocr,
             "left_out": dict(self.left_out),
         }
 

@@ -76,6 +76,12 @@ def index(
         str | None,
         typer.Option("--language", metavar="NAME", help="Of the words in hybrid search; auto, none."),
     ] = None,
+    ocr: Annotated[
+        bool | None, typer.Option("--ocr/--no-ocr", help="Read text in scans and pictures (needs tesseract).")
+    ] = None,
+    ocr_languages: Annotated[
+        str | None, typer.Option("--ocr-languages", metavar="NAMES", help="As tesseract names them: eng+deu.")
+    ] = None,
     device: Device = None,
     dtype: Dtype = None,
     offline: Offline = None,
@@ -97,6 +103,8 @@ def index(
         chunk_tokens=chunk_tokens,
         chunk_overlap=chunk_overlap,
         language=language,
+        ocr=ocr,
+        ocr_languages=ocr_languages,
         device=device,
         dtype=dtype,
         offline=offline,
@@ -185,6 +193,7 @@ def _open(
             catalog=catalog or "",
             chunking=settings.passages(),
             language=settings.language,
+            ocr=settings.read_by(),
         )
     except CollectionMissing:
         if not paths:
@@ -199,6 +208,7 @@ def _open(
             catalog=settings.catalog or "",
             chunking=settings.passages(),
             language=settings.language,
+            ocr=settings.read_by(),
         )
         return library, None
     if model is None:  # a setting is for new collections: what exists changes only when it is told to

@@ -94,7 +94,8 @@ def _lines(hit: Hit, trace: Trace | None) -> Iterator[str]:
     for item in (hit.item, *hit.passages):
         if item.text:
             page = f"{_page(item.page)[1:]}  ".lstrip() if hit.passages else ""
-            yield "    " + (page + escape(" ".join(item.text.split())))[:room]
+            mark = "[OCR] " if item.ocr else ""
+            yield "    " + (page + mark + escape(" ".join(item.text.split())))[:room]
     if hit.copies:
         yield "    " + f"and {len(hit.copies)} more like it: {escape(hit.copies[0])}"[:room]
 
@@ -189,10 +190,11 @@ def summary(report: IndexReport) -> None:
 
         note("not findable: " + ", ".join(f"{n} {LEFT_OUT[name]}" for name, n in report.left_out.items()))
     failed = f"failed {report.failed}" + " (searchkit doctor lists them)" * bool(report.failed)
-    offline = f", offline sources {report.offline}" if report.offline else ""
+    rest = f", offline sources {report.offline}" if report.offline else ""
+    rest += f", read by OCR {report.read_by_ocr}" if report.read_by_ocr else ""
     note(
         f"{'interrupted: ' * report.interrupted}indexed {report.indexed}, reused {report.reused}, "
-        f"unchanged {report.unchanged}, deleted {report.deleted}, {failed}{offline} in {report.seconds:.1f} s"
+        f"unchanged {report.unchanged}, deleted {report.deleted}, {failed}{rest} in {report.seconds:.1f} s"
     )
 
 

@@ -51,6 +51,9 @@ def status(
         ("searched by", "FAISS" if found.accelerated else "the store itself"),
         ("size", f"{found.megabytes} MB"),
     ]
+    rows += [("by OCR", f"{found.passages_by_ocr} passages ({found.ocr or 'off'})")] * bool(
+        found.ocr or found.passages_by_ocr
+    )
     rows += [("queue", _words(found.jobs))] * bool(found.jobs)
     rows += [("not findable", f"{count} {LEFT_OUT[name]}") for name, count in found.left_out.items()]
     rows += [("source", f"{source.path} ({source.state}, {source.files} files)") for source in found.sources]

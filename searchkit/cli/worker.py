@@ -69,6 +69,7 @@ def worker(
             how = How(settings.batch_size, settings.threads, lease, stop)
             runtime = settings.runtime()
             with Collection.open(settings.collection, create=False, runtime=runtime) as library:
+                library.ocr()  # what every job would fail for is said at once
                 code = Worker(library, how, megabytes=memory, on_report=on_report).run(once=once)
                 left = library.catalog.jobs.counts(library.current.manifest.space)
             if not quiet:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from PIL.Image import Image
 
 from searchkit.errors import NoText, Unreadable
 from searchkit.ingest.chunking import chunker, room, settled
 from searchkit.ingest.images import Picture, decode, enough
+from searchkit.ingest.ocr import PAGE_WIDTH, Ocr
 from searchkit.ingest.thumbs import from_file
 from searchkit.protocols import Encoder, Parser
 from searchkit.types import Chunking, Document, Passage
@@ -49,13 +52,17 @@ class Opened:
     pieces: Iterator[Piece]
     left_out: Counter[str] = field(default_factory=Counter)
     """By the names of `types.LEFT_OUT`."""
+    read: Counter[str] = field(default_factory=Counter)
+    """What OCR has read of it: "pages" and "pictures"."""
 
 
 class DocumentReader:
-    """Parses, and cuts into passages as a collection does; with an encoder of text alone without pictures."""
+    """Parses, and cuts into passages as a collection does; with an encoder of text alone without pictures.
+    With `ocr`, pages without text are read from their pixels, last of all: what came before keeps its place.
+    """
 
-    def __init__(self, encoder: Encoder, chunking: Chunking) -> None:
-        self._encoder, self._room = encoder, room(encoder)
+    def __init__(self, encoder: Encoder, chunking: Chunking, ocr: Ocr | None = None) -> None:
+        self._encoder, self._room, self._ocr = encoder, room(encoder), ocr
         self._chunk = chunker(settled(chunking, encoder), encoder)
 
     def open(self, path: Path, parser: Parser) -> Opened:
@@ -65,13 +72,50 @@ class DocumentReader:
             document = parser.parse(path)
         except NoText as error:  # a scan, perhaps: then its pictures are what there is
             nothing, document = error, Document("")
-        left_out = Counter(pages_without_text=nothing.pages if nothing else _blank_pages(document))
-        left_out += Counter()  # drops what is 0
-        pieces = self._pieces(path, parser, document, left_out)
+        blank = range(1, nothing.pages + 1) if nothing else _blank_pages(document)
+        left_out, read = Counter({"pages_without_text": len(blank)} if blank else {}), Counter[str]()
+        pieces = chain(
+            self._pieces(path, parser, document, left_out),
+            self._read_pages(path, parser, document, blank, left_out, read),
+        )
         first = next(pieces, None)
         if first is None:
             raise nothing or NoText(f"{path} has no text")
-        return Opened(document, _chain(first, pieces), left_out)
+        return Opened(document, chain([first], pieces), left_out, read)
+
+    def read(self, image: Image, *, at: int = 0, page: int | None = None) -> list[Passage]:
+        """What OCR reads in a picture, as passages whose offsets begin at `at`; none without OCR, and for a
+        picture that it cannot read."""
+        if self._ocr is None:
+            return []
+        try:
+            text = self._ocr(image)
+        except Unreadable:
+            return []
+        found = self._chunk(Document(text))
+        return [Passage(p.start + at, p.end + at, p.text, page, ocr=True) for p in found]
+
+    def _read_pages(
+        self,
+        path: Path,
+        parser: Parser,
+        document: Document,
+        blank: Sequence[int],
+        left_out: Counter[str],
+        read: Counter[str],
+    ) -> Iterator[Piece]:
+        if self._ocr is None or not blank:
+            return
+        at = len(document.text) + 1
+        for page, image in parser.drawn(path, blank, width=PAGE_WIDTH):
+            passages = self.read(image, at=at, page=page)
+            if passages:
+                at = passages[-1].end + 1
+                read["pages"] += 1
+                left_out["pages_without_text"] -= 1
+                if not left_out["pages_without_text"]:
+                    del left_out["pages_without_text"]
+            yield from passages
 
     def _pieces(
         self, path: Path, parser: Parser, document: Document, left_out: Counter[str]
@@ -125,10 +169,5 @@ def _picture(data: bytes, at_least: int, left_out: Counter[str]) -> Picture | No
     return found
 
 
-def _blank_pages(document: Document) -> int:
-    return sum(not document.text[page.start : page.end].strip() for page in document.pages)
-
-
-def _chain(first: Piece, rest: Iterator[Piece]) -> Iterator[Piece]:
-    yield first
-    yield from rest
+def _blank_pages(document: Document) -> list[int]:
+    return [page.number for page in document.pages if not document.text[page.start : page.end].strip()]

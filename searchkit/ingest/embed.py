@@ -61,7 +61,7 @@ class Embedder:
         return vectors
 
     def _in_context(self, one: Loaded) -> Iterator[tuple[Piece, Vectors]]:
-        """Passages, whose vectors come from the whole document, then pictures, one by one."""
+        """Passages, whose vectors come from the whole document, then the other pieces, one by one."""
         assert one.document is not None
         pieces = chain(one.pieces, one.rest or ())
         pictures: list[Piece] = []
@@ -73,9 +73,9 @@ class Embedder:
 
 
 def _passages(pieces: Iterable[Piece], first_picture: list[Piece]) -> Iterator[Passage]:
-    """The passages, which come before the pictures; the first of those is left in the list."""
+    """The document's own passages, which come first; the first piece that is none is left in the list."""
     for piece in pieces:
-        if isinstance(piece, Pixels):
+        if isinstance(piece, Pixels) or piece.ocr:
             first_picture.append(piece)
             return
         yield piece

@@ -12,10 +12,11 @@ from pathlib import Path
 from searchkit.errors import Unreadable
 from searchkit.ingest.documents import DocumentReader, Piece, Pixels
 from searchkit.ingest.images import DECODER, HEIC_SUFFIXES, HEIF, SUFFIXES, decode, enough
+from searchkit.ingest.ocr import OCR_SIDE, Ocr
 from searchkit.ingest.thumbs import from_file
 from searchkit.protocols import Encoder
 from searchkit.registry import DOCUMENT_SUFFIXES, parser_for, parser_of
-from searchkit.types import Chunking, Document, FileEntry, Kind
+from searchkit.types import Chunking, Document, FileEntry, Kind, Passage
 
 MAX_BYTES = 2 << 30
 LONG = 256
@@ -37,6 +38,8 @@ class Loaded:
     document: Document | None = None
     left_out: Counter[str] = field(default_factory=Counter)
     """By the names of `types.LEFT_OUT`; whole when there is no more `rest`."""
+    read: Counter[str] = field(default_factory=Counter)
+    """What OCR has read, as in `Opened.read`."""
 
 
 READ = "read"
@@ -81,9 +84,11 @@ def failed(entry: FileEntry, error: Exception, sha256: str | None) -> Failed:
 class Loader:
     """Reads, hashes, and decodes or parses, unless `known` has the content already."""
 
-    def __init__(self, encoder: Encoder, known: Container[str], chunking: Chunking) -> None:
-        self._encoder, self._known = encoder, known
-        self._read = DocumentReader(encoder, chunking)
+    def __init__(
+        self, encoder: Encoder, known: Container[str], chunking: Chunking, ocr: Ocr | None = None
+    ) -> None:
+        self._encoder, self._known, self._ocr = encoder, known, ocr
+        self._read = DocumentReader(encoder, chunking, ocr)
 
     def __call__(self, entry: FileEntry) -> Loaded | Failed:
         sha256 = None
@@ -103,7 +108,10 @@ class Loader:
             pixels = self._encoder.prepare_image(picture.image)
             small = from_file(data, picture)
             piece = Pixels(pixels, picture.width, picture.height, picture.taken, thumbnail=small)
-            return Loaded(entry, sha256, kind, (piece,))
+            written: list[Passage] = []
+            if self._ocr is not None:
+                written = self._read.read(decode(data, name=entry.path, at_least=OCR_SIDE).image)
+            return Loaded(entry, sha256, kind, (piece, *written), read=Counter(pictures=int(bool(written))))
         except (
             Exception
         ) as error:  # the one broad boundary: whatever a file does to a library, the run goes on
@@ -126,7 +134,9 @@ class Loader:
                 break
         else:
             _check_unchanged(entry, before)
-        return Loaded(entry, sha256, Kind.PASSAGE, tuple(pieces), rest, opened.document, opened.left_out)
+        return Loaded(
+            entry, sha256, Kind.PASSAGE, tuple(pieces), rest, opened.document, opened.left_out, opened.read
+        )
 
 
 def _read(entry: FileEntry) -> bytes:

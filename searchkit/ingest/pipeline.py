@@ -24,10 +24,22 @@ from searchkit.errors import Unreadable
 from searchkit.ingest.documents import Piece, Pixels
 from searchkit.ingest.embed import Embedder
 from searchkit.ingest.load import READ, Failed, Loaded, Loader, decoder_of, failed
+from searchkit.ingest.ocr import Ocr
 from searchkit.ingest.thumbs import name_of
 from searchkit.ingest.walk import Problem, Selection, entry_of, walk
 from searchkit.protocols import Encoder, VectorStore
-from searchkit.types import DEFAULTS, Chunking, FileEntry, IndexReport, Item, Kind, Passage, Progress, Vectors
+from searchkit.types import (
+    DEFAULTS,
+    OCR_HEADING,
+    Chunking,
+    FileEntry,
+    IndexReport,
+    Item,
+    Kind,
+    Passage,
+    Progress,
+    Vectors,
+)
 
 AHEAD = 128 << 20
 """Bytes of files that are loaded and not yet encoded: beyond, no further file is begun."""
@@ -81,6 +93,8 @@ class Options:
     """Called with the paths of each batch that is in store and catalog."""
     keep_thumbnail: Callable[[str, bytes], object] = lambda name, data: None
     """Called with the name and the WebP of each picture that was decoded, before its item is written."""
+    ocr: Ocr | None = None
+    """What reads pages without text, and pictures; None for what is not to be read."""
     shared: bool = False
     """Others fill the space at the same time: what it holds is looked up when it is asked for."""
 
@@ -292,7 +306,7 @@ class Ingest:
         the bytes that they have."""
         if not pending:
             return
-        loader = Loader(self.encoder, self._known, self.chunking)
+        loader = Loader(self.encoder, self._known, self.chunking, self.options.ocr)
         ahead = 2 * self.options.batch_size
         with ThreadPoolExecutor(self.options.threads) as pool:
             queue: deque[tuple[int, Future[Loaded | Failed]]] = deque()
@@ -444,6 +458,7 @@ class Ingest:
             self.report.images += pictures
             self.report.passages += items - pictures
             self.report.left_out += one.left_out
+            self.report.read_by_ocr += one.read.total()
 
     def _stored(self, hashes: set[str]) -> dict[str, tuple[list[Item], Vectors]]:
         """Items and vectors of known contents, by hash, read from the store in one go."""
@@ -563,7 +578,7 @@ def _of(piece: Piece) -> dict[str, Any]:
         "start": piece.start,
         "end": piece.end,
         "text": piece.text,
-        "heading": piece.context,
+        "heading": OCR_HEADING if piece.ocr else piece.context,
     }
 
 

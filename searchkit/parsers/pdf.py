@@ -1,153 +1,166 @@
-"""PDF: the text layer, page by page."""
+"""PDF: the text layer, page by page. PDFium runs in a process of its own, which a file may crash or hang."""
 
 from __future__ import annotations
 
 import hashlib
-import io
-import mmap
-import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+import importlib.metadata
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import pypdfium2
-import pypdfium2.raw
-from PIL.Image import Image
+from PIL import Image
 
 from searchkit.errors import NoText, Unreadable
-from searchkit.parsers.limits import MAX_CHARACTERS, MAX_PIXELS, MB, too_much
-from searchkit.parsers.pdfbombs import refuse_bombs
+from searchkit.parsers import child
+from searchkit.parsers.child import Answer, Child, Died, Hung, Reborn
+from searchkit.parsers.limits import MAX_CHARACTERS, MB, too_much
 from searchkit.protocols import Parser
 from searchkit.types import Document, Embedded, PageSpan
 
-LOCK = threading.Lock()
-"""PDFium may be called from one thread at a time, whatever the document."""
-
-IMAGES = (pypdfium2.raw.FPDF_PAGEOBJ_IMAGE,)
-WHOLE_FILES = ("DCTDecode",)
-"""What a stream in a document packs as a picture file would: JPEG."""
-
+PDFIUM = Child("searchkit.parsers.pdfium")
+DEATHS = 2
+"""Of PDFium over one question, after which the file is to blame: once may have been something else."""
 SEPARATOR = "\n"
-
-NOT_TEXT = dict.fromkeys(map(ord, "\0\ufffe"))
-"""Glyphs without a meaning, and PDFium's sign for a hyphen at a line's end: the word is joined again."""
 
 
 class PdfParser(Parser):
     """Pages joined by a line end; `pages` has every one, with an empty span where it holds no text."""
 
-    name = f"pypdfium2 {pypdfium2.version.PYPDFIUM_INFO}"
+    name = f"pypdfium2 {importlib.metadata.version('pypdfium2')}"
     suffixes = frozenset({".pdf"})
 
     def parse(self, path: Path) -> Document:
-        texts, title = _read(path)
+        with _opened(path) as pdf:
+            texts = pdf.texts()
         if not any(texts):
             raise NoText(
                 f"{path} has no text layer in its {len(texts)} pages",
-                hint="it may be a scan: reading text in pictures is not built in yet, run OCR on it first",
+                hint="it may be a scan: OCR reads those (searchkit index --ocr)",
                 pages=len(texts),
             )
-        return Document(SEPARATOR.join(texts), pages=_spans(texts), title=title)
+        return Document(SEPARATOR.join(texts), pages=_spans(texts), title=pdf.title or None)
 
     def pictures(self, path: Path) -> Iterator[Embedded]:
         """A page at a time; what is on many pages (a logo) comes with the first."""
         seen = set()
         with _opened(path) as pdf:
-            with LOCK:
-                pages = len(pdf)
-            for index in range(pages):
-                with LOCK:
-                    found = _page_pictures(pdf, index)
-                for data in found:
+            for index in range(pdf.pages):
+                for data in pdf.pictures(index):
                     digest = hashlib.sha256(data).digest()
                     if digest not in seen:
                         seen.add(digest)
                         yield Embedded(data, index + 1)
 
+    def drawn(self, path: Path, pages: Sequence[int], *, width: int) -> Iterator[tuple[int, Image.Image]]:
+        with _opened(path) as pdf:
+            for number in pages:
+                image = pdf.drawn(number - 1, width)
+                if image is not None:
+                    yield number, image
 
-def render(path: Path, page: int, width: int) -> Image:
+
+def render(path: Path, page: int, width: int) -> Image.Image:
     """A page, numbered from 1, as an RGB picture so many pixels wide. Raises `Unreadable`."""
-    with _opened(path) as pdf, LOCK:
-        if not 1 <= page <= len(pdf):
-            raise Unreadable(f"{path} has no page {page}")
-        with closing(pdf[page - 1]) as found:
-            across, down = found.get_size()
-            scale = width / max(across, 1.0)
-            if scale * scale * across * down > MAX_PIXELS:
-                raise Unreadable(f"page {page} of {path} is too long to be drawn")
-            with closing(found.render(scale=scale)) as bitmap:
-                drawn: Image = bitmap.to_pil().convert("RGB")
-    return drawn
-
-
-def _read(path: Path) -> tuple[list[str], str | None]:
-    """The text of every page, and the title. Raises `Unreadable`."""
-    texts, length = [], 0
     with _opened(path) as pdf:
-        with LOCK:
-            title = " ".join(pdf.get_metadata_value("Title").translate(NOT_TEXT).split())
-            pages = len(pdf)
-        for index in range(pages):
-            with LOCK:
-                texts.append(_page_text(pdf, index))
-            length += len(texts[-1])
-            if length > MAX_CHARACTERS:
-                raise too_much(path, f"more than {MAX_CHARACTERS // MB} million characters of text")
-    return texts, title or None
+        if not 1 <= page <= pdf.pages:
+            raise Unreadable(f"{path} has no page {page}")
+        image = pdf.drawn(page - 1, width)
+    if image is None:
+        raise Unreadable(f"page {page} of {path} is too long to be drawn")
+    return image
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[pypdfium2.PdfDocument]:
-    """The document; hold `LOCK` for every call to it. Raises `Unreadable`, also for what happens within."""
+def _opened(path: Path) -> Iterator[_Pdf]:
+    pdf = _Pdf(path)
     try:
-        with path.open("rb") as file:
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                refuse_bombs(data, path=path)
-            with LOCK:
-                pdf = pypdfium2.PdfDocument(file)
+        yield pdf
+    finally:
+        pdf.close()
+
+
+class _Pdf:
+    """A document that PDFium has open. When its process had to be started anew, perhaps over another file, it
+    is opened again. Everything raises `Unreadable`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._number = self._born = 0
+        self.pages, self.title = 0, ""
+        self._ask("open", opened=False)
+
+    def texts(self) -> list[str]:
+        texts: list[str] = []
+        length = 0
+        while len(texts) < self.pages:
+            _, body = self._ask("texts", page=len(texts), first=len(texts))
+            some = body.decode("utf-8", "surrogatepass").split("\0")[:-1]
+            length += sum(map(len, some))
+            if length > MAX_CHARACTERS:
+                raise too_much(self._path, f"more than {MAX_CHARACTERS // MB} million characters of text")
+            texts += some
+        return texts
+
+    def pictures(self, index: int) -> Iterator[bytes]:
+        head, body = self._ask("pictures", page=index, index=index)
+        at = 0
+        for length in head["lengths"]:
+            yield body[at : at + length]
+            at += length
+
+    def drawn(self, index: int, width: int) -> Image.Image | None:
+        """None for a page that would have too many pixels."""
+        head, body = self._ask("draw", page=index, index=index, width=width)
+        return None if head["size"] is None else Image.frombytes("RGB", tuple(head["size"]), body)
+
+    def close(self) -> None:
+        try:
+            PDFIUM.ask(self._question("close", {"number": self._number}), born=self._born)
+        except (Died, Hung, Reborn):
+            return
+
+    def _ask(self, do: str, *, opened: bool = True, page: int = 0, **given: Any) -> Answer:
+        deaths = 0
+        while True:
             try:
-                yield pdf
-            finally:
-                with LOCK:
-                    pdf.close()
-    except ValueError as error:  # nothing to map
-        raise Unreadable(f"{path} is empty (0 bytes)") from error
-    except OSError as error:
-        raise Unreadable(f"cannot read {path}: {error.strerror}") from error
-    except pypdfium2.PdfiumError as error:
-        if error.err_code == pypdfium2.raw.FPDF_ERR_PASSWORD:
-            raise Unreadable(
-                f"{path} is protected by a password", hint="save a copy without the password"
-            ) from error
-        raise Unreadable(f"{path} is damaged or not a PDF: {error}") from error
+                if not opened:
+                    self._open()
+                    opened = True
+                if do == "open":
+                    return {}, b""
+                given["number"] = self._number
+                return self._checked(PDFIUM.ask(self._question(do, given), born=self._born)[0])
+            except Reborn:
+                opened = False
+            except Died as error:
+                deaths, opened = deaths + 1, False
+                if deaths >= DEATHS:
+                    raise Unreadable(f"{self._path} ends PDFium on page {page + 1} ({error})") from None
+            except Hung:
+                limit = f"{child.SECONDS:.0f} s"
+                raise Unreadable(f"{self._path} takes PDFium more than {limit} on page {page + 1}") from None
 
+    def _open(self) -> None:
+        try:
+            with self._path.open("rb"):
+                pass
+        except OSError as error:
+            raise Unreadable(f"cannot read {self._path}: {error.strerror}") from error
+        answer, self._born = PDFIUM.ask(self._question("open", {}))
+        head, _ = self._checked(answer)
+        self._number, self.pages, self.title = head["number"], head["pages"], head["title"]
 
-def _page_pictures(pdf: pypdfium2.PdfDocument, index: int) -> list[bytes]:
-    """Of one page, as picture files: its JPEGs as they are, others as PNG. Those that PDFium cannot decode
-    are passed over, and so are those beyond `MAX_PIXELS`."""
-    found = []
-    with closing(pdf[index]) as page:
-        for image in page.get_objects(IMAGES):
-            try:
-                width, height = image.get_px_size()
-                if width * height > MAX_PIXELS:
-                    continue
-                if tuple(image.get_filters(skip_simple=True)) == WHOLE_FILES:
-                    found.append(bytes(image.get_data(decode_simple=True)))
-                    continue
-                with closing(image.get_bitmap()) as bitmap:
-                    picture = io.BytesIO()
-                    bitmap.to_pil().convert("RGB").save(picture, "PNG", compress_level=1)
-                    found.append(picture.getvalue())
-            except (pypdfium2.PdfiumError, ValueError):
-                continue
-    return found
+    def _question(self, do: str, given: dict[str, Any]) -> dict[str, Any]:
+        return {"do": do, "path": os.path.abspath(self._path), "with": given}
 
-
-def _page_text(pdf: pypdfium2.PdfDocument, index: int) -> str:
-    with closing(pdf[index]) as page, closing(page.get_textpage()) as textpage:
-        text: str = textpage.get_text_range()
-    return text.translate(NOT_TEXT).replace("\r\n", "\n").strip()
+    def _checked(self, answer: Answer) -> Answer:
+        head = answer[0]
+        if "error" in head:
+            cause = OSError(head["errno"], "while PDFium read it") if head.get("errno") else None
+            raise Unreadable(head["error"], hint=head["hint"]) from cause
+        return answer
 
 
 def _spans(texts: list[str]) -> tuple[PageSpan, ...]:

@@ -318,8 +318,8 @@ class LanceStore:
             table = pa.Table.from_batches([batch])
             yield table["_rowid"].to_numpy().astype(np.int64), _items(table), _matrix(table, self.dim)
 
-    def count(self, *, kind: Kind | None = None) -> int:
-        count: int = self._table.count_rows(f"kind = '{kind.value}'" if kind else None)
+    def count(self, *, kind: Kind | None = None, where: str | None = None) -> int:
+        count: int = self._table.count_rows(" AND ".join(_conditions(kind, where)) or None)
         return count
 
     def labels_and_times(self) -> tuple[dict[str, int], float | None, float | None]:

@@ -31,11 +31,11 @@ ODD_NAMES = (b"two\nlines.png", b"caf\xe9.png")
 HIT_FIELDS = [
     "schema", "rank", "score", "confidence", "kind", "path", "source", "page", "start", "end", "text",
     "sha256", "space", "mtime", "width", "height",
-    "size", "taken", "label", "label_confidence", "heading", "copies", "passages",
+    "size", "taken", "label", "label_confidence", "heading", "ocr", "copies", "passages",
 ]  # fmt: skip
 REPORT_FIELDS = [
     "schema", "seen", "indexed", "reused", "unchanged", "deleted", "failed", "offline", "seconds",
-    "images_per_second", "left_out",
+    "images_per_second", "read_by_ocr", "left_out",
 ]  # fmt: skip
 
 

@@ -54,6 +54,22 @@ def test_the_readme_quotes_the_measured_figures(part: str, path: str, form: str)
     assert form.format(value) in README
 
 
+@pytest.mark.parametrize(
+    ("part", "run", "form"),
+    [
+        ("scifact", "meaning and stems, convex", "nDCG@10 **{:.3f}** by scores"),
+        ("scifact", "meaning and stems, reciprocal", "{:.3f} by ranks"),
+        ("scifact", "meaning and words, convex", "without stems {:.3f}"),
+        ("qmsum", "whole, truncated", "nDCG@10 {:.3f} by its first 256 tokens"),
+        ("qmsum", "window", "{:.3f} by passages"),
+        ("qmsum", "window and stems", "**{:.3f}** with exact words"),
+    ],
+)
+def test_the_readme_quotes_what_passages_are_worth(part: str, run: str, form: str) -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "passages.json").read_text())[part]["test"][run]
+    assert form.format(found if isinstance(found, float) else found["ndcg@10"]) in README
+
+
 @pytest.mark.parametrize("size", ["1024x768", "12 megapixels"])
 def test_the_readme_quotes_the_figures_beside_the_rivals(size: str) -> None:
     found = json.loads((ROOT / "benchmarks" / "results" / "encoders.json").read_text())["pictures"]

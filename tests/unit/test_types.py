@@ -33,6 +33,7 @@ HIT_FIELDS = [
     "label",
     "label_confidence",
     "heading",
+    "ocr",
     "copies",
     "passages",
 ]
@@ -74,6 +75,7 @@ def test_a_picture_in_json() -> None:
         "taken": None,
         "label": None,
         "label_confidence": None,
+        "ocr": False,
         "heading": None,
         "copies": [],
         "passages": [],
@@ -128,6 +130,7 @@ def test_a_report_in_json_has_the_fields_of_the_contract() -> None:
         "offline": 0,
         "seconds": 0.5,
         "images_per_second": 4.0,
+        "read_by_ocr": 0,
         "left_out": {"pages_without_text": 2},
     }
 
