@@ -149,8 +149,8 @@ def _preview(asked: Question) -> None:
 def _beginning() -> None:
     st.html(
         '<p class="sk-dim">Say what is to be seen or read, in your own words: “two dogs on a beach”, “how is '
-        "syrup for the bees mixed”. Or paste a picture, or drop one here, to find what is like it. “Ask more” "
-        "takes both, and what it must not be.</p>"
+        "syrup for the bees mixed”. Or paste a picture, or drop one here, to find what is like it. “Ask "
+        "more” takes both, and what it must not be.</p>"
     )
 
 
