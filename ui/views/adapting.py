@@ -20,7 +20,7 @@ from searchkit.spaces import answering, spaces
 from searchkit.training.curve import Learning
 from searchkit.ui import components, results
 from searchkit.ui.asking import Answer, Question, ask
-from searchkit.ui.components import badge, printable
+from searchkit.ui.components import badge, homely, printable
 
 SIDE_BY_SIDE = 6
 BEAT = 1.0
@@ -159,7 +159,7 @@ def _curves(known: Learning) -> None:
     titles = {"loss": "loss", "score": f"{PRIMARY} of pairs it does not learn from; dashed: before"}
     for column, (name, title) in zip(st.columns(2), titles.items(), strict=True):
         column.html(f'<span class="sk-dim">{title}</span>')
-        column.vega_lite_chart(spec=_lines(looks, name), width="stretch", height=220, alt=f"{title}, by step")
+        column.vega_lite_chart(spec=_lines(looks, name), width="stretch", alt=f"{title}, by step")
 
 
 def _lines(looks: list[dict[str, Any]], name: str) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def _lines(looks: list[dict[str, Any]], name: str) -> dict[str, Any]:
     layers = [drawn({"type": "line", "point": True}, name)]
     if name == "score":
         layers.append(drawn({"type": "line", "strokeDash": [4, 4], "opacity": 0.6}, "before"))
-    return {"data": {"values": looks}, "layer": layers}
+    return {"data": {"values": looks}, "height": 300, "layer": layers}
 
 
 def _report(report: Report) -> None:
@@ -223,7 +223,7 @@ def _compare(library: Collection) -> None:
     known = spaces(library)
     if len(known) < 2:
         st.info("There is one model here. Another one fills beside it:")
-        st.code(f"searchkit index --model NAME -c {library.root}", language=None)
+        st.code(f"searchkit index --model NAME -c {homely(str(library.root))}", language=None)
         return
     words = st.text_input("Ask both", key="both", placeholder="two dogs on a beach")
     names = {one.space: f"{one.model} ({one.files} of {one.of} files)" for one in known}
