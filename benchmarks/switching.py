@@ -86,7 +86,7 @@ def run(folder: Path, files: int, searches: int) -> dict[str, Any]:
         during, ended = len(lines), time.monotonic()
         if report.indexed != files or library.current.manifest.space != new:
             raise SystemExit(f"the change did not come to its end: {report}")
-        while len(_lines(folder)) < max(searches, during + 20):
+        while len(_lines(folder)) < searches or len(_answered_by(folder, new)) < SEARCHERS:
             time.sleep(0.1)
         rollbacks, answered = [], []
         for expected in (old, new, old):
@@ -120,6 +120,10 @@ def run(folder: Path, files: int, searches: int) -> dict[str, Any]:
         "rollback, seconds": [round(one, 3) for one in rollbacks],
         "until another process answers, seconds": [round(one, 3) for one in answered],
     }
+
+
+def _answered_by(folder: Path, space: str) -> list[dict[str, Any]]:
+    return [line for line in _lines(folder) if line.get("spaces") == [space]]
 
 
 def _summary(seconds: list[float]) -> dict[str, float]:

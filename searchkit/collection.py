@@ -14,7 +14,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, update_wrapper
 from pathlib import Path
@@ -87,6 +87,8 @@ CATALOG, LANCE, FAISS, NEUTRAL = "catalog.sqlite", "lance", "faiss", "neutral"
 ADAPTERS, THUMBS = "adapters", "thumbs"
 UNFINISHED = ("writer.", CATALOG, f"{MANIFEST}.tmp")
 """What a process that was killed while it made a collection may have left there."""
+SOON = 0.2
+"""Seconds that a search waits for another model; if it is not loaded then, the one before answers."""
 SEEN_FOR = 1.0
 """Seconds for which what another process may have measured is not read again."""
 
@@ -105,9 +107,10 @@ class _How:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Method = Callable[Concatenate["Collection", P], R]
 
 
-def _follows(method: Callable[Concatenate[Collection, P], R]) -> Callable[Concatenate[Collection, P], R]:
+def _follows(method: Method[P, R]) -> Method[P, R]:
     """Of a method: run from beginning to end on the space that is active when it is called."""
 
     def on_current(self: Collection, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -117,6 +120,16 @@ def _follows(method: Callable[Concatenate[Collection, P], R]) -> Callable[Concat
     return on_current
 
 
+def _answers(method: Method[P, R]) -> Method[P, R]:
+    """Of a search: as `_follows`, but as long as the new model is being loaded, on the space before it."""
+
+    def on_answering(self: Collection, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return method(self._answering(), *args, **kwargs)
+
+    update_wrapper(on_answering, method)
+    return on_answering
+
+
 class Collection:
     """Catalog and store in one directory. Any number of processes may search; one at a time may write."""
 
@@ -124,7 +137,7 @@ class Collection:
         self, root: Path, manifest: Manifest, encoder: Encoder | None = None, runtime: Runtime = AUTO
     ) -> None:
         self.root, self.manifest = root, manifest
-        self._given = encoder
+        self._encoders = {} if encoder is None else {encoder.space.key: encoder}
         self._adapter: Adapter | None = None
         self._adapter_name = ""
         self._adapter_seen: tuple[int, ...] = (0,)
@@ -134,6 +147,8 @@ class Collection:
         self._stores: dict[str, LanceStore] = {}
         self._seen = manifest_stamp(root)
         self._successor: Collection = self
+        self._answered: Collection = self
+        self._warming: tuple[Collection, threading.Thread] | None = None
         self._turn = threading.Lock()
 
     @classmethod
@@ -208,6 +223,38 @@ class Collection:
                     self._successor = self if again else self.with_manifest(manifest)
             return self._successor
 
+    def _answering(self) -> Collection:
+        """`current`, once it is warm: to load another model takes seconds, in which no search has to wait
+        when what answered before can go on."""
+        now, before = self.current, self._answered
+        if now is not before and before._is_warm and not now._is_warm:
+            with self._turn:
+                begun = self._warming is not None and self._warming[0] is now
+                if not begun:
+                    self._warming = now, threading.Thread(target=now._warm, name="warming")
+                    self._warming[1].start()
+                assert self._warming is not None
+                thread = self._warming[1]
+            if not begun:
+                thread.join(SOON)
+            if thread.is_alive():
+                return before
+        self._answered = now
+        return now
+
+    @property
+    def _is_warm(self) -> bool:
+        """Whether its model is loaded, and its space still there."""
+        space = self.manifest.space
+        return space in self._encoders and (self.root / LANCE / f"{space}.lance").exists()
+
+    def _warm(self) -> None:
+        """Open what a search needs. What goes wrong is for the search to say."""
+        with suppress(Exception):
+            self.store.count()
+            _ = self.accelerator
+            self.encoder.encode_text(["warm"])
+
     def with_encoder(self, encoder: Encoder) -> Collection:
         """The same files in the space of another encoder; `current` is still the one that answers."""
         kept = self.manifest.chunking
@@ -220,15 +267,15 @@ class Collection:
             chunking=settled(kept if fits else Chunking(kept.method), encoder),
             adapter="",  # it moves questions in the space that it was learned in
         )
-        return self.with_manifest(manifest, encoder)
+        self._encoders[encoder.space.key] = encoder
+        return self.with_manifest(manifest)
 
-    def with_manifest(self, manifest: Manifest, given: Encoder | None = None) -> Collection:
+    def with_manifest(self, manifest: Manifest) -> Collection:
         """The same files in the space that a manifest names."""
-        if given is None and self._given and self._given.space.key == manifest.space:
-            given = self._given
-        other = Collection(self.root, manifest, given, self._runtime)
+        other = Collection(self.root, manifest, runtime=self._runtime)
         other.__dict__["catalog"] = self.catalog
         other._stores = self._stores  # whoever writes and whoever reads have one view of a table
+        other._encoders = self._encoders
         return other
 
     # what it is made of, each opened when first needed
@@ -240,7 +287,10 @@ class Collection:
     @cached_property
     def encoder(self) -> Encoder:
         """The encoder of the active space. Raises `SpaceMismatch` when its weights are not those any more."""
-        encoder = self._given or load_encoder(self.manifest.encoder, self._runtime)
+        kept = self._encoders.get(self.manifest.space)
+        if kept is not None:
+            return kept
+        encoder = load_encoder(self.manifest.encoder, self._runtime)
         if encoder.space.key != self.manifest.space:
             raise SpaceMismatch(
                 f"{self.root} was made with other weights of {self.manifest.encoder!r} "
@@ -248,6 +298,7 @@ class Collection:
                 hint=f"encode all again: searchkit index --model {self.manifest.encoder}; "
                 "or install the version that made this",
             )
+        self._encoders[encoder.space.key] = encoder
         return encoder
 
     @cached_property
@@ -535,7 +586,7 @@ class Collection:
 
     # read
 
-    @_follows
+    @_answers
     def search(
         self,
         text: str | None = None,
@@ -672,7 +723,7 @@ class Collection:
             self._known_references[key] = now, known
         return known
 
-    @_follows
+    @_answers
     def similar(self, path: str | Path | Hit, *, k: int = 10, kind: str | None = None) -> list[Hit]:
         """What is like this file, or like the picture or passage of a hit, itself left out. What is indexed
         costs no encoding; a document that is not raises `BadInput`."""
@@ -737,6 +788,8 @@ class Collection:
             if one._building is not None:
                 one._building.join()
                 one._building = None
+        if self._warming is not None:
+            self._warming[1].join()
         if "catalog" in self.__dict__:
             self.catalog.close()
 

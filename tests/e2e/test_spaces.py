@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +16,10 @@ import pytest
 from searchkit.collection import Collection
 from searchkit.doctor import examine
 from searchkit.encoders.hashing import Hashing
-from searchkit.errors import BadInput, CollectionLocked
+from searchkit.errors import BadInput, CollectionLocked, ModelMissing
 from searchkit.place import writing
+from searchkit.protocols import Encoder
+from searchkit.registry import load_encoder
 from searchkit.spaces import FILLING, prune, refill, rollback, spaces
 from searchkit.types import Vectors
 
@@ -126,6 +130,44 @@ def test_a_reader_that_is_open_sees_the_change_and_what_has_begun_ends_as_it_beg
         assert reader.similar(world.notes / "n07.txt", k=1)[0].space == world.new
     assert before.manifest.space == world.old  # its store and its encoder still fit together
     assert before.store.dim == before.encoder.space.dim == 64
+
+
+def test_no_search_waits_for_the_new_model_to_be_loaded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = threading.Event()
+
+    def load(*arguments: Any) -> Encoder:
+        assert loaded.wait(60)
+        return load_encoder(*arguments)
+
+    with Collection.open(world.library.root) as reader:
+        assert reader.search("thing7", k=1)[0].space == world.old
+        refill(world.library, Hashing(32))
+        monkeypatch.setattr("searchkit.collection.load_encoder", load)
+        began = time.monotonic()
+        assert [reader.search(f"thing{n}", k=1)[0].space for n in range(5)] == [world.old] * 5
+        assert time.monotonic() - began < 30  # the new model does not come before it is let go
+        loaded.set()
+        while reader.search("thing7", k=1)[0].space == world.old:
+            time.sleep(0.05)
+        assert reader.search("thing7", k=1)[0].space == world.new
+        rollback(reader)
+        assert reader.search("thing7", k=1)[0].space == world.old
+
+
+def test_a_model_that_cannot_be_loaded_is_said_by_the_search(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: Any) -> Encoder:
+        raise ModelMissing("its weights are not here")
+
+    with Collection.open(world.library.root) as reader:
+        reader.search("thing7", k=1)
+        refill(world.library, Hashing(32))
+        monkeypatch.setattr("searchkit.collection.load_encoder", load)
+        with pytest.raises(ModelMissing):
+            reader.search("thing7", k=1)
 
 
 def test_the_old_space_answers_and_is_kept_up_to_date_while_the_new_one_fills(world: World) -> None:
