@@ -8,6 +8,7 @@ be found.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from importlib import resources
 from pathlib import Path
 
@@ -32,10 +33,24 @@ REPLAYED = 2000
 class Generic:
     """The vectors of the set for one encoder, kept in `cache` if there is one."""
 
-    def __init__(self, encoder: Encoder, cache: Path | None) -> None:
-        parts = _encode(encoder) if cache is None else _cached(encoder, cache)
-        self.asked, self.found, self.pictures = parts["asked"], parts["found"], parts["pictures"]
-        self._everyday = parts.get("everyday")
+    def __init__(
+        self,
+        encoder: Encoder,
+        cache: Path | None,
+        *,
+        before: Generic | None = None,
+        moved: Collection[str] = ("text", "images"),
+    ) -> None:
+        """What no tower that has `moved` reads is as it was `before`."""
+        if before is not None:
+            kept = {"asked": before.asked, "found": before.found, "pictures": before.pictures}
+            parts = kept | _encode(encoder, moved)
+        else:
+            parts = _encode(encoder) if cache is None else _cached(encoder, cache)
+        self.asked: np.ndarray = parts["asked"]
+        self.found: np.ndarray = parts["found"]
+        self.pictures: np.ndarray = parts["pictures"]
+        self._everyday: np.ndarray | None = parts.get("everyday")
         self._encoder = encoder
         self.more: dict[str, Vectors] = {}
 
@@ -124,22 +139,26 @@ def _cached(encoder: Encoder, cache: Path) -> dict[str, np.ndarray]:
         return parts
 
 
-def _encode(encoder: Encoder) -> dict[str, np.ndarray]:
-    """Captions as (scenes, captions, dim), twice, and pictures as (scenes, dim) or none."""
+def _encode(encoder: Encoder, moved: Collection[str] = ("text", "images")) -> dict[str, np.ndarray]:
+    """Captions as (scenes, captions, dim), twice, and pictures as (scenes, dim) or none; of these what the
+    towers that moved read."""
     with resources.as_file(resources.files("searchkit.training") / FILE) as path:
         table = pq.read_table(path)
     texts = [caption for captions in table["captions"].to_pylist() for caption in captions]
     record, dim = encoder.record, encoder.space.dim
     shape = (table.num_rows, -1, dim)
-    asked = encoder.encode_text([record.as_query(text) for text in texts]).reshape(shape)
-    found = asked
-    if record.query_prompt != record.passage_prompt:
-        found = encoder.encode_text([record.as_passage(text) for text in texts]).reshape(shape)
-    pictures = np.zeros((0, dim), np.float32)
-    if record.pixels:
-        pixels = [encoder.prepare_image(decode_bytes(data)) for data in table["image"].to_pylist()]
-        pictures = encoder.encode_images(pixels)
-    return {"asked": asked, "found": found, "pictures": pictures}
+    made = {}
+    if "text" in moved:
+        made["asked"] = encoder.encode_text([record.as_query(text) for text in texts]).reshape(shape)
+        made["found"] = made["asked"]
+        if record.query_prompt != record.passage_prompt:
+            made["found"] = encoder.encode_text([record.as_passage(text) for text in texts]).reshape(shape)
+    if "images" in moved:
+        made["pictures"] = np.zeros((0, dim), np.float32)
+        if record.pixels:
+            pixels = [encoder.prepare_image(decode_bytes(data)) for data in table["image"].to_pylist()]
+            made["pictures"] = encoder.encode_images(pixels)
+    return made
 
 
 def _encode_everyday(encoder: Encoder) -> Vectors:

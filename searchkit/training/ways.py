@@ -169,13 +169,16 @@ class Trying:
             )
             for direction, task in held_out.before.items()
         ]
-        generic = dict(_generic(before, Generic(self.encoder, None), seed))
+        generic = dict(_generic(before, self._generic_now(before), seed))
         accepted, why = decide(strength, verdicts, generic)
         return Trial(self.towers, strength, gains, verdicts, generic, accepted, why)
 
+    def _generic_now(self, before: Generic) -> Generic:
+        return Generic(self.encoder, None, before=before, moved=self.plan.learns)
+
     def _gain(self, dev: _Exam, before: Generic) -> float:
         """Mean over the ways of searching; below nothing where half of what may be forgotten is."""
-        now = Generic(self.encoder, None)
+        now = self._generic_now(before)
         for direction in GENERIC:
             first, second = before.rehearsal(direction), now.rehearsal(direction)
             if first is not None and second is not None and second.mean() < first.mean() - FORGET / 2:

@@ -23,6 +23,7 @@ from searchkit.errors import BadInput
 from searchkit.registry import load_encoder
 from searchkit.training import run as running
 from searchkit.training.couples import Couples, Sampler, load_couples, pixels_of
+from searchkit.training.generic import Generic
 from searchkit.training.locked import Locked
 from searchkit.training.objective import backward, loss_of, part_of
 from searchkit.training.plan import DataSet, Plan, load_plan
@@ -236,6 +237,19 @@ def test_vectors_of_a_locked_tower_are_looked_up_and_change_nothing(
         assert all(torch.allclose(v, found[name][1][n], atol=1e-4) for n, v in weights.items())
 
 
+@pytest.mark.parametrize("moved", ["text", "images"])
+def test_generic_questions_are_encoded_again_by_the_tower_that_moved_alone(
+    parent: Path, tmp_path: Path, moved: str
+) -> None:
+    first, other = (load_encoder(str(one), FLOAT) for one in (parent, tiny_encoder(tmp_path / "b", seed=1)))
+    before, after = Generic(first, None), Generic(other, None)
+    now = Generic(other, None, before=before, moved=(moved,))
+    words, pictures = (after, before) if moved == "text" else (before, after)
+    assert not np.allclose(before.asked, after.asked) and not np.allclose(before.pictures, after.pictures)
+    assert np.array_equal(now.asked, words.asked) and np.array_equal(now.found, words.found)
+    assert np.array_equal(now.pictures, pictures.pictures)
+
+
 def test_what_was_learned_is_an_encoder_like_any_other(parent: Path, tmp_path: Path) -> None:
     model = towers(parent)
     train_towers(model, [texts()], [shown()], tmp_path / "run")
@@ -261,10 +275,8 @@ def weights_of(model: Towers) -> dict[str, torch.Tensor]:
 def test_a_run_that_was_killed_ends_with_the_weights_of_one_that_was_not(
     parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: dict[str, object]
 ) -> None:
-    whole, known = (
-        towers(parent, **way, hard=2),
-        np.random.default_rng(7).normal(size=(16, 24)).astype(np.float32),
-    )
+    whole = towers(parent, **way, hard=2)
+    known = np.random.default_rng(7).normal(size=(16, 24)).astype(np.float32)
     many = [shown(each=3), replace(shown(), answer_vectors=known)]
     train_towers(whole, [texts(), texts()], many, tmp_path / "whole")
 
