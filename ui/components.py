@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import logging
 import os
+import re
 import shlex
 import threading
 import time
@@ -104,9 +105,9 @@ def invitation() -> None:
 
 def problem(error: SearchkitError) -> None:
     st.error("That did not work.")
-    st.text(printable(str(error)))
+    st.text(homely(str(error)))
     if error.hint:
-        st.text(printable(error.hint))
+        st.text(homely(error.hint))
 
 
 # lists
@@ -127,6 +128,19 @@ def in_pages(hits: Sequence[Hit], show: Callable[[Sequence[Hit]], object], *, ke
 def printable(text: str) -> str:
     """A name that is not UTF-8 has surrogates, which cannot be sent to a browser."""
     return text.encode("utf-8", "replace").decode()
+
+
+def homely(text: str) -> str:
+    """A path, or a text with paths, as it is shown: what lies in the home folder begins with "~".
+
+    >>> home = os.path.expanduser("~")
+    >>> homely(f"{home}/a"), homely(f"cannot read '{home}/a'"), homely(home)
+    ('~/a', "cannot read '~/a'", '~')
+    >>> homely(f"/srv{home}/a") == f"/srv{home}/a", homely(f"{home}2/a") == f"{home}2/a"
+    (True, True)
+    """
+    home = re.escape(os.path.expanduser("~"))
+    return re.sub(rf"(?<![^\s'\"(]){home}(?=[/\\]|$)", "~", printable(text))
 
 
 def escaped(text: str) -> str:

@@ -135,7 +135,7 @@ def detail(library: Collection, answer: Answer, hit: Hit, words: str) -> None:
         _document(library, hit, words)
     if hit.copies:
         with st.expander(f"The same, or nearly, in {len(hit.copies)} more files"):
-            st.text("\n".join(map(components.printable, hit.copies)))
+            st.text("\n".join(map(components.homely, hit.copies)))
     if not answer.is_picked:
         with st.expander("Why this result"):
             why(answer, hit)
@@ -170,7 +170,7 @@ def _large(library: Collection, item: Item, words: str) -> None:
             )
     except SearchkitError as error:
         components.problem(error)
-    st.text(components.printable(item.path))
+    st.text(components.homely(item.path))
 
 
 def place(grid: np.ndarray) -> str:
@@ -206,7 +206,7 @@ def _document(library: Collection, hit: Hit, words: str) -> None:
         except SearchkitError as error:
             with drawn:
                 components.problem(error)
-    st.text(components.printable(item.path))
+    st.text(components.homely(item.path))
 
 
 def why(answer: Answer, hit: Hit) -> None:

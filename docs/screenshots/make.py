@@ -8,6 +8,7 @@ Needs playwright and Chromium at /usr/bin/chromium.
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import socket
@@ -24,6 +25,7 @@ from urllib.parse import urlencode
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from searchkit.adapt import adapt, learning, use
 from searchkit.collection import Collection
 from searchkit.registry import load_encoder
 from searchkit.spaces import refill, rollback
@@ -49,10 +51,26 @@ def prepare(folder: Path) -> Path:
             (folder / "album" / "torn.jpg").write_bytes((DATA / "album" / "scene-001.jpg").read_bytes()[:400])
             library.add(folder / "album", folder / "papers")
             list(library.label(LABELS))
+        if learning(library) is None:
+            adapt(library, _pairs(folder))
+            use(library, None)
         if len(library.catalog.spaces()) < 2:
             refill(library, load_encoder("hashing"))
             rollback(library)
     return where
+
+
+def _pairs(folder: Path) -> Path:
+    """The captions of the album as pairs: enough to learn from, for the curves."""
+    file = folder / "pairs.jsonl"
+    lines = (DATA / "captions.jsonl").read_text("utf-8").splitlines()
+    rows = [
+        {"text": caption, "image": str(folder / "album" / one["file"])}
+        for one in map(json.loads, lines)
+        for caption in one["captions"]
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return file
 
 
 @contextmanager
@@ -87,6 +105,17 @@ def shoot(tab: Any, name: str) -> None:
     picture.save(HERE / f"{name}.webp", quality=80, method=6)
 
 
+def _draw_a_box(tab: Any) -> None:
+    chart = tab.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first.bounding_box()
+    tab.mouse.move(chart["x"] + 0.1 * chart["width"], chart["y"] + 20)
+    tab.mouse.down()
+    tab.mouse.move(chart["x"] + 0.35 * chart["width"], chart["y"] + 260, steps=8)
+    tab.mouse.up()
+    tab.get_by_role("button", name="More like these").wait_for()
+    tab.mouse.wheel(0, 260)
+    tab.wait_for_timeout(1000)
+
+
 def main() -> None:
     where = prepare(Path(sys.argv[1] if len(sys.argv) > 1 else "~/searchkit-demo").expanduser().absolute())
     with served(where) as address, sync_playwright() as playwright:
@@ -111,7 +140,20 @@ def main() -> None:
         shoot(tab(WIDE, q="quarterly revenue of the steel industry"), "nothing")
         shoot(tab(WIDE, q="How is syrup for the bees mixed?"), "both-kinds")
         shoot(tab(WIDE, path="library"), "library")
-        shoot(tab(WIDE, path="map"), "map")
+        where = tab(WIDE, q="a lighthouse by the sea", kind="pictures")
+        where.get_by_role("button", name="Open").first.click()
+        where.get_by_text("Show where it fits the words").click()
+        where.get_by_text("Bright and in colour").wait_for()
+        where.mouse.move(600, 300)
+        where.wait_for_timeout(1000)
+        shoot(where, "where")
+        atlas = tab(WIDE, path="map")
+        _draw_a_box(atlas)
+        shoot(atlas, "map")
+        learn = tab(WIDE, path="adapt")
+        learn.get_by_text("How it learned").click()
+        learn.wait_for_timeout(1000)
+        shoot(learn, "adapt")
         adapt = tab(WIDE, path="adapt")
         adapt.get_by_role("tab", name="Compare models").click()
         adapt.get_by_label("Ask both").fill(question)

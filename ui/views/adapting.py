@@ -20,7 +20,7 @@ from searchkit.spaces import answering, spaces
 from searchkit.training.curve import Learning
 from searchkit.ui import components, results
 from searchkit.ui.asking import Answer, Question, ask
-from searchkit.ui.components import badge, printable
+from searchkit.ui.components import badge, homely, printable
 
 SIDE_BY_SIDE = 6
 BEAT = 1.0
@@ -223,7 +223,7 @@ def _compare(library: Collection) -> None:
     known = spaces(library)
     if len(known) < 2:
         st.info("There is one model here. Another one fills beside it:")
-        st.code(f"searchkit index --model NAME -c {library.root}", language=None)
+        st.code(f"searchkit index --model NAME -c {homely(str(library.root))}", language=None)
         return
     words = st.text_input("Ask both", key="both", placeholder="two dogs on a beach")
     names = {one.space: f"{one.model} ({one.files} of {one.of} files)" for one in known}

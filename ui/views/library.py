@@ -15,7 +15,7 @@ from searchkit.indexers import background
 from searchkit.spaces import SpaceStatus, prune, rollback, spaces
 from searchkit.types import LEFT_OUT, Failure
 from searchkit.ui import components
-from searchkit.ui.components import escaped, printable
+from searchkit.ui.components import escaped, homely
 
 FAILURES = 200
 BEAT = 1.0
@@ -100,7 +100,7 @@ def _sources(library: Collection, sources: Sequence[SourceStatus], failures: Seq
         failed = sum(one.path == source.path or one.path.startswith(inside) for one in failures)
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.html(
-                f"<b>{escaped(source.path)}</b><br>{_state(source)} "
+                f"<b>{escaped(homely(source.path))}</b><br>{_state(source)} "
                 f'<span class="sk-dim">{source.files:,} files{f", {failed} failed" if failed else ""}</span>'
             )
             if _is_local():
@@ -149,7 +149,7 @@ def _start(library: Collection, *paths: str, retry_failed: bool = False) -> None
 
 def _remove(library: Collection, path: str) -> None:
     with st.popover("Remove", type="tertiary"):
-        st.text(f"Forget {printable(path)}? Its files stay where they are; what is known of them goes.")
+        st.text(f"Forget {homely(path)}? Its files stay where they are; what is known of them goes.")
         if st.button("Forget it", key=f"remove {path!r}", type="primary"):
             try:
                 with st.spinner("Removing"):
@@ -168,7 +168,7 @@ def _ledger(library: Collection, failures: Sequence[Failure]) -> None:
     if not failures:
         return
     st.subheader(f"Could not be read: {len(failures)}")
-    rows = [{"file": printable(one.path), "reason": printable(one.reason)} for one in failures[:FAILURES]]
+    rows = [{"file": homely(one.path), "reason": homely(one.reason)} for one in failures[:FAILURES]]
     st.dataframe(rows, hide_index=True, width="stretch")
     if len(failures) > FAILURES:
         st.text(f"and {len(failures) - FAILURES} more: searchkit doctor")

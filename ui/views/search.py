@@ -14,7 +14,7 @@ from searchkit.ingest.images import decode
 from searchkit.ingest.thumbs import shrunk
 from searchkit.ui import asking, components, export, results
 from searchkit.ui.asking import KINDS, PICTURES, Answer, Question
-from searchkit.ui.components import MATCH, printable
+from searchkit.ui.components import MATCH, homely, printable
 
 MEGABYTES = 20
 PREVIEW = 128
@@ -108,7 +108,8 @@ def _choice(label: str, key: str, counts: Mapping[str, int]) -> None:
 
 def _shown(text: str) -> str:
     """Of a long folder the end, which tells folders apart."""
-    parts = printable(text).split(os.sep)
+    text = homely(text)
+    parts = text.split(os.sep)
     return text if len(parts) < 4 else os.sep.join(["…", *parts[-3:]])
 
 
@@ -148,7 +149,8 @@ def _preview(asked: Question) -> None:
 def _beginning() -> None:
     st.html(
         '<p class="sk-dim">Say what is to be seen or read, in your own words: “two dogs on a beach”, “how is '
-        "syrup for the bees mixed”. “Ask more” takes a picture, and what it must not be.</p>"
+        "syrup for the bees mixed”. Or paste a picture, or drop one here, to find what is like it. “Ask "
+        "more” takes both, and what it must not be.</p>"
     )
 
 
