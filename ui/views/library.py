@@ -33,11 +33,11 @@ def page() -> None:
         _add(None)
         return
     status = components.status()
-    columns = st.columns(4)
     said = {"Pictures": status.images + status.pictures, "Documents": status.documents}
     said |= {"Passages": status.passages, "MB on disk": round(status.megabytes)}
-    for column, (name, number) in zip(columns, said.items(), strict=True):
-        column.metric(name, f"{number:,}")
+    with st.container(horizontal=True, gap="large"):
+        for name, number in said.items():
+            st.metric(name, f"{number:,}", width="content")
     _work(library)
     _sources(library, status.sources, library.failures())
     _ledger(library, library.failures())
