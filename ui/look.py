@@ -19,6 +19,7 @@ STYLE = """<style>
   position:absolute;width:1px;height:1px;overflow:hidden;visibility:hidden}
 .st-key-large img{max-height:60vh;width:auto;min-width:min(100%,26rem);max-width:100%;object-fit:contain;
   border-radius:.5rem}
+.st-key-paper img{border:1px solid #8884}
 .sk-none{display:flex;align-items:center;justify-content:center;text-align:center;padding:.5rem;
   box-sizing:border-box;font-size:.8rem;opacity:.8;overflow:hidden;overflow-wrap:anywhere}
 .sk-name{font-size:.85rem;white-space:nowrap;overflow:hidden;text-overflow:ellipsis;display:block}

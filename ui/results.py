@@ -21,8 +21,8 @@ from searchkit.ui.words import marked
 THUMBS = "/thumb"
 """Where the server gives out thumbnails."""
 SNIPPET = 420
-AROUND = 2
-"""Passages before and after one that is opened."""
+AROUND = 1
+"""Passages before and after one that is opened: it should be seen without scrolling."""
 NARROWEST = {"small": 110, "medium": 150, "large": 230}
 """Pixels of a column: two of "medium" fit on a screen of 400."""
 
@@ -182,8 +182,10 @@ def place(grid: np.ndarray) -> str:
     if float(np.ptp(grid)) < FLAT:
         return "everywhere alike"
     row, column = warmest(grid)
-    said = " ".join(word for word in (("upper", "", "lower")[row], ("left", "", "right")[column]) if word)
-    return f"at the {said}" if said else "in the middle"
+    down, across = ("upper", "", "lower")[row], ("left", "", "right")[column]
+    if not across:
+        return ("at the top", "in the middle", "at the bottom")[row]
+    return f"at the {down} {across}" if down else f"at the {across}"
 
 
 def _document(library: Collection, hit: Hit, words: str) -> None:
@@ -202,7 +204,9 @@ def _document(library: Collection, hit: Hit, words: str) -> None:
         said, drawn = st.columns(2)
         said.html(text)
         try:
-            drawn.image(page(item), alt=f"Page {item.page} of {name(item)}", width="stretch")
+            data = page(item)
+            with drawn.container(key="paper"):
+                st.image(data, alt=f"Page {item.page} of {name(item)}", width="stretch")
         except SearchkitError as error:
             with drawn:
                 components.problem(error)

@@ -128,7 +128,7 @@ def main() -> None:
             settled(page)
             return page
 
-        question = "a red car on a road in the snow"
+        question = "a snowman with a scarf in the falling snow"
         shoot(tab(WIDE, q=question, kind="pictures"), "search")
         shoot(tab(WIDE, "dark", q="two sailing boats on the sea", kind="pictures"), "search-dark")
         shoot(tab(NARROW, q="snow in the mountains", kind="pictures"), "search-narrow")

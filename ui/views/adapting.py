@@ -159,7 +159,7 @@ def _curves(known: Learning) -> None:
     titles = {"loss": "loss", "score": f"{PRIMARY} of pairs it does not learn from; dashed: before"}
     for column, (name, title) in zip(st.columns(2), titles.items(), strict=True):
         column.html(f'<span class="sk-dim">{title}</span>')
-        column.vega_lite_chart(spec=_lines(looks, name), width="stretch", height=220, alt=f"{title}, by step")
+        column.vega_lite_chart(spec=_lines(looks, name), width="stretch", alt=f"{title}, by step")
 
 
 def _lines(looks: list[dict[str, Any]], name: str) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def _lines(looks: list[dict[str, Any]], name: str) -> dict[str, Any]:
     layers = [drawn({"type": "line", "point": True}, name)]
     if name == "score":
         layers.append(drawn({"type": "line", "strokeDash": [4, 4], "opacity": 0.6}, "before"))
-    return {"data": {"values": looks}, "layer": layers}
+    return {"data": {"values": looks}, "height": 300, "layer": layers}
 
 
 def _report(report: Report) -> None:
