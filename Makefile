@@ -10,7 +10,7 @@ demo: setup
 	$(BIN)/python examples/demo.py
 
 test: setup            # two at a time, each on one core
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3
 
 check: setup lint types test
 

@@ -59,15 +59,19 @@ if (!window.searchkitKeys) {
   });
 
   // What is pasted or dropped goes the way of every upload, by a field that is not seen.
-  const offer = (event, files) => {
-    const picture = [...(files || [])].find((one) => one.type.startsWith("image/"));
+  const give = (picture, tries) => {
     const field = document.querySelector('.st-key-pasting input[type="file"]');
-    if (!picture || !field) return;
-    event.preventDefault();
+    if (!field) { if (tries) setTimeout(give, 100, picture, tries - 1); return; } // still being drawn
     const moved = new DataTransfer();
     moved.items.add(picture);
     field.files = moved.files;
     field.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  const offer = (event, files) => {
+    const picture = [...(files || [])].find((one) => one.type.startsWith("image/"));
+    if (!picture) return;
+    event.preventDefault();
+    give(picture, 50);
   };
 
   document.addEventListener("paste", (event) => {

@@ -17,7 +17,7 @@ STYLE = """<style>
   outline:3px solid #1a9f47;outline-offset:4px}
 .st-key-pasting:not(:has([aria-invalid=true])){
   position:absolute;width:1px;height:1px;overflow:hidden;visibility:hidden}
-.st-key-large img{max-height:60vh;width:auto;min-width:min(100%,26rem);max-width:100%;object-fit:contain;
+.st-key-large img{max-height:60vh;width:auto;min-width:min(78vw,26rem);max-width:100%;object-fit:contain;
   border-radius:.5rem}
 .st-key-paper img{border:1px solid #8884}
 .sk-none{display:flex;align-items:center;justify-content:center;text-align:center;padding:.5rem;

@@ -501,7 +501,7 @@ def test_a_browser_shows_a_picture_and_no_errors(address: str) -> None:
         tab.get_by_label("Search", exact=True).fill("colours")
         tab.keyboard.press("Enter")
         weak = tab.get_by_text("Weak results")
-        image = tab.get_by_test_id("stImage").locator("img")
+        image = tab.locator(".sk-card img")
         driver.expect(weak.or_(image.first).first).to_be_visible(timeout=PATIENCE * 1000)
         if weak.is_visible():
             weak.click()

@@ -35,7 +35,7 @@ def page() -> None:
     status = components.status()
     said = {"Pictures": status.images + status.pictures, "Documents": status.documents}
     said |= {"Passages": status.passages, "MB on disk": round(status.megabytes)}
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         for name, number in said.items():
             st.metric(name, f"{number:,}", width="content")
     _work(library)
