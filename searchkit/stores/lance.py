@@ -372,11 +372,11 @@ class LanceStore:
                 self._table.create_index(column, config=_words(language), replace=True)
 
     def _sample(self) -> list[str]:
-        """Texts of passages, from the whole table."""
-        rows = self.places("text IS NOT NULL", kind=Kind.PASSAGE)
+        """Texts of passages, from the whole table, of which only the kinds are read."""
+        rows = self.places("true", kind=Kind.PASSAGE)
         some = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).astype(int))]
-        texts: list[str] = self._table.take_row_ids(some.tolist()).select(["text"]).to_arrow()[0].to_pylist()
-        return texts
+        texts = self._table.take_row_ids(some.tolist()).select(["text"]).to_arrow()[0].to_pylist()
+        return [text for text in texts if text]
 
     def _again(self, read: Callable[[], pa.Table]) -> pa.Table:
         """Read; once more, from the last version, when another process has erased the one that was read."""

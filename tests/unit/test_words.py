@@ -13,7 +13,7 @@ from searchkit.encoders.hashing import Hashing
 from searchkit.errors import BadInput
 from searchkit.place import read_manifest
 from searchkit.stores.lance import LanceStore
-from searchkit.stores.words import COMMON, PLAIN, language_of, main_language
+from searchkit.stores.words import COMMON, PLAIN, STEMMED, language_of, main_language
 from searchkit.types import Item, Kind, Space
 
 ENGLISH = "The keeper was feeding the bees with syrup, and it is the last time that they are fed."
@@ -178,3 +178,11 @@ def test_a_collection_takes_another_language_and_says_which(tmp_path: Path) -> N
     with pytest.raises(BadInput, match="klingon") as refused:
         Collection.open(root, encoder=Hashing(), language="klingon")
     assert "german" in refused.value.hint
+
+
+def test_every_language_that_can_be_named_can_be_indexed(store: LanceStore) -> None:
+    write(store, [ENGLISH])
+    for language in STEMMED:
+        store.asked_language = language
+        store.compact()
+        assert store.language == language and found(store, "lighthouse keeper") == ["0000"]
