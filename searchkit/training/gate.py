@@ -21,6 +21,9 @@ from searchkit.types import Vectors
 
 FORGET = 0.05
 """The 95 % interval of what generic questions lose of the primary metric must stay above minus this."""
+WORTH = 0.01
+"""Gain of the primary metric that a change is worth: at the level of chance a smaller one can be told from
+none, and even pairs thrown together at random bring it now and then."""
 FEWEST = 20
 """Held-out questions below which nothing can be said with confidence."""
 DEV_ITEMS = 4000
@@ -127,6 +130,8 @@ def verdict(fitted: Fitted, found: Difference, generic: Difference | None) -> tu
         return False, "no map was better on the development pairs"
     if not found.better:
         return False, f"held-out {PRIMARY} is not better with confidence"
+    if found.after - found.before < WORTH:
+        return False, f"held-out {PRIMARY} is better by less than {WORTH}"
     if generic is not None and generic.low < -FORGET:
         return False, f"it forgets: generic {PRIMARY} may fall by more than {FORGET}"
     return True, "better on held-out questions, with confidence"

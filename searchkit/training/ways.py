@@ -16,7 +16,7 @@ from searchkit.evaluation.compare import PRIMARY, Difference, Retrieval, compare
 from searchkit.protocols import Encoder
 from searchkit.registry import AUTO, load_encoder
 from searchkit.training.couples import Couples, couples_of
-from searchkit.training.gate import FEWEST, FORGET, retrieval
+from searchkit.training.gate import FEWEST, FORGET, WORTH, retrieval
 from searchkit.training.generic import Generic, replayed
 from searchkit.training.negatives import mine
 from searchkit.training.pairs import Direction, Pair, Pairs
@@ -232,8 +232,11 @@ def decide(strength: float, verdicts: Sequence[Moved], generic: Mapping[str, Dif
     worse = [str(one.direction) for one in verdicts if one.found[PRIMARY].high < 0]
     if worse:
         return False, f"held-out {PRIMARY} is worse in {', '.join(worse)}"
-    if not any(one.found[PRIMARY].better for one in verdicts):
+    better = [one for one in verdicts if one.found[PRIMARY].better]
+    if not better:
         return False, f"held-out {PRIMARY} is not better with confidence"
+    if max(one.found[PRIMARY].after - one.found[PRIMARY].before for one in better) < WORTH:
+        return False, f"held-out {PRIMARY} is better by less than {WORTH}"
     forgot = [name for name, one in generic.items() if one.low < -FORGET]
     if forgot:
         return False, f"it forgets: generic {PRIMARY} of {', '.join(forgot)} may fall by more than {FORGET}"

@@ -16,8 +16,11 @@ from searchkit.cli.main import app
 from searchkit.collection import Collection
 from searchkit.encoders.hashing import Hashing
 from searchkit.errors import BadInput, CollectionError, CollectionLocked, NothingIndexed, SpaceMismatch
+from searchkit.evaluation.compare import Difference
 from searchkit.place import read_manifest, writing
-from searchkit.search.adapter import WEIGHTS, load_adapter
+from searchkit.search.adapter import WEIGHTS, QueryMap, load_adapter
+from searchkit.training.adapter import Fitted
+from searchkit.training.gate import verdict
 from searchkit.training.sides import compare_on_pairs
 
 COLOURS = {
@@ -128,6 +131,15 @@ def test_shuffled_pairs_are_rejected_and_nothing_changes(shop: Path, library: Co
     assert not report.accepted and not report.in_use and not report.name
     assert report.verdicts and not any(one.accepted for one in report.verdicts)
     assert read_manifest(library.root) == before and list(adapters(library)) == known
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "accepted"), [(0.0002, 0.0036, False), (0.005, 0.025, True), (-0.01, 0.2, False)]
+)
+def test_a_gain_that_is_sure_but_tiny_is_not_worth_a_change(low: float, high: float, accepted: bool) -> None:
+    one = QueryMap(*(np.zeros(0, np.float32) for _ in range(6)))
+    found = Difference(0.0025, 0.0025 + (low + high) / 2, low, high)
+    assert verdict(Fitted(one, 50, 0.1, 0.0), found, None)[0] == accepted
 
 
 @pytest.mark.slow

@@ -101,6 +101,14 @@ def test_the_page_on_adapting_quotes_the_measured_figures(path: str, metric: str
     assert [line.rstrip(" |").endswith(verdict) for line in lines if said in line] == [True]
 
 
+def test_the_page_on_adapting_quotes_what_the_gate_said_of_shuffled_pairs() -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "adapting.json").read_text())["shuffled"]
+    page = (ROOT / "docs" / "adapting.md").read_text()
+    for name, one in found.items():
+        assert one["rejected"] == sum(not run["accepted"] for run in one["each"])
+        assert f"{one['rejected']} of {one['runs']} with {name}" in page
+
+
 TIMES = "times the rival's images"
 
 
