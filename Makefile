@@ -9,7 +9,7 @@ STAMP := $(VENV)/.ready
 demo: setup
 	$(BIN)/python examples/demo.py
 
-test: setup            # two at a time, each on one core
+test: setup            # three at a time, each on one core: a third of it waits for processes
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3
 
 check: setup lint types test
