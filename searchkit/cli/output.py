@@ -9,6 +9,7 @@ import base64
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 import unicodedata
@@ -198,10 +199,24 @@ def summary(report: IndexReport) -> None:
     )
 
 
+TROUBLE = {
+    "No space left|disk is full": ("the disk is full", "free some space and run again: what is done is kept"),
+    "database is locked": ("another program holds the catalog", "end it, or wait, and run again"),
+    "connection failed|server closed the connection|connection is (lost|closed)|terminating connection": (
+        "the database of the catalog does not answer any more",
+        "start it and run again: what is done is kept",
+    ),
+}
+"""What the libraries below say when the machine, not searchkit, is in the way; and what is said of it."""
+
+
 def failure(error: Exception) -> int:
     """Print what went wrong and what to do about it; returns the exit code."""
+    trouble = next((said for signs, said in TROUBLE.items() if re.search(signs, str(error))), None)
     if isinstance(error, SearchkitError):
         message, hint, code = str(error), error.hint, error.exit_code
+    elif trouble is not None:
+        message, hint, code = f"{trouble[0]} ({str(error).splitlines()[0][:200]})", trouble[1], FAILED
     elif isinstance(error, OSError) and error.strerror:
         where = f": {os.fsdecode(error.filename)}" if error.filename else ""
         message, hint, code = f"{error.strerror}{where}", "", FAILED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import random
 import shutil
@@ -18,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from searchkit.cli.output import FAILED
 from searchkit.collection import Collection
 from searchkit.doctor import examine
 from searchkit.encoders.hashing import Hashing
@@ -136,6 +138,7 @@ def test_a_database_that_is_stopped_in_the_middle_is_waited_for(
         for worker in workers:
             _, err = worker.communicate(timeout=200)
             assert worker.returncode == 0, err.decode()
+            assert "waiting" in err.decode() and "connection" in err.decode()
     finally:
         for worker in workers:
             worker.kill()
@@ -147,9 +150,11 @@ def test_a_database_that_is_stopped_in_the_middle_is_waited_for(
 
 GROWING = """
 import sys
+from searchkit.cli.output import FAILED
 from searchkit.collection import Collection
 from searchkit.encoders.hashing import Hashing
-from searchkit.indexers.worker import Worker, resident
+from searchkit.indexers.memory import resident
+from searchkit.indexers.worker import Worker
 from searchkit.work import How
 import time
 
@@ -200,7 +205,9 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_waited_for_and_blames_no_file(tmp_path: Path) -> None:
+def test_a_full_disk_is_waited_for_and_named_and_blames_no_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = notes(tmp_path / "notes", 200)
     with small_disk(tmp_path / "disk", 32) as disk:
         library = Collection.open(disk / "library", encoder=Hashing())
@@ -210,8 +217,11 @@ def test_a_full_disk_is_waited_for_and_blames_no_file(tmp_path: Path) -> None:
             file.write(b"x" * (shutil.disk_usage(disk).free - 40_000))
         end = time.monotonic() + 8
         worker = Worker(library, How(6, 1, stop=lambda: time.monotonic() > end))
-        worker.run(once=True)
+        with caplog.at_level(logging.WARNING, "searchkit"):
+            worker.run(once=True)
         assert len(list(library.assets())) < 200, "the disk was not full"
+        assert "waiting" in caplog.text
+        assert "disk is full" in caplog.text or "No space left" in caplog.text
         assert library.failures() == []
         ballast.unlink()
         end = time.monotonic() + 200
@@ -219,6 +229,28 @@ def test_a_full_disk_is_waited_for_and_blames_no_file(tmp_path: Path) -> None:
         assert len(list(library.assets())) == library.store.count() == 200
         assert library.failures() == [] and examine(library) == []
         library.close()
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_under_the_command_is_named_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    folder = notes(tmp_path / "notes", 60)
+    with small_disk(tmp_path / "disk", 32) as disk:
+        index = [sys.executable, "-c", "from searchkit.cli.main import main; main()", "index"]
+        index += ["-c", str(disk / "library"), "--model", "hashing"]
+        (tmp_path / "first").mkdir()
+        (tmp_path / "first" / "first.txt").write_text("the first note")
+        subprocess.run([*index, str(tmp_path / "first")], check=True, capture_output=True)
+        ballast = disk / "ballast"
+        with ballast.open("wb") as file:
+            file.write(b"x" * (shutil.disk_usage(disk).free - 60_000))
+        done = subprocess.run([*index, "-b", "4", str(folder)], capture_output=True, text=True, timeout=200)
+        assert done.returncode == FAILED and "the disk is full" in done.stderr, done.stderr
+        assert "hint: free some space" in done.stderr and "Traceback" not in done.stderr
+        ballast.unlink()
+        subprocess.run([*index, str(folder)], check=True, capture_output=True, timeout=200)
+        with Collection.open(disk / "library", create=False) as library:
+            assert len(list(library.assets())) == library.store.count() == 61
+            assert library.failures() == [] and examine(library) == []
 
 
 @pytest.mark.slow
