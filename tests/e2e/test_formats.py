@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from searchkit.cli.main import app
 from searchkit.collection import Collection
 from searchkit.registry import PARSERS, parser_for
-from tests.documents import PDF, make_epub, saved
+from tests.documents import PDF, make_epub, make_odf, saved
 
 SCRIPT = Path(sys.executable).with_name("searchkit")
 
@@ -47,6 +47,7 @@ SAYS = {
     "talk.pptx": "volcanoes beneath the icelandic glacier",
     "list.xlsx": "plunges headlong after herring",
     "book.epub": "a submarine crossing under polar ice",
+    "minutes.odt": "the harbour council rejects the toll",
     "mail.eml": "invoice for the broken piano strings",
     "note.rtf": "saffron risotto with toasted almonds",
     "rows.csv": "migrating cranes counted at dawn",
@@ -71,6 +72,8 @@ def content(name: str, words: str) -> bytes:
             return make_xlsx(words)
         case "epub":
             return make_epub({"one.xhtml": f"<p>{words}</p>"})
+        case "odt":
+            return make_odf(f"<text:p>{words}</text:p>")
         case "eml":
             return f"Subject: music\nFrom: a@example.org\n\n{words}\n".encode()
         case "rtf":
