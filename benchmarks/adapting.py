@@ -46,7 +46,7 @@ from searchkit.types import Chunking, Kind, Runtime, Vectors
 SEED = 0
 ANSWERS = 3
 """Passages of a meeting that a training question is paired with, of those that the answer is in."""
-WAY_STEPS = {"lit-image": 60, "lit-text": 115, "lora": 25, "full": 25}
+WAY_STEPS = {"lit-image": 60, "lit-text": 115, "lora": 50, "full": 50}
 """Steps of an encoder that learns, of 64 pairs each: two to six processor minutes of any way."""
 SEEDS = 10
 """Ways to throw pairs together that the gate has to refuse."""

@@ -202,18 +202,15 @@ class _Exam:
             for way in ways
         }
         self.parts = {
-            way: both for way, both in self.parts.items() if len({p.query for p in both[0]}) >= FEWEST
+            way: (own, needed(own, more, max(most, len(own))))
+            for way, (own, more) in self.parts.items()
+            if len({p.query for p in own}) >= FEWEST
         }
         self.before = dict(self._tasks(vectors))
 
     def after(self) -> dict[Direction, Retrieval]:
-        sides = {
-            side
-            for both in self.parts.values()
-            for some in both
-            for p in some
-            for side in (p.query, p.positive)
-        }
+        sides = {p.query for own, _ in self.parts.values() for p in own}
+        sides |= {p.positive for both in self.parts.values() for some in both for p in some}
         learns = self.trying.plan.learns
         return dict(
             self._tasks(encode_again(self.trying.pairs, self.trying.encoder, self.vectors, sides, learns))
@@ -223,6 +220,16 @@ class _Exam:
         nothing: Vectors = np.zeros((0, vectors.found.shape[1]), np.float32)
         for way, (some, others) in self.parts.items():
             yield way, retrieval(some, others, vectors, nothing, most=max(self.most, len(some)))
+
+
+def needed(own: Sequence[Pair], others: Sequence[Pair], most: int) -> list[Pair]:
+    """Of other pairs those whose answers `retrieval` puts beside those of `own`, up to `most` in all."""
+    known, kept = {pair.positive for pair in own}, []
+    for pair in others:
+        if len(known) < most and pair.positive not in known:
+            known.add(pair.positive)
+            kept.append(pair)
+    return kept
 
 
 def decide(strength: float, verdicts: Sequence[Moved], generic: Mapping[str, Difference]) -> tuple[bool, str]:

@@ -109,6 +109,30 @@ def test_the_page_on_adapting_quotes_what_the_gate_said_of_shuffled_pairs() -> N
         assert f"{one['rejected']} of {one['runs']} with {name}" in page
 
 
+def test_the_page_on_adapting_quotes_every_way_that_was_measured() -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "adapting.json").read_text())
+    page = (ROOT / "docs" / "adapting.md").read_text()
+    for how, one in found["ways"].items():
+        recall = {way["direction"]: way["metrics"]["recall@10"] for way in one["directions"]}
+        both = (recall[way] for way in ("text-image", "image-passage"))
+        cells = " | ".join(f"{way['before']:.3f} → **{way['after']:.3f}**" for way in both)
+        photos = " → ".join(
+            f"{one['everyday photos'][when]['recall@10']:.3f}" for when in ("before", "after")
+        )
+        verdict = "accepted" if one["accepted"] else "rejected"
+        time = f"{one['of processor seconds']:.0f} s, {one['steps']} steps"
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{how}` | {time}"))
+        assert row.endswith(f"| {cells} | {photos} | {verdict} |")
+
+
+def test_the_page_on_adapting_quotes_what_the_stages_did() -> None:
+    stages = json.loads((ROOT / "benchmarks" / "results" / "stages.json").read_text())["stages"]
+    page = (ROOT / "docs" / "adapting.md").read_text()
+    for name, one in stages.items():
+        cells = " | ".join(f"{value:.3f}" for key, value in one.items() if "@10" in key)
+        assert f"| {name} | {one.get('steps', '')} | {cells} |" in page
+
+
 TIMES = "times the rival's images"
 
 

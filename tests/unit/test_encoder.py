@@ -19,12 +19,13 @@ from searchkit.evaluation.compare import Difference
 from searchkit.place import read_manifest
 from searchkit.registry import load_encoder
 from searchkit.spaces import refill
-from searchkit.training.gate import FORGET
-from searchkit.training.pairs import Direction
+from searchkit.training.gate import FORGET, retrieval
+from searchkit.training.pairs import Direction, Pair
 from searchkit.training.plan import load_plan
 from searchkit.training.split import split
 from searchkit.training.towers import CARD
-from searchkit.training.ways import Moved, decide
+from searchkit.training.vectors import SideVectors
+from searchkit.training.ways import Moved, decide, needed
 from searchkit.types import Kind, Runtime
 from tests.tiny import COLOURS, SHAPES, picture, tiny_encoder
 
@@ -147,6 +148,18 @@ def test_the_command_prints_the_table_and_how_to_use_it(shop: Path, monkeypatch:
     result = CliRunner().invoke(app, [*args, "--steps", "80", "--device", "cpu"])
     assert result.exit_code == 0, result.output
     assert "text-image" in result.stdout and "index -c" in result.stderr and "images" in result.stderr
+
+
+def test_only_answers_that_questions_are_put_to_are_encoded_again() -> None:
+    rng = np.random.default_rng(2)
+    vectors = SideVectors(*rng.normal(size=(2, 60, 4)).astype(np.float32))
+    pairs = [Pair(int(a), int(b)) for a, b in zip(rng.permutation(60), rng.integers(0, 60, 60), strict=True)]
+    own, others, nothing = pairs[:10], pairs[10:], np.zeros((0, 4), np.float32)
+    for most in (5, 20, 100):
+        kept = needed(own, others, max(most, len(own)))
+        whole, part = (retrieval(own, o, vectors, nothing, most=max(most, 10)) for o in (others, kept))
+        assert len(kept) < len(others) and np.array_equal(whole.items, part.items)
+        assert (whole.right, list(whole.own)) == (part.right, list(part.own))
 
 
 def difference(low: float, high: float) -> Difference:
