@@ -124,7 +124,7 @@ def _answers(method: Method[P, R]) -> Method[P, R]:
     """Of a search: as `_follows`, but as long as the new model is being loaded, on the space before it."""
 
     def on_answering(self: Collection, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return method(self._answering(), *args, **kwargs)
+        return method(self.answering, *args, **kwargs)
 
     update_wrapper(on_answering, method)
     return on_answering
@@ -223,7 +223,8 @@ class Collection:
                     self._successor = self if again else self.with_manifest(manifest)
             return self._successor
 
-    def _answering(self) -> Collection:
+    @property
+    def answering(self) -> Collection:
         """`current`, once it is warm: to load another model takes seconds, in which no search has to wait
         when what answered before can go on."""
         now, before = self.current, self._answered

@@ -2,7 +2,8 @@
 
 Half of it is replayed while an adapter learns, with captions of everyday photos and phrases about nothing, so
 that it leaves such questions alone; the other half shows whether it did: what was found before should still
-be found.
+be found. Towers, which may learn by heart what is replayed, repeat a quarter: another quarter says how far
+they may go.
 """
 
 from __future__ import annotations
@@ -83,27 +84,31 @@ class Generic:
 
     def rehearsal(self, direction: Direction) -> Retrieval | None:
         """The replayed half as questions to the whole set; None where it cannot ask that way."""
-        return self._half(direction, 0)
+        return self._part(direction, 0, 2)
+
+    def unseen(self, direction: Direction) -> Retrieval | None:
+        """Of that half, what towers do not repeat, likewise."""
+        return self._part(direction, 2, 4)
 
     def check(self, direction: Direction) -> Retrieval | None:
         """The other half, likewise."""
-        return self._half(direction, 1)
+        return self._part(direction, 1, 2)
 
-    def _half(self, direction: Direction, first: int) -> Retrieval | None:
+    def _part(self, direction: Direction, first: int, step: int) -> Retrieval | None:
         scenes, captions = self.asked.shape[:2]
-        half = np.arange(first, scenes, 2)
+        part = np.arange(first, scenes, step)
         dim = self.asked.shape[-1]
         match (direction.asked_with, direction.kind):
             case ("text", Kind.IMAGE) if len(self.pictures):
-                asked = self.asked[half].reshape(-1, dim)
-                return Retrieval(asked, self.pictures, [[int(s)] for s in half for _ in range(captions)])
+                asked = self.asked[part].reshape(-1, dim)
+                return Retrieval(asked, self.pictures, [[int(s)] for s in part for _ in range(captions)])
             case ("image", Kind.PASSAGE) if len(self.pictures):
-                right = [[int(s) * captions + n for n in range(captions)] for s in half]
-                return Retrieval(self.pictures[half], self.found.reshape(-1, dim), right)
+                right = [[int(s) * captions + n for n in range(captions)] for s in part]
+                return Retrieval(self.pictures[part], self.found.reshape(-1, dim), right)
             case ("text", Kind.PASSAGE):  # the first caption finds the others
-                right = [[int(s) * captions + n for n in range(1, captions)] for s in half]
-                own = [int(s) * captions for s in half]
-                return Retrieval(self.asked[half, 0], self.found.reshape(-1, dim), right, own)
+                right = [[int(s) * captions + n for n in range(1, captions)] for s in part]
+                own = [int(s) * captions for s in part]
+                return Retrieval(self.asked[part, 0], self.found.reshape(-1, dim), right, own)
         return None
 
 
@@ -112,10 +117,10 @@ def _spread(rows: list[int]) -> list[int]:
 
 
 def replayed() -> list[Couples]:
-    """The replayed half as pairs to learn from: a caption with another of its scene, and with its picture."""
+    """What towers repeat, as pairs: a caption with another of its scene, and with its picture."""
     with resources.as_file(resources.files("searchkit.training") / FILE) as path:
         table = pq.read_table(path)
-    scenes = list(zip(table["captions"].to_pylist(), table["image"].to_pylist(), strict=True))[::2]
+    scenes = list(zip(table["captions"].to_pylist(), table["image"].to_pylist(), strict=True))[::4]
     words = [(first, other) for (first, *others), _ in scenes for other in others]
     shown = [(caption, image) for captions, image in scenes for caption in captions]
     return [

@@ -180,7 +180,7 @@ class Trying:
         """Mean over the ways of searching; below nothing where half of what may be forgotten is."""
         now = self._generic_now(before)
         for direction in GENERIC:
-            first, second = before.rehearsal(direction), now.rehearsal(direction)
+            first, second = before.unseen(direction), now.unseen(direction)
             if first is not None and second is not None and second.mean() < first.mean() - FORGET / 2:
                 log.info("generic %s: %.3f, before %.3f", direction, second.mean(), first.mean())
                 return -1.0

@@ -23,7 +23,7 @@ SINGLY = 3
 
 
 def page() -> None:
-    library = components.filled().current
+    library = components.filled().answering
     asked = asking.question(**_question())
     _filters(library, asked)
     asking.write_back()
