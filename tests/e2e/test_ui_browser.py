@@ -435,7 +435,7 @@ def test_what_lies_in_a_box_of_the_map_is_listed_opened_and_asked_with(
 @pytest.mark.slow
 @pytest.mark.browser
 def test_an_adaptation_draws_its_curves_and_a_reload_does_not_stop_it(browser: Any, tmp_path: Path) -> None:
-    """Rows whose number of parts is said in words that mean nothing: some hundred pairs of texts."""
+    """Some hundred pictures with words that mean little: what it learns from them takes some seconds."""
     rng = np.random.default_rng(0)
     world = World(tmp_path)
     rows = []
@@ -455,7 +455,7 @@ def test_an_adaptation_draws_its_curves_and_a_reload_does_not_stop_it(browser: A
         one.tab.get_by_role("button", name="Learn from pairs.jsonl").click()
         one.tab.get_by_test_id("stProgress").wait_for()
         one.go("adapt")  # another session: what runs is the collection's
-        one.tab.get_by_text("How it learned from pairs.jsonl").click()
+        one.tab.get_by_text("How it learned from pairs.jsonl").click(timeout=240_000)
         one.tab.get_by_test_id("stVegaLiteChart").nth(1).wait_for()
         assert one.tab.get_by_text("held-out questions").count()
         one.profile.close()
