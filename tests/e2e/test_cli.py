@@ -460,6 +460,7 @@ def test_watch_indexes_what_is_new_until_it_is_told_to_stop(shell: Shell) -> Non
     assert "indexed 1, reused 0" in err
 
 
+@pytest.mark.slow
 def test_status_watch_tells_how_the_queue_gets_on_until_ctrl_c(shell: Shell) -> None:
     folder = shell.folder / "files"
     folder.mkdir()
@@ -513,6 +514,7 @@ def test_ctrl_c_keeps_what_is_done_and_exits_130(shell: Shell, many: Path) -> No
     assert (report["unchanged"], report["indexed"]) == (done, PICTURES - done)
 
 
+@pytest.mark.slow
 def test_after_kill_9_nothing_that_was_kept_is_done_again(shell: Shell, many: Path) -> None:
     with shell.start("index", many, "--model", "hashing", "-b", "2") as process:
         kept = wait_until_some_are_indexed(shell.folder / "library", process)

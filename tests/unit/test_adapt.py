@@ -160,6 +160,7 @@ def adapted(shop: Path) -> str:
         return adapt(library, shop / "pairs.jsonl").name
 
 
+@pytest.mark.slow
 def test_another_process_searches_on_and_sees_the_switch(
     shop: Path, library: Collection, adapted: str
 ) -> None:

@@ -185,7 +185,7 @@ def test_a_window_that_cannot_advance_is_refused(tokens: int, overlap: int) -> N
 
 @pytest.mark.parametrize(
     "unit",
-    ["x", "日", ".", " ", "\n", "ab,", "The storm rose. "],
+    ["x", pytest.param("日", marks=pytest.mark.slow), ".", " ", "\n", "ab,", "The storm rose. "],
     ids=["one word", "ideographs", "dots", "spaces", "lines", "no spaces", "prose"],
 )
 def test_a_megabyte_of_anything_is_cut(unit: str) -> None:

@@ -101,6 +101,7 @@ def test_readers_in_other_threads_go_on_when_it_is_started_anew(book: Path, smal
     assert found == [whole] * 12
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_over_a_file_that_ends_pdfium(book: Path, small: Path, tmp_path: Path) -> None:
     files = tmp_path / "files"
     files.mkdir()

@@ -201,7 +201,7 @@ def test_a_locked_tower_does_not_move_and_the_other_does(parent: Path, tmp_path:
     assert torch.allclose(half[name], (before[name] + model.weights()[name]) / 2)
 
 
-@pytest.mark.parametrize("learns", ["text", "images"])
+@pytest.mark.parametrize("learns", [pytest.param("text", marks=pytest.mark.slow), "images"])
 def test_vectors_of_a_locked_tower_are_looked_up_and_change_nothing(
     parent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, learns: str
 ) -> None:

@@ -180,6 +180,7 @@ def test_a_collection_takes_another_language_and_says_which(tmp_path: Path) -> N
     assert "german" in refused.value.hint
 
 
+@pytest.mark.slow
 def test_every_language_that_can_be_named_can_be_indexed(store: LanceStore) -> None:
     write(store, [ENGLISH])
     for language in STEMMED:
