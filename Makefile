@@ -9,8 +9,8 @@ STAMP := $(VENV)/.ready
 demo: setup
 	$(BIN)/python examples/demo.py
 
-test: setup            # three at a time, each on one core: a third of it waits for processes
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3
+test: setup            # two at a time, each on one core; who is done takes from the other
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
 check: setup lint types test
 
