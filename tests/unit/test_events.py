@@ -61,7 +61,7 @@ def test_events_say_what_the_log_says_also_after_a_kill(parent: Path, tmp_path: 
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in log] == list(range(1, 9))
     for name in ("loss", "rate", "pairs_per_second", "seconds_left"):
-        assert found[name] == {line["step"]: pytest.approx(line[name], abs=1e-5) for line in log}
+        assert found[name] == {line["step"]: pytest.approx(line[name], rel=1e-6, abs=1e-5) for line in log}
     for name in ("text/texts", "images/shown"):
         assert found[f"loss/{name}"] == {
             line["step"]: pytest.approx(line["losses"][name], abs=1e-5) for line in log
