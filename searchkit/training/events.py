@@ -30,7 +30,8 @@ def events(run: Path, done: int) -> Iterator[Write]:
     folder = run / FOLDER
     if not done:
         shutil.rmtree(folder, ignore_errors=True)
-    writer = SummaryWriter(str(folder), purge_step=done + 1 if done else None)
+    # files are named by the second: a run that goes on within it must not take the name of the one before
+    writer = SummaryWriter(str(folder), purge_step=done + 1 if done else None, filename_suffix=f".{done:08}")
 
     def write(step: int, numbers: Mapping[str, float]) -> None:
         for name, number in numbers.items():
