@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, update_wrapper
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -112,22 +112,20 @@ Method = Callable[Concatenate["Collection", P], R]
 
 def _follows(method: Method[P, R]) -> Method[P, R]:
     """Of a method: run from beginning to end on the space that is active when it is called."""
-
-    def on_current(self: Collection, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return method(self.current, *args, **kwargs)
-
-    update_wrapper(on_current, method)
-    return on_current
+    return _on(method, lambda library: library.current)
 
 
 def _answers(method: Method[P, R]) -> Method[P, R]:
     """Of a search: as `_follows`, but as long as the new model is being loaded, on the space before it."""
+    return _on(method, lambda library: library.answering)
 
-    def on_answering(self: Collection, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return method(self.answering, *args, **kwargs)
 
-    update_wrapper(on_answering, method)
-    return on_answering
+def _on(method: Method[P, R], chosen: Callable[[Collection], Collection]) -> Method[P, R]:
+    def on_chosen(self: Collection, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return method(chosen(self), *args, **kwargs)
+
+    update_wrapper(on_chosen, method)
+    return on_chosen
 
 
 class Collection:
@@ -444,9 +442,12 @@ class Collection:
                 hint="use another collection (-c NAME), or take the documents out first: searchkit rm PATH",
             )
         with writing(self.root):
-            chunking = settled(asked.over(self.manifest.chunking), self.encoder)
-            self.manifest = replace(self.manifest, chunking=chunking)
-            write_manifest(self.root, self.manifest)
+            self._keep(chunking=settled(asked.over(self.manifest.chunking), self.encoder))
+
+    def _keep(self, **settings: Any) -> None:
+        """Under the write lock: change what the manifest says now."""
+        self.manifest = replace(read_manifest(self.root), **settings)
+        write_manifest(self.root, self.manifest)
 
     def _stem_in(self, language: str) -> None:
         """Take another language for full text; the index is made anew by the next run."""
@@ -456,8 +457,7 @@ class Collection:
         wanted = "" if language == AUTOMATIC else language
         if wanted != self.manifest.language:
             with writing(self.root):
-                self.manifest = replace(read_manifest(self.root), language=wanted)
-                write_manifest(self.root, self.manifest)
+                self._keep(language=wanted)
                 self.catalog.jobs.owe_refresh(self.manifest.space)
 
     def _read_pictures(self, languages: str) -> None:
@@ -465,8 +465,7 @@ class Collection:
         if languages == self.manifest.ocr:
             return
         with writing(self.root):
-            self.manifest = replace(read_manifest(self.root), ocr=languages)
-            write_manifest(self.root, self.manifest)
+            self._keep(ocr=languages)
             if not languages:
                 return
             space = self.manifest.space

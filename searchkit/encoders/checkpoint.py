@@ -16,6 +16,8 @@ from searchkit.errors import BadInput, ModelMissing
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    Network = TypeVar("Network", bound=nn.Module)
+
 WEIGHTS = ("model.safetensors", "open_clip_model.safetensors")
 INDEX = "model.safetensors.index.json"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".msgpack", ".h5")
@@ -195,3 +197,18 @@ def _sha256(path: Path) -> str:
 def is_repository(name: str) -> bool:
     """Whether a name has the form "owner/model" or "owner/model@revision"."""
     return REPOSITORY.fullmatch(name) is not None
+
+
+def read_into(network: Network, weights: Path) -> Network:
+    """The network with the weights of a file that training wrote. Raises `BadInput` for those of another."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        network.load_state_dict(load_file(weights))
+    except (SafetensorError, RuntimeError) as error:
+        raise BadInput(
+            f"{weights} does not hold the tower that config.json describes",
+            hint="copy the folder again from where it was written",
+        ) from error
+    return network

@@ -8,9 +8,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from searchkit.encoders.checkpoint import read_into
 from searchkit.encoders.device import Placement, placement
 from searchkit.encoders.minilm_files import DIM, minilm_tokens, minilm_weights
 from searchkit.encoders.text import TextTower
@@ -32,15 +32,7 @@ def learned_minilm(weights: Path, architecture: Mapping[str, Any], where: Placem
         raise BadInput(f"{weights.parent / 'config.json'} describes no text tower: {error}") from error
 
     def network() -> BertPooled:
-        made = BertPooled(config)
-        try:
-            made.load_state_dict(load_file(weights))
-        except (SafetensorError, RuntimeError) as error:
-            raise BadInput(
-                f"{weights} does not hold the tower that config.json describes",
-                hint="copy the folder again from where it was written",
-            ) from error
-        return made
+        return read_into(BertPooled(config), weights)
 
     return TextTower(minilm_tokens, network, where, dim=config.hidden_size, is_mean=True)
 

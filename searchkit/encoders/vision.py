@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from functools import cached_property
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-
+from searchkit.encoders.checkpoint import read_into
 from searchkit.encoders.device import Placement, placement
 from searchkit.encoders.image import ImageTower, Preprocess
 from searchkit.encoders.towers import TEMPERATURE
@@ -51,18 +47,5 @@ class ViTTower(ImageTower):
         where = where or placement(Runtime())
         super().__init__(preprocess(self.config), self._load, where, dim=self.config.dim)
 
-    @cached_property
-    def sha256(self) -> str:
-        return hashlib.sha256((self.folder / "model.safetensors").read_bytes()).hexdigest()
-
     def _load(self) -> ImageNetwork:
-        network = image_network(self.config)
-        weights = self.folder / "model.safetensors"
-        try:
-            network.load_state_dict(load_file(weights))
-        except (SafetensorError, RuntimeError) as error:
-            raise BadInput(
-                f"{weights} does not hold the tower that config.json describes",
-                hint="copy the folder again from where 'searchkit train' wrote it",
-            ) from error
-        return network
+        return read_into(image_network(self.config), self.folder / "model.safetensors")
