@@ -9,6 +9,7 @@ MobileOne's block is a sum of such branches; RepMixer's is x + γ(mixer(x) − n
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -57,7 +58,7 @@ class Branches(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         branches = [*self.convolutions, self.pointwise, self.skip]
-        out: Tensor = sum(branch(x) for branch in branches if branch is not None)
+        out: Tensor = reduce(torch.add, (branch(x) for branch in branches if branch is not None))
         return out
 
     def folded(self) -> tuple[Tensor, Tensor]:

@@ -12,15 +12,13 @@ from torch import nn
 
 from searchkit.errors import BadInput
 from searchkit.models.image_towers import ImageNetwork, image_network, read_config, to_run, write_config
-from searchkit.models.repmixer import RepMixerTower
-from searchkit.models.vit import VisionTransformer
 
 Dtype = Literal["float32", "float16"]
 
 
 def write_encoder(tower: nn.Module, name: str, out: Path, *, dtype: Dtype = "float16") -> Path:
     """Write `config.json` and `model.safetensors`, with single convolutions where the tower has branches."""
-    assert isinstance(tower, VisionTransformer | RepMixerTower)
+    assert isinstance(tower, ImageNetwork)
     tower = to_run(tower.cpu())
     out.mkdir(parents=True, exist_ok=True)
     weights = {

@@ -68,6 +68,35 @@ class MixerTower:
 
 
 @dataclass(frozen=True, slots=True)
+class InvertedTower:
+    """An image tower of inverted residuals; see `searchkit.models.inverted.InvertedConfig`."""
+
+    kind: str
+    """"inverted"."""
+    pixels: int
+    stem: int
+    channels: tuple[int, ...]
+    depths: tuple[int, ...]
+    strides: tuple[int, ...]
+    expansion: int = 4
+    end: int = 1280
+
+
+AnyTower = Tower | MixerTower | InvertedTower
+TOWERS: dict[str, type[AnyTower]] = {"vit": Tower, "repmixer": MixerTower, "inverted": InvertedTower}
+"""By `kind` in a recipe; where none is given it is "vit"."""
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherMap:
+    """A tensor of the teacher that still is a picture: `side`² places of `width` numbers each."""
+
+    tensor: int
+    width: int
+    side: int
+
+
+@dataclass(frozen=True, slots=True)
 class Teacher:
     """A TFLite network whose tensor `tensor` is a feature of `width` numbers, from `pixels`² uint8."""
 
@@ -77,6 +106,8 @@ class Teacher:
     pixels: int
     head_steps: int = 1500
     """Steps that fit a two-layer head from the teacher's features into the text space."""
+    maps: tuple[TeacherMap, ...] = ()
+    """What the last stages of an "inverted" tower learn to see, the last one being for the last stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +125,8 @@ class Optimisation:
     """Weight of 1 − cos(student's linear map, teacher's feature)."""
     space_weight: float
     """Weight of 1 − cos(student's embedding, teacher's embedding in the text space)."""
+    map_weight: float = 0.0
+    """Weight of the mean of 1 − cos(student's map, teacher's map) over the places of each of its maps."""
     average: float = 0.99
     """Decay of the moving average of the weights, which is what is kept."""
     distil: float = 0.0
@@ -108,7 +141,7 @@ class Recipe:
     seed: int
     templates: tuple[str, ...]
     """Sentences with {label}: a labelled picture's caption."""
-    tower: Tower | MixerTower
+    tower: AnyTower
     teacher: Teacher
     optimisation: Optimisation
     data: tuple[Dataset, ...] = field(default_factory=tuple)
@@ -126,8 +159,8 @@ def load_recipe(name_or_path: str) -> Recipe:
             name=raw["name"],
             seed=raw["seed"],
             templates=tuple(raw["templates"]),
-            tower=_section(MixerTower if "kind" in raw["tower"] else Tower, raw["tower"]),
-            teacher=_section(Teacher, raw["teacher"]),
+            tower=_section(TOWERS[raw["tower"].get("kind", "vit")], raw["tower"]),
+            teacher=_teacher(raw["teacher"]),
             optimisation=_section(Optimisation, raw["optimisation"]),
             data=tuple(_section(Dataset, one) for one in raw["data"]),
             withheld=tuple(_section(Withheld, one) for one in raw.get("withheld", ())),
@@ -150,6 +183,12 @@ def recipe_text(name_or_path: str) -> str:
         known = ", ".join(sorted(one.name[:-5] for one in folder.iterdir() if one.name.endswith(".toml")))
         raise BadInput(f"no recipe named {name_or_path!r}", hint=f"known: {known}; or give a .toml file")
     return packaged.read_text()
+
+
+def _teacher(raw: dict[str, Any]) -> Teacher:
+    maps = tuple(_section(TeacherMap, one) for one in raw.get("maps", ()))
+    teacher: Teacher = _section(Teacher, {**raw, "maps": maps})
+    return teacher
 
 
 def _section(kind: type[Any], raw: dict[str, Any]) -> Any:

@@ -1,9 +1,10 @@
-"""The visual teacher: its features of every stored view, and a head that carries them into the text space."""
+"""The visual teacher: what it sees in every stored view, and a head that carries its features into the text
+space."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,9 +19,12 @@ from searchkit.training.rendered import Views
 
 log = logging.getLogger(__name__)
 
+STORED = 2
+"""Of the files that features are kept in: 1 had signed numbers as unsigned ones, the largest as the least."""
+
 
 class TFLiteTeacher:
-    """Features of a quantised TFLite network, as it stores them: (width,) uint8."""
+    """A quantised TFLite network: its feature of a picture, (width,) uint8, and its maps."""
 
     def __init__(self, folder: Path, spec: Teacher, threads: int = 1) -> None:
         path = folder / spec.file
@@ -38,24 +42,51 @@ class TFLiteTeacher:
         self.input = self.network.get_input_details()[0]["index"]
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        return self.sees(pixels)[0]
+
+    def sees(self, pixels: np.ndarray) -> list[np.ndarray]:
+        """The feature, then each map of the recipe, (side, side, width) uint8."""
         self.network.set_tensor(self.input, pixels[None])
         self.network.invoke()
-        feature: np.ndarray = self.network.get_tensor(self.spec.tensor).reshape(-1).copy()
-        return feature
+        feature = unsigned(self.network.get_tensor(self.spec.tensor)).reshape(-1)
+        return [feature, *(unsigned(self.network.get_tensor(one.tensor))[0] for one in self.spec.maps)]
+
+
+def unsigned(quantised: np.ndarray) -> np.ndarray:
+    """int8 or uint8 as uint8 of the same order: what is kept in files is unsigned, and −128 is no 128."""
+    if quantised.dtype == np.int8:
+        return (quantised.astype(np.int16) + 128).astype(np.uint8)
+    if quantised.dtype != np.uint8:
+        raise BadInput(
+            f"the teacher's tensor has numbers of {quantised.dtype}", hint="name a tensor of int8 or uint8"
+        )
+    return quantised.copy()
 
 
 def teacher_features(
     pictures: Views,
     make: Callable[[], TFLiteTeacher],
     store: Path,
-) -> np.ndarray:
-    """(n, views, width) uint8, computed once and kept in `store`; a killed run goes on where it was."""
+) -> list[np.ndarray]:
+    """Features, (n, views, width) uint8, and maps, (n, views, side, side, width) uint8 each: computed once,
+    kept in `store` and beside it; a killed run goes on where it was."""
     teacher = make()
-    width, pixels = teacher.spec.width, teacher.spec.pixels
-    shape = (len(pictures), pictures.views, width)
-    done_file = store.with_suffix(".done")
-    resume = store.is_file() and done_file.is_file()
-    features = np.lib.format.open_memmap(store, mode="r+" if resume else "w+", dtype=np.uint8, shape=shape)
+    spec, pixels = teacher.spec, teacher.spec.pixels
+    done_file = store.with_suffix(f".{STORED}.done")
+    shapes: dict[Path, tuple[int, ...]] = {store: (spec.width,)}
+    for one_map in spec.maps:
+        path = store.with_suffix(f".{one_map.tensor}.npy")
+        shapes[path] = (one_map.side, one_map.side, one_map.width)
+    resume = done_file.is_file() and all(path.is_file() for path in shapes)
+    kept = [
+        np.lib.format.open_memmap(
+            path,
+            mode="r+" if resume else "w+",
+            dtype=np.uint8,
+            shape=None if resume else (len(pictures), pictures.views, *shape),
+        )
+        for path, shape in shapes.items()
+    ]
     done = int(done_file.read_text()) if resume else 0
 
     def one(row: int) -> list[np.ndarray]:
@@ -67,14 +98,20 @@ def teacher_features(
             views = pending.pop(0).result()
             if row + 8 < len(pictures):
                 pending.append(decoder.submit(one, row + 8))
-            features[row] = [teacher(view) for view in views]
+            for view, shown in enumerate(views):
+                for stored, seen in zip(kept, teacher.sees(shown), strict=True):
+                    stored[row, view] = seen
             if row % 1000 == 999:
-                features.flush()
-                done_file.write_text(str(row + 1))
+                _flush(kept, done_file, row + 1)
                 log.info("teacher: %s %d/%d", pictures.name, row + 1, len(pictures))
-    features.flush()
-    done_file.write_text(str(len(pictures)))
-    return features
+    _flush(kept, done_file, len(pictures))
+    return list(kept)
+
+
+def _flush(kept: Sequence[np.memmap], done_file: Path, done: int) -> None:
+    for stored in kept:
+        stored.flush()
+    done_file.write_text(str(done))
 
 
 class Standardise:

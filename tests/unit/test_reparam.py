@@ -10,11 +10,13 @@ from torch import Tensor, nn
 
 from searchkit.models import reparam
 from searchkit.models.image_towers import image_network, read_config, to_run, write_config
+from searchkit.models.inverted import InvertedConfig, InvertedTower
 from searchkit.models.reparam import Branches, NormedPointwise, RepMixer, ScaledPointwise, fuse
 from searchkit.models.repmixer import RepMixerConfig, RepMixerTower, TwoKernels
 from searchkit.models.text_repmixer import TextRepMixer, TextRepMixerConfig
 
 SMALL = RepMixerConfig(pixels=32, channels=(8, 16, 32), depths=(1, 2, 1), head_width=8, dim=12)
+INVERTED = InvertedConfig(32, 8, (8, 12, 16), (1, 2, 2), (2, 1, 2), expansion=3, end=20, dim=12)
 TEXT = TextRepMixerConfig(50, 16, 16, attention=2, heads=2, kernel=5, dim=8)
 
 
@@ -95,10 +97,13 @@ def token_batch() -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def test_a_fused_image_tower_computes_what_the_branches_did_and_has_no_norm_left() -> None:
+@pytest.mark.parametrize("config", [SMALL, INVERTED], ids=["mixer", "inverted"])
+def test_a_fused_image_tower_computes_what_the_branches_did_and_has_no_norm_left(
+    config: RepMixerConfig | InvertedConfig,
+) -> None:
     torch.manual_seed(3)
-    network = trained(RepMixerTower(SMALL))
-    assert isinstance(network, RepMixerTower)
+    network = trained(image_network(config))
+    assert isinstance(network, RepMixerTower | InvertedTower)
     x = torch.randn(3, 3, 32, 32)
     fused = to_run(network)
     assert greatest(network(x), fused(x)) <= 1e-5 and network(x).abs().max() > 0.01
@@ -144,7 +149,13 @@ def test_the_sizes_are_those_of_mobileclip() -> None:
 
 
 @pytest.mark.parametrize(
-    "described", [{"kind": "mlp"}, {"kind": "repmixer", "channels": [8], "depths": [1]}, {"pixel": 3}]
+    "described",
+    [
+        {"kind": "mlp"},
+        {"kind": "repmixer", "channels": [8], "depths": [1]},
+        {"kind": "inverted", "channels": [8, 16], "depths": [1], "strides": [2]},
+        {"pixel": 3},
+    ],
 )
 def test_what_describes_no_tower_is_refused(described: dict[str, object]) -> None:
     with pytest.raises((ValueError, TypeError)):

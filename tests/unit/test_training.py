@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,12 +22,26 @@ from searchkit.encoders.vision import ViTTower, preprocess
 from searchkit.errors import BadInput, ModelMissing
 from searchkit.evaluation.labels import held_out
 from searchkit.registry import load_encoder
-from searchkit.training import loop
+from searchkit.training import corpus, loop
+from searchkit.training.batches import make_batch
 from searchkit.training.data import crop_box, load_pictures
+from searchkit.training.events import Write
 from searchkit.training.export import export_run, read_run
 from searchkit.training.loop import learning_rate, train
-from searchkit.training.recipe import Dataset, MixerTower, Optimisation, Recipe, Teacher, Tower, load_recipe
+from searchkit.training.recipe import (
+    Dataset,
+    InvertedTower,
+    MixerTower,
+    Optimisation,
+    Recipe,
+    Teacher,
+    TeacherMap,
+    Tower,
+    load_recipe,
+)
 from searchkit.training.reinforce import reinforce
+from searchkit.training.student import map_distance
+from searchkit.training.teacher import unsigned
 from searchkit.types import Runtime
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 220), "white": (240, 240, 240)}
@@ -59,13 +74,21 @@ class MeanColour:
     spec = Teacher("none", 0, WIDTH, 8, head_steps=60)
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        return self.sees(pixels)[0]
+
+    def sees(self, pixels: np.ndarray) -> list[np.ndarray]:
+        """Its one map is the picture at half the side, with the left half of it in a channel of its own."""
         quarters = pixels.reshape(2, 4, 2, 4, 3).mean(axis=(1, 3))
-        return quarters.reshape(-1).astype(np.uint8)
+        halved = pixels.reshape(4, 2, 4, 2, 3).mean(axis=(1, 3)).astype(np.uint8)
+        left = np.zeros((4, 4, 1), np.uint8)
+        left[:, :2] = 200
+        maps = [np.concatenate([halved, left], axis=2)] if self.spec.maps else []
+        return [quarters.reshape(-1).astype(np.uint8), *maps]
 
 
 @pytest.fixture
 def recipe(monkeypatch: pytest.MonkeyPatch) -> Recipe:
-    monkeypatch.setattr(loop, "TFLiteTeacher", lambda *_, **__: MeanColour())
+    monkeypatch.setattr(corpus, "TFLiteTeacher", lambda *_, **__: MeanColour())
     return Recipe(
         name="tiny",
         seed=3,
@@ -238,20 +261,97 @@ def test_a_bank_of_sentences_is_added_to_the_texts(taught: Recipe, data: Path, t
     with gzip.open(data / "bank.txt.gz", "wt") as file:
         file.write("a sentence of nobody\n\nanother one\n")
     before, after = (
-        loop.load_corpus(one, data, tmp_path / "work", encode)
+        corpus.load_corpus(one, data, tmp_path / "work", encode)
         for one in (taught, replace(taught, bank_file="bank.txt.gz"))
     )
     assert len(after.texts) == len(before.texts) + 2
     assert not after.teachers[0].asked[-2:].any() and before.teachers[0].asked.any()
 
 
-def test_a_run_of_a_tower_of_convolutions_exports_as_an_encoder_that_computes_the_same(
-    recipe: Recipe, data: Path, tmp_path: Path
+INVERTED = InvertedTower("inverted", 32, 8, (8, 12, 16), (1, 2, 1), (2, 2, 2), expansion=2, end=24)
+
+
+@pytest.fixture
+def shown(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """A recipe with a map of the teacher's."""
+    spec = replace(MeanColour.spec, maps=(TeacherMap(1, 4, 4),))
+    monkeypatch.setattr(MeanColour, "spec", spec)
+    return replace(
+        recipe,
+        tower=INVERTED,
+        teacher=spec,
+        optimisation=replace(recipe.optimisation, map_weight=2.0),
+    )
+
+
+def test_a_tower_comes_to_see_what_the_teacher_sees_place_by_place(
+    shown: Recipe, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tower = MixerTower("repmixer", 32, (8, 16), (1, 1), head_width=8)
-    run(replace(recipe, tower=tower), data, tmp_path, steps=12)
+    far: list[float] = []
+
+    @contextmanager
+    def kept(run: Path, done: int) -> Iterator[Write]:
+        yield lambda step, numbers: far.append(numbers["map"])
+
+    monkeypatch.setattr(loop, "events", kept)
+    run(shown, data, tmp_path, steps=60)
+    taught = np.array(far)
+    assert len(taught) == 60 and taught[-5:].mean() < 0.5 * taught[:5].mean()
+    far.clear()
+    alone = replace(shown, optimisation=replace(shown.optimisation, map_weight=0.0))
+    run(alone, data, tmp_path / "alone", steps=60)
+    assert taught[-5:].mean() < 0.7 * np.mean(far[-5:])
+
+
+def test_a_mirrored_picture_has_a_mirrored_map(shown: Recipe, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    read = corpus.load_corpus(shown, data, tmp_path / "work", encode)
+    batch = make_batch(shown, read, 0)
+    left = batch.maps[0][..., 3] > 100  # (b, 4, 4)
+    kept = left[:, :, :2].all((1, 2)) & ~left[:, :, 2:].any((1, 2))
+    turned = left[:, :, 2:].all((1, 2)) & ~left[:, :, :2].any((1, 2))
+    assert kept.any() and turned.any() and (kept | turned).all()
+    for pixels, seen in zip(batch.pixels.numpy(), batch.maps[0], strict=True):
+        eighths = pixels.reshape(4, 8, 4, 8, 3).mean(axis=(1, 3))
+        assert np.abs(eighths - seen[..., :3]).mean() < np.abs(eighths - seen[:, ::-1, :3]).mean()
+
+
+def test_the_distance_of_maps_is_that_of_their_places_on_one_grid() -> None:
+    torch.manual_seed(0)
+    large = torch.randn(2, 3, 3, 5).repeat_interleave(2, 1).repeat_interleave(2, 2)  # (2, 6, 6, 5)
+    small = large[:, ::2, ::2]
+    assert map_distance(large, large) < 1e-6
+    assert map_distance(3 * small, large) < map_distance(3 * small.flip(2), large) - 0.3
+    other = torch.randn(2, 6, 6, 5)
+    places = [(b, y, x) for b in range(2) for y in range(6) for x in range(6)]
+    by_hand = [1 - torch.cosine_similarity(large[at], other[at], dim=0) for at in places]
+    assert map_distance(large, other).item() == pytest.approx(torch.stack(by_hand).mean().item(), abs=1e-6)
+
+
+def test_a_tower_without_stages_for_the_teachers_maps_is_refused(
+    shown: Recipe, data: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(BadInput, match="no stages for 1 maps"):
+        run(replace(shown, tower=Tower(16, 8, 16, 1, 2, 2.0)), data, tmp_path)
+
+
+def test_signed_numbers_of_a_teacher_keep_their_order() -> None:
+    signed = np.arange(-128, 128).astype(np.int8)
+    assert unsigned(signed).tolist() == list(range(256))
+    assert unsigned(signed.view(np.uint8)).tolist() == signed.view(np.uint8).tolist()
+    with pytest.raises(BadInput, match="float32"):
+        unsigned(np.zeros(3, np.float32))
+
+
+@pytest.mark.parametrize(
+    "tower", [MixerTower("repmixer", 32, (8, 16), (1, 1), head_width=8), INVERTED], ids=lambda one: one.kind
+)
+def test_a_run_of_a_tower_of_convolutions_exports_as_an_encoder_that_computes_the_same(
+    tower: MixerTower | InvertedTower, recipe: Recipe, data: Path, tmp_path: Path
+) -> None:
+    run(replace(recipe, tower=tower), data, tmp_path, steps=80)  # that the norms have statistics
     branches, name, step = read_run(tmp_path / "work")
-    assert (name, step) == ("tiny", 12)
+    assert (name, step) == ("tiny", 80)
     pictures = [Image.open(io.BytesIO(coloured(name, 1000))) for name in COLOURS]
     exact = export_run(tmp_path / "work", tmp_path / "exact", dtype="float32")
     encoder = load_encoder(str(exact), Runtime(device="cpu", dtype="float32"))
@@ -309,7 +409,8 @@ def test_unusable_training_data_is_named(
 
 
 def test_the_bundled_recipe_reads_and_a_mistake_in_one_is_named(tmp_path: Path) -> None:
-    assert load_recipe("pocket").tower.pixels % load_recipe("pocket").tower.patch == 0
+    assert isinstance(load_recipe("pocket").tower, InvertedTower)
+    assert isinstance(load_recipe("pocket-reinforced").tower, Tower)
     with pytest.raises(BadInput, match="no recipe named 'pockets'"):
         load_recipe("pockets")
     wrong = tmp_path / "wrong.toml"

@@ -1,0 +1,113 @@
+"""What learns: the image tower, and the linear maps by which it is held to its teachers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from searchkit.encoders.vision import preprocess
+from searchkit.errors import BadInput
+from searchkit.models.image_towers import ImageConfig, image_network
+from searchkit.models.inverted import InvertedConfig, InvertedTower
+from searchkit.training.batches import Batch
+from searchkit.training.corpus import Corpus, VisualTeacher
+from searchkit.training.distillation import reinforced
+from searchkit.training.ensemble import taught_batch
+from searchkit.training.losses import cosine_distance
+from searchkit.training.recipe import Optimisation, Teacher
+
+
+class Student(nn.Module):
+    """The tower, linear maps from its trunk and stages to the teacher's, and a learned scale 1/τ.
+
+    Raises `BadInput` for maps of a teacher of which the tower has no like.
+    """
+
+    def __init__(self, config: ImageConfig, teacher: Teacher) -> None:
+        super().__init__()
+        self.tower = image_network(config)
+        self.to_feature = nn.Linear(config.width, teacher.width)
+        self.log_scale = nn.Parameter(torch.tensor(0.0))
+        stages = config.channels if isinstance(config, InvertedConfig) else ()
+        if len(teacher.maps) > len(stages):
+            raise BadInput(
+                f"the tower has no stages for {len(teacher.maps)} maps of the teacher",
+                hint='take a tower of kind "inverted", or no [[teacher.maps]]',
+            )
+        like = zip(stages[len(stages) - len(teacher.maps) :], teacher.maps, strict=True)
+        self.to_maps = nn.ModuleList(nn.Linear(width, one.width) for width, one in like)
+
+    def sees(self, pixels: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+        """(b, 3, p, p) → the trunk (b, width), and (b, h, w, c) like each map of the teacher."""
+        if not isinstance(self.tower, InvertedTower):
+            return self.tower.features(pixels), ()
+        maps = self.tower.maps(pixels)
+        last = maps[len(maps) - len(self.to_maps) :]
+        like = [to_map(one.permute(0, 2, 3, 1)) for to_map, one in zip(self.to_maps, last, strict=True)]
+        return self.tower.pooled(maps[-1]), like
+
+
+def student_loss(
+    student: Student,
+    batch: Batch,
+    corpus: Corpus,
+    teacher: VisualTeacher,
+    options: Optimisation,
+    step: int,
+) -> tuple[Tensor, dict[str, float]]:
+    """L = Σ [(1 − λ)·InfoNCE + λ·KL], of real and of synthetic texts (see `distillation`),
+    + λ_f·(1 − cos(W·trunk, teacher)) + λ_s·(1 − cos(embedding, head(teacher)))
+    + λ_m·mean over maps and their places of (1 − cos(W'·map, teacher's map))."""
+    device = batch.pixels.device
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        trunk, maps = student.sees(preprocess(student.tower.config).normalise(batch.pixels))
+        embedded, mapped = student.tower.head(trunk), student.to_feature(trunk)
+    embedded = nn.functional.normalize(embedded.float(), dim=-1)
+    wanted = teacher.features(batch.features).to(device)
+    with torch.no_grad():
+        target = teacher.to_space(wanted)
+    chooser = torch.Generator().manual_seed(step)
+    bank = torch.randint(len(corpus.texts), (options.bank,), generator=chooser).to(device)
+    scale = (student.log_scale.exp() / options.temperature).clamp(max=100)
+    contrast = embedded.new_zeros(())
+    for has, rows in ((batch.has_text, batch.text), (batch.has_synthetic, batch.synthetic)):
+        if len(rows):
+            taught = taught_batch(
+                corpus.teachers,
+                corpus.texts,
+                (target[has], [one[has] for one in batch.seen]),
+                rows,
+                bank,
+                options,
+            )
+            contrast = contrast + reinforced(
+                embedded[has],
+                corpus.texts[rows],
+                scale,
+                taught,
+                weight=options.distil,
+                bank=corpus.texts[bank],
+            )
+    feature = cosine_distance(mapped.float(), wanted)
+    space = cosine_distance(embedded, target)
+    loss = contrast + options.feature_weight * feature + options.space_weight * space
+    parts = {"nce": contrast, "feature": feature, "space": space, "scale": scale}
+    if maps:
+        far = [
+            map_distance(one.float(), make_even(seen).to(device))
+            for one, seen, make_even in zip(maps, batch.maps, teacher.maps, strict=True)
+        ]
+        parts["map"] = torch.stack(far).mean()
+        loss = loss + options.map_weight * parts["map"]
+    return loss, {name: one.item() for name, one in parts.items()}
+
+
+def map_distance(student: Tensor, teacher: Tensor) -> Tensor:
+    """mean(1 − cos) over places of two maps (b, h, w, c); the teacher's is brought to the student's grid."""
+    grid = F.interpolate(
+        teacher.permute(0, 3, 1, 2), student.shape[1:3], mode="bilinear", antialias=True, align_corners=False
+    )
+    return cosine_distance(student.flatten(0, 2), grid.permute(0, 2, 3, 1).flatten(0, 2))
