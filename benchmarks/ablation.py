@@ -2,9 +2,10 @@
 
     python benchmarks/ablation.py --data FOLDER [--work FOLDER] [--device cuda] [--steps N] [--photos N]
 
-Rows build on one another: captions alone; with the teacher's features; with labelled photos; reinforced, that
-is in several stored augmentations; then, reinforced, with λ at 0, 0.5, 0.7 and 1. A row that is in the
-results with the same budget is not run again, and a row that was interrupted goes on where it was.
+Rows build on one another: captions alone; with the teacher's features; with labelled photos; with these, held
+to the teacher's maps as well. Then without maps, reinforced, that is in several stored augmentations; and so
+with λ at 0.5, 0.7 and 1. A row that is in the results with the same budget is not run again, and a row that was
+interrupted goes on where it was.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from searchkit.evaluation import evaluate_captions, load_captions
 from searchkit.registry import load_encoder
 from searchkit.training.data import load_pictures
 from searchkit.training.loop import train
-from searchkit.training.recipe import FEATURES, Dataset, Recipe, Tower, load_recipe
+from searchkit.training.recipe import FEATURES, Dataset, InvertedTower, Recipe, load_recipe
 from searchkit.training.reinforce import reinforce
 from searchkit.training.stored_teachers import stored_teachers
 from searchkit.types import Runtime
@@ -35,15 +36,16 @@ ROWS = (
     "captions",
     "+ features",
     "+ labels",
+    "+ labels and maps",
     "+ reinforcement, λ = 0",
     "λ = 0.5",
     "λ = 0.7",
     "λ = 1",
 )
-ALIKE = {ROWS[0]: "captions", ROWS[1]: "captions", ROWS[2]: "labels"}
+ALIKE = {ROWS[0]: "captions", ROWS[1]: "captions", ROWS[2]: "labels", ROWS[3]: "maps"}
 """The rows that see the same data; all others see it reinforced."""
 KEPT = ("*.reinforced", "*.npy", "*.done", "head-*.pt", "*.pixels")
-SMALL = Tower(64, 16, 128, 4, 4, 3.0)
+SMALL = InvertedTower("inverted", 96, 16, (16, 24, 40, 56, 96), (1, 2, 3, 2, 2), (2, 2, 2, 1, 2), end=640)
 
 
 def main() -> None:
@@ -61,7 +63,7 @@ def main() -> None:
         "labelled photos": options.photos,
         "augmentations": options.augmentations,
         "steps of the teacher's head": options.head_steps,
-        "tower": "the recipe's" if options.full else "ViT 128 × 4, 64 px",
+        "tower": "the recipe's" if options.full else "inverted 16…96, 96 px",
         "split": "dev",
     }
     found = json.loads(options.out.read_text()) if options.out.is_file() else {}
@@ -103,7 +105,7 @@ def row_recipe(name: str, whole: Recipe, options: argparse.Namespace) -> Recipe:
         for spec in whole.data[:2]
     )
     data: tuple[Dataset, ...] = (captions,) if name in ROWS[:2] else (captions, labels)
-    if name in ROWS[3:]:
+    if name in ROWS[4:]:
         data = tuple(replace(spec, reinforced=_store(spec)) for spec in data)
         for spec in data:
             reinforced_once(spec, whole, options)
@@ -118,13 +120,18 @@ def row_recipe(name: str, whole: Recipe, options: argparse.Namespace) -> Recipe:
         average=0.99,
         feature_weight=0.0 if plain else 1.0,
         space_weight=0.0 if plain else 1.0,
+        map_weight=2.0 if name == ROWS[3] else 0.0,
         distil=float(name.split("=")[1]) if "λ" in name else 0.0,
     )
     return replace(
         whole,
         name="ablation",
         tower=whole.tower if options.full else SMALL,
-        teacher=replace(whole.teacher, head_steps=options.head_steps),
+        teacher=replace(
+            whole.teacher,
+            head_steps=options.head_steps,
+            maps=load_recipe("pocket").teacher.maps if name == ROWS[3] else (),
+        ),
         data=data,
         optimisation=optimisation,
         bank_file="",
