@@ -4,7 +4,7 @@
 
 Rows build on one another: captions alone; with the teacher's features; with labelled photos; with these, held
 to the teacher's maps as well. Then without maps, reinforced, that is in several stored augmentations; and so
-with λ at 0.5, 0.7 and 1. A row that is in the results with the same budget is not run again, and a row that was
+with λ at 0.5, 0.7 and 1. A row that is in the results with the same budget is not run again, and one that was
 interrupted goes on where it was.
 """
 

@@ -14,22 +14,25 @@ from safetensors.torch import save_file
 
 from searchkit.encoders.pocket import TEXT
 from searchkit.models.bert import BertConfig, BertPooled
-from searchkit.models.vit import VisionTransformer, ViTConfig
+from searchkit.models.image_towers import ImageConfig, image_network, write_config
+from searchkit.models.vit import ViTConfig
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 220), "yellow": (230, 220, 40)}
 SHAPES = ("top", "bottom", "left", "right")
 
 
-def tiny_encoder(folder: Path, seed: int = 0) -> Path:
+TINY = ViTConfig(pixels=16, patch=8, width=16, depth=1, heads=2, mlp_ratio=2.0, dim=24)
+
+
+def tiny_encoder(folder: Path, seed: int = 0, tower: ImageConfig = TINY) -> Path:
     torch.manual_seed(seed)
-    tower = ViTConfig(pixels=16, patch=8, width=16, depth=1, heads=2, mlp_ratio=2.0, dim=24)
     text = BertConfig(
         hidden_size=24, num_hidden_layers=1, num_attention_heads=2, intermediate_size=48, layer_norm_eps=1e-6
     )
     folder.mkdir(parents=True)
-    save_file(VisionTransformer(tower).state_dict(), folder / "model.safetensors")
+    save_file(image_network(tower).state_dict(), folder / "model.safetensors")
     save_file(BertPooled(text).state_dict(), folder / TEXT)
-    described = {"family": "pocket", "name": "tiny", "tower": asdict(tower), "text": asdict(text)}
+    described = {"family": "pocket", "name": "tiny", "tower": write_config(tower), "text": asdict(text)}
     (folder / "config.json").write_text(json.dumps(described))
     return folder
 

@@ -29,18 +29,19 @@ State = Mapping[str, Tensor]
 
 
 class LowRank(nn.Module):
-    """W ↦ W + (α/r)·B·A with A (r, in) random, B (out, r) zero at the start; α = 2r."""
+    """W ↦ W + (α/r)·B·A with A (r, in) random, B (out, r) zero at the start; α = 2r. Of a matrix, and of a
+    1×1 convolution, which is one at every place."""
 
     def __init__(self, weight: Tensor, rank: int, generator: torch.Generator) -> None:
         super().__init__()
-        out, inner = weight.shape
+        out, inner = weight.shape[:2]
         # drawn on the processor: equal seeds are equal wherever the tower lies
         down = torch.randn(rank, inner, generator=generator) / math.sqrt(inner)
         self.down = nn.Parameter(down.to(weight.device))
         self.up = nn.Parameter(torch.zeros(out, rank, device=weight.device))
 
     def forward(self, weight: Tensor) -> Tensor:
-        return weight + 2.0 * self.up @ self.down
+        return weight + 2.0 * (self.up @ self.down).view_as(weight)
 
 
 class Towers(nn.Module):
@@ -71,7 +72,7 @@ class Towers(nn.Module):
         if not self.plan.rank:
             network.requires_grad_(True)
             return
-        for layer in [one for one in network.modules() if isinstance(one, nn.Linear)]:
+        for layer in matrices(network):
             parametrize.register_parametrization(
                 layer, "weight", LowRank(layer.weight, self.plan.rank, generator)
             )
@@ -80,7 +81,7 @@ class Towers(nn.Module):
     def merge(self) -> None:
         """Low-rank updates become part of the weights that they update."""
         for network in (self.text, self.images):
-            for layer in [one for one in network.modules() if isinstance(one, nn.Linear)]:
+            for layer in matrices(network):
                 if parametrize.is_parametrized(layer, "weight"):
                     parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
 
@@ -126,6 +127,16 @@ class Towers(nn.Module):
             one.load_state_dict(
                 {n.removeprefix(prefix): v for n, v in weights.items() if n.startswith(prefix)}
             )
+
+
+def matrices(network: nn.Module) -> list[nn.Linear | nn.Conv2d]:
+    """The layers that multiply by a matrix: linear ones, and 1×1 convolutions of all channels."""
+    return [
+        layer
+        for layer in network.modules()
+        if isinstance(layer, nn.Linear)
+        or (isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) and layer.groups == 1)
+    ]
 
 
 def trainable(encoder: Encoder) -> TwoTowers:

@@ -20,6 +20,8 @@ from typer.testing import CliRunner
 from searchkit.cli.main import app
 from searchkit.encoders.pocket import TEXT
 from searchkit.errors import BadInput
+from searchkit.models.image_towers import ImageConfig
+from searchkit.models.inverted import InvertedConfig
 from searchkit.registry import load_encoder
 from searchkit.training import run as running
 from searchkit.training.couples import Couples, Sampler, load_couples, pixels_of
@@ -30,9 +32,10 @@ from searchkit.training.plan import DataSet, Plan, load_plan
 from searchkit.training.run import Run, train_towers
 from searchkit.training.towers import CARD, Towers, between, save_encoder
 from searchkit.types import Runtime
-from tests.tiny import COLOURS, SHAPES, picture, tiny_encoder
+from tests.tiny import COLOURS, SHAPES, TINY, picture, tiny_encoder
 
 FLOAT = Runtime(device="cpu", dtype="float32")
+PIXELS = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (3, 16, 16, 3), np.uint8))
 
 
 @pytest.fixture
@@ -167,23 +170,33 @@ def replace_negatives(part: object) -> object:
     return replace(part, negatives=[], there=part.there[:, :0])  # type: ignore[type-var,attr-defined]
 
 
-def test_low_rank_updates_change_little_and_merge_to_the_same_vectors(parent: Path) -> None:
+CONVOLUTIONS = InvertedConfig(16, 8, (8, 12), (1, 1), (2, 2), expansion=2, end=16, dim=24, fused=True)
+
+
+@pytest.mark.parametrize("tower", [TINY, CONVOLUTIONS], ids=["transformer", "convolutions"])
+def test_low_rank_updates_change_little_and_merge_to_the_same_vectors(
+    tmp_path: Path, tower: ImageConfig
+) -> None:
+    parent = tiny_encoder(tmp_path / "parent", tower=tower)
     model = towers(parent, rank=2)
     start = model.embed_texts(["a red square"]).detach()
     plain = load_encoder(str(parent), FLOAT).encode_text(["a red square"])
     assert np.allclose(start.numpy(), plain, atol=1e-6)  # it begins as what it updates
     share = sum(v.numel() for v in model.learned().values()) / sum(v.numel() for v in model.parameters())
     assert share < 0.01
+    inside = {"blocks", "stages"} & {name.split(".")[1] for name in model.learned() if name.startswith("im")}
+    assert inside, "not the head of the image tower alone"
+    untouched = model.embed_pictures(PIXELS).detach()
     with torch.no_grad():
         for name, value in model.learned().items():
             if name.endswith("up"):
                 value.normal_(std=0.1, generator=torch.Generator().manual_seed(len(name)))
-    pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (3, 16, 16, 3), np.uint8))
     with torch.no_grad():
-        applied = model.embed_texts(["a red square"]), model.embed_pictures(pixels)
+        applied = model.embed_texts(["a red square"]), model.embed_pictures(PIXELS)
         model.merge()
-        merged = model.embed_texts(["a red square"]), model.embed_pictures(pixels)
+        merged = model.embed_texts(["a red square"]), model.embed_pictures(PIXELS)
     assert float((applied[0] - start).abs().max()) > 1e-2
+    assert float((applied[1] - untouched).abs().max()) > 1e-2
     assert not any("parametrizations" in name for name in model.state_dict())
     for before, after in zip(applied, merged, strict=True):
         assert float((before - after).abs().max()) <= 1e-6
