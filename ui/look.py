@@ -12,9 +12,21 @@ STYLE = """<style>
 .sk-card{margin:0;display:flex;flex-direction:column;gap:.3rem}
 .sk-card img,.sk-card .sk-none{width:100%;height:9.5rem;object-fit:contain;border-radius:.5rem;
   background:color-mix(in srgb,currentColor 6%,transparent)}
-[class*="st-key-hit-"] .sk-card img{cursor:pointer}
-[class*="st-key-hit-"]:has([class*="st-key-row-"] button:focus-visible){border-radius:.5rem;
-  outline:3px solid #1a9f47;outline-offset:4px}
+.sk-grid{display:grid;gap:1rem;grid-template-columns:repeat(auto-fill,minmax(min(var(--sk-width),100%),1fr))}
+.sk-list{display:grid;gap:1rem}
+.sk-grid+.sk-list{margin-top:1rem}
+.sk-hit{min-width:0;display:flex;flex-direction:column;gap:.3rem}
+.sk-list .sk-hit{border:1px solid #8884;border-radius:.5rem;padding:1rem}
+.sk-passage{display:flex;flex-direction:column;gap:.5rem}
+.sk-hit:has(.sk-row) .sk-card img{cursor:pointer}
+.sk-hit:has(.sk-row button:focus-visible){border-radius:.5rem;outline:3px solid #1a9f47;outline-offset:4px}
+.sk-row{display:flex;flex-wrap:wrap;align-items:center;gap:.15rem .7rem}
+.sk-row button{all:unset;cursor:pointer;font-size:.8rem;line-height:1.5rem;padding:0 .1rem}
+.sk-row button:hover,.sk-row button[aria-pressed=true]{color:#1a9f47}
+.sk-row button:focus-visible{text-decoration:underline}
+.sk-icon{font-family:"Material Symbols Rounded";font-size:1.05rem;line-height:1.5rem;font-weight:400;
+  display:inline-block;width:1.1rem;height:1.5rem;overflow:hidden;white-space:nowrap;opacity:.75}
+[aria-pressed=true] .sk-icon{font-variation-settings:"FILL" 1;opacity:1}
 .st-key-pasting:not(:has([aria-invalid=true])){
   position:absolute;width:1px;height:1px;overflow:hidden;visibility:hidden}
 .st-key-large img{max-height:60vh;width:auto;min-width:min(78vw,26rem);max-width:100%;object-fit:contain;
@@ -33,8 +45,6 @@ STYLE = """<style>
 .sk-text mark{background:#ffd54a88;color:inherit;border-radius:.2rem;padding:0 .1rem}
 .sk-text .sk-here{border-left:.2rem solid #1a9f47;padding-left:.7rem;display:block}
 .sk-text .sk-near{opacity:.65}
-[class*="st-key-row-"]{gap:.15rem .6rem}
-[class*="st-key-row-"] button{min-height:1.4rem;padding:0;font-size:.8rem}
 .block-container,[data-testid=stMainBlockContainer]{padding-top:4rem;padding-bottom:2rem}
 @media(max-width:640px){[data-testid=stMainBlockContainer]{padding-left:.8rem;padding-right:.8rem}
   .sk-card img,.sk-card .sk-none{height:8rem}}

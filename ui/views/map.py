@@ -128,6 +128,6 @@ def _hits(library: Collection, items: Sequence[Item]) -> None:
     answer = Answer(tuple(hits), Trace(), 0.0, None)
     components.in_pages(
         hits,
-        lambda shown: results.show(library, answer, shown, ""),
+        lambda shown: results.show(library, answer, shown, "", key="hits map"),
         key=f"map page {hash(answer.hits)}",
     )
