@@ -36,9 +36,9 @@ def thumb(request: Request) -> Response:
 class AtOnce:
     """Middleware: what is written to a connection leaves at once.
 
-    Streamlit binds its own socket, for which asyncio does not switch Nagle's algorithm off: the second part of
-    an answer, and all but the first of a run's small messages, would wait some 40 ms for the browser to say
-    that it has the one before.
+    Streamlit binds its own socket, for which asyncio does not switch Nagle's algorithm off: the second part
+    of an answer, and all but the first of a run's small messages, would wait some 40 ms for the browser to
+    say that it has the one before.
     """
 
     def __init__(self, app: App) -> None:

@@ -144,6 +144,13 @@ def button(test: AppTest, beginning: str) -> Any:
     return next(one for one in test.button if one.key and one.key.startswith(beginning))
 
 
+def pick(test: AppTest, numbers: Any) -> AppTest:
+    """As `scatter.js` says it."""
+    states = test._tree.get_widget_states()
+    states.widgets.add(id=lists(test)[0].id).json_value = json.dumps({"picked": numbers})
+    return test._run(states)
+
+
 HIVE = "hive sugar syrup autumn"
 
 
@@ -443,7 +450,26 @@ def test_a_source_is_removed_after_a_second_click(library: Path, monkeypatch: py
 def test_the_map_has_a_point_for_every_item(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     test = other_page(library, "map", monkeypatch)
     assert not test.exception
-    assert test.get("vega_lite_chart") or test.get("arrow_vega_lite_chart")
+    drawn = json.loads(lists(test)[0].json)
+    assert drawn["groups"] == [["picture", 2], ["passage", 2]]
+    seen = {point[3]: point[2:] for point in drawn["points"]}
+    assert set(seen) == {BOLD, "plain.png", TAG, "bees.txt"}
+    assert seen["plain.png"][2].startswith("/thumb/") and seen["plain.png"][0] == 0
+    assert seen["bees.txt"] == [1, "bees.txt", "", "The hive is fed with sugar syrup in autumn."]
+
+
+@pytest.mark.parametrize("numbers", [[0, 2], [2, 2, 0], [0, 2, -1, 4, 1e9, True, "1", None, [1]]])
+def test_what_is_picked_on_the_map_is_listed_and_what_is_made_up_is_not(
+    library: Path, monkeypatch: pytest.MonkeyPatch, numbers: list[Any]
+) -> None:
+    test = other_page(library, "map", monkeypatch)
+    assert "Draw around points" in drawn(test) and not names(test)
+    points = json.loads(lists(test)[0].json)["points"]
+    pick(test, numbers)
+    assert not test.exception
+    assert sorted(names(test)) == sorted(points[number][3] for number in (0, 2))
+    pick(test, "all of them")
+    assert not test.exception and not names(test)
 
 
 def test_adapting_from_too_few_ratings_says_what_is_missing(

@@ -315,8 +315,12 @@ def test_a_visitor_asks_by_key_opens_a_result_and_rates_it(visitor: Visitor, wor
     visitor.tab.get_by_role("button", name="Open").first.click()
     visitor.tab.get_by_role("dialog").wait_for()
     visitor.tab.keyboard.press("Escape")
-    visitor.tab.get_by_test_id("stFeedback").locator("button").first.click()
+    visitor.tab.get_by_role("dialog").wait_for(state="detached")
+    right = visitor.tab.get_by_role("button", name="Right for this question")
+    right.click()
     visitor.settle()
+    assert right.get_attribute("aria-pressed") == "true"
+    assert right.evaluate("one => one === document.activeElement")  # drawn anew, the keyboard stays there
     with Collection.open(world.library, create=False) as library:
         assert [(one.question, one.value) for one in library.catalog.ratings()] == [
             ("hive sugar syrup autumn", 1)
@@ -401,23 +405,69 @@ def test_a_small_screen_needs_no_scrolling_sideways(browser: Any, address: str) 
     assert one.problems == []
 
 
+def lasso(tab: Any, *line: tuple[float, float]) -> None:
+    """Draw around places of the map, in pixels from its upper left corner."""
+    box = tab.locator(".sk-map canvas").bounding_box()
+    for number, (x, y) in enumerate(line):
+        tab.mouse.move(box["x"] + x, box["y"] + y, steps=5)
+        if not number:
+            tab.mouse.down()
+    tab.mouse.up()
+
+
+@pytest.mark.browser
+def test_a_lasso_on_the_map_lists_what_lies_in_it_and_pointing_at_it_shows_it(visitor: Visitor) -> None:
+    tab = visitor.go("map", kind="pictures").tab
+    tab.get_by_role("radio", name="pictures").click()
+    tab.get_by_text("picture 6").wait_for()
+    visitor.settle()
+    drawn = "document.querySelector('.sk-map').parentElement.scatter"
+    places = tab.evaluate(f"{drawn}.places")
+    names = tab.evaluate(f"{drawn}.points.map((one) => one[3])")
+    assert sorted(names) == [f"noise{n}.png" for n in range(6)]
+    canvas = tab.locator(".sk-map canvas")
+    x, y = places[0]
+    canvas.hover(position={"x": x + 3, "y": y})
+    tip = tab.locator(".sk-tip")
+    tip.get_by_text(names[0]).wait_for()
+    tab.wait_for_function("document.querySelector('.sk-tip img').naturalWidth > 0")
+    apart = min(abs(px - x) + abs(py - y) for px, py in places[1:])
+    assert apart > 15, "or the triangle would hold more than one"
+    lasso(tab, (x - 6, y - 6), (x + 7, y - 6), (x - 6, y + 7), (x - 6, y - 6))
+    visitor.saw("1 item")
+    tab.locator(".sk-card img").first.wait_for()
+    assert visitor.names() == [names[0]]
+    canvas.press("Escape")
+    visitor.saw("Draw around points")
+    width = canvas.bounding_box()["width"]
+    left = sorted(name for name, place in zip(names, places, strict=True) if place[0] < width / 2)
+    assert 0 < len(left) < 6
+    lasso(tab, (5, 5), (width / 2, 5), (width / 2, 510), (5, 510))
+    visitor.saw(f"{len(left)} items")
+    tab.wait_for_function("(n) => document.querySelectorAll('.sk-card img').length === n", arg=len(left))
+    assert sorted(visitor.names()) == left
+
+
 @pytest.mark.slow
 @pytest.mark.browser
-def test_what_lies_in_a_box_of_the_map_is_listed_opened_and_asked_with(
+def test_the_map_is_used_by_key_and_what_is_picked_is_opened_saved_and_asked_with(
     visitor: Visitor, world: World
 ) -> None:
-    visitor.go("map")
-    tab = visitor.tab
-    box = tab.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first.bounding_box()
-    tab.mouse.move(box["x"] + 5, box["y"] + 5)
-    tab.mouse.down()
-    tab.mouse.move(box["x"] + box["width"] - 5, box["y"] + 480, steps=5)
-    tab.mouse.up()
+    tab = visitor.go("map").tab
+    canvas = tab.locator(".sk-map canvas")
+    canvas.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "ArrowDown", "Space"):
+        canvas.press(key)
+    visitor.saw("1 item")
+    named = tab.locator(".sk-tip b").inner_text()
+    tab.locator(".sk-hit").wait_for()
+    assert named in tab.locator(".sk-hit").inner_text()
+    box = canvas.bounding_box()
+    right, low = box["width"] - 5, box["height"] - 5
+    lasso(tab, (5, 5), (right, 5), (right, low), (5, low))
     visitor.saw(f"{library_items(world)} items")
     tab.locator(".sk-card img").first.wait_for()
-    points = tab.get_by_test_id("stVegaLiteChart").locator("svg .mark-symbol.role-mark path")
-    assert points.count() == library_items(world)
-    tab.get_by_role("button", name="Open").first.click()
+    tab.locator(".sk-card img").first.click()
     tab.locator("[role=dialog] img").first.wait_for()
     tab.wait_for_function("[...document.images].every((one) => one.complete && one.naturalWidth)")
     tab.keyboard.press("Escape")
@@ -498,7 +548,7 @@ def test_arrows_move_between_hits_enter_opens_and_escape_closes(visitor: Visitor
     tab.locator(".sk-card img").nth(5).wait_for()
     visitor.settle()
     order = [one.get_attribute("alt") for one in tab.locator(".sk-card img").all()]
-    at = "document.activeElement.closest('[class*=st-key-hit-]')?.querySelector('img').alt"
+    at = "document.activeElement.closest('.sk-hit')?.querySelector('img').alt"
     field = tab.get_by_label("Search", exact=True)
     field.click()
     tab.keyboard.press("End")
@@ -515,7 +565,7 @@ def test_arrows_move_between_hits_enter_opens_and_escape_closes(visitor: Visitor
         tab.keyboard.press(key)
         seen.append(tab.evaluate(at))
     assert seen == [order[0], order[1], order[0]]
-    ring = "getComputedStyle(document.activeElement.closest('[class*=st-key-hit-]')).outlineStyle"
+    ring = "getComputedStyle(document.activeElement.closest('.sk-hit')).outlineStyle"
     assert tab.evaluate(ring) == "solid"
     tab.keyboard.press("Enter")
     tab.get_by_role("dialog").wait_for()
