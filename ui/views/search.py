@@ -30,6 +30,7 @@ def page() -> None:
     _likes(library, asked)
     if asked.is_empty:
         _beginning()
+        results.show_only(library, [], "", key="hits")  # its script comes while the visitor still types
         return
     answer = asking.answer(library, asked)
     _found(library, asked, answer)
