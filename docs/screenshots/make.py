@@ -39,6 +39,7 @@ CHROMIUM = {
     "args": ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
 }
 PATIENCE = 60_000
+MAP = "document.querySelector('.sk-map').parentElement.scatter"
 
 
 def prepare(folder: Path) -> Path:
@@ -118,8 +119,11 @@ def _draw_a_lasso(tab: Any) -> None:
         tab.mouse.move(*place, steps=8)
     tab.mouse.up()
     tab.get_by_role("button", name="More like these").wait_for()
-    tab.mouse.move(drawn["x"] + 0.5 * drawn["width"], drawn["y"] + 20)
+    tab.mouse.wheel(0, 170)
     tab.wait_for_timeout(1000)
+    drawn = tab.locator(".sk-map canvas").bounding_box()
+    x, y = tab.evaluate("(([one], map) => map.places[one])([...map().picked], map())".replace("map()", MAP))
+    tab.mouse.move(drawn["x"] + x, drawn["y"] + y)
 
 
 def main() -> None:
