@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -30,6 +31,7 @@ pytest.importorskip("streamlit", reason="the page is an extra")
 from searchkit.collection import Collection
 from searchkit.spaces import refill
 from searchkit.ui.guard import Guard
+from searchkit.ui.server import AtOnce
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -203,6 +205,40 @@ def test_nothing_is_written_by_a_request_of_nobodys_session(address: str, world:
         for method in ("PUT", "POST", "DELETE"):
             assert _get(address, path, method, b"x" * 1000)[0] >= 400, (method, path)
     assert sorted(world.root.rglob("*")) == before
+
+
+def test_what_is_written_to_a_connection_leaves_at_once() -> None:
+    """The socket is bound as Streamlit binds its own, for which asyncio leaves Nagle's algorithm on."""
+    seen: list[int] = []
+
+    async def behind(scope: Any, receive: Any, send: Any) -> None: ...
+
+    class Connection(asyncio.Protocol):
+        """`receive` is a method of what has the transport, as with uvicorn."""
+
+        def connection_made(self, transport: Any) -> None:
+            self.transport = transport
+            connection = transport.get_extra_info("socket")
+            seen.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            with suppress(StopIteration):
+                AtOnce(behind)({}, self.receive, None).send(None)  # type: ignore[arg-type]
+            seen.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            transport.close()
+
+        async def receive(self) -> Any: ...
+
+    async def serve() -> None:
+        listening = socket.socket(socket.AF_INET)
+        listening.bind(("127.0.0.1", 0))
+        server = await asyncio.get_running_loop().create_server(Connection, sock=listening)
+        async with server:
+            reader, writer = await asyncio.open_connection(*listening.getsockname())
+            await reader.read()
+            writer.close()
+            await writer.wait_closed()
+
+    asyncio.run(serve())
+    assert seen[0] == 0 and seen[1] != 0
 
 
 @pytest.mark.slow
