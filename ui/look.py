@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 STYLE = """<style>
 .sk-card{margin:0;display:flex;flex-direction:column;gap:.3rem}
-.sk-card img,.sk-card .sk-none{width:100%;height:9.5rem;object-fit:contain;border-radius:.5rem;
+.sk-card img,.sk-card .sk-none{width:100%;aspect-ratio:1;object-fit:contain;border-radius:.5rem;
   background:color-mix(in srgb,currentColor 6%,transparent)}
 .sk-grid{display:grid;gap:1rem;grid-template-columns:repeat(auto-fill,minmax(min(var(--sk-width),100%),1fr))}
 .sk-list{display:grid;gap:1rem}
@@ -58,8 +58,7 @@ STYLE = """<style>
 .sk-legend button:is(:hover,:focus-visible){text-decoration:underline}
 .sk-legend i{display:inline-block;width:.65rem;height:.65rem;border-radius:50%;margin-right:.35rem}
 .block-container,[data-testid=stMainBlockContainer]{padding-top:4rem;padding-bottom:2rem}
-@media(max-width:640px){[data-testid=stMainBlockContainer]{padding-left:.8rem;padding-right:.8rem}
-  .sk-card img,.sk-card .sk-none{height:8rem}}
+@media(max-width:640px){[data-testid=stMainBlockContainer]{padding-left:.8rem;padding-right:.8rem}}
 </style>"""
 
 KEYS = Path(__file__).with_name("keys.js")

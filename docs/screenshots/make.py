@@ -138,6 +138,7 @@ def main() -> None:
             settled(page)
             return page
 
+        tab(WIDE, q="a dog")  # the first question waits for the model
         question = "a snowman with a scarf in the falling snow"
         shoot(tab(WIDE, q=question, kind="pictures"), "search")
         shoot(tab(WIDE, "dark", q="two sailing boats on the sea", kind="pictures"), "search-dark")
