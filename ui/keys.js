@@ -1,10 +1,10 @@
-// Keys, a click on a picture, and pictures that are pasted or dropped anywhere. Set up once a tab: Streamlit
+// Keys, and pictures that are pasted or dropped anywhere. Set up once a tab: Streamlit
 // draws the page anew around it. Nothing is taken from a field that somebody writes in.
 if (!window.searchkitKeys) {
   window.searchkitKeys = true;
 
-  const HIT = '[class*="st-key-hit-"]';
-  const OPEN = '[class*="st-key-open-"] button';
+  const HIT = ".sk-hit";
+  const OPEN = '[data-do="open"]';
   const SEARCH = 'input[aria-label="Search"]';
   const ABOVE = '[role="dialog"], [data-testid="stPopoverBody"]';
   const openings = () => [...document.querySelectorAll(`${HIT} ${OPEN}`)].filter((one) => one.offsetParent);
@@ -24,7 +24,7 @@ if (!window.searchkitKeys) {
   const move = (event, at) => {
     const inside = at.closest(HIT);
     const free = at === document.body || at.matches("section, main, [data-testid=stMain]");
-    if (document.querySelector(ABOVE) || !(free || (inside && !at.closest('[data-testid="stFeedback"]')))) return;
+    if (document.querySelector(ABOVE) || !(free || inside)) return;
     const all = openings();
     const here = inside && inside.querySelector(OPEN);
     const next = here ? beside(event.key, here, all) : all.find((one) => one.closest(HIT).getBoundingClientRect().bottom > 60);
@@ -52,10 +52,6 @@ if (!window.searchkitKeys) {
       const field = document.querySelector(SEARCH);
       if (field) { event.preventDefault(); field.focus(); field.select(); }
     } else if (/^Arrow(Left|Right|Up|Down)$/.test(event.key)) move(event, at);
-  });
-
-  document.addEventListener("click", (event) => {
-    if (event.target.matches?.(".sk-card img")) event.target.closest(HIT)?.querySelector(OPEN)?.click();
   });
 
   // What is pasted or dropped goes the way of every upload, by a field that is not seen.

@@ -62,6 +62,8 @@ def _command(host: str, port: int, headless: bool) -> list[str]:
         "server.maxUploadSize": UPLOAD_MEGABYTES,
         "theme.light.primaryColor": "#1a7f37",
         "theme.dark.primaryColor": "#3fb950",
+        # a full collection after every run takes half a second here, while the browser asks for thumbnails
+        "runner.postScriptGC": "false",
         "server.fileWatcherType": "none",
         "server.showEmailPrompt": "false",
         "browser.gatherUsageStats": "false",

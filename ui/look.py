@@ -10,11 +10,24 @@ from PIL import Image, ImageDraw
 
 STYLE = """<style>
 .sk-card{margin:0;display:flex;flex-direction:column;gap:.3rem}
-.sk-card img,.sk-card .sk-none{width:100%;height:9.5rem;object-fit:contain;border-radius:.5rem;
+.sk-card img,.sk-card .sk-none{width:100%;aspect-ratio:1;object-fit:contain;border-radius:.5rem;
   background:color-mix(in srgb,currentColor 6%,transparent)}
-[class*="st-key-hit-"] .sk-card img{cursor:pointer}
-[class*="st-key-hit-"]:has([class*="st-key-row-"] button:focus-visible){border-radius:.5rem;
-  outline:3px solid #1a9f47;outline-offset:4px}
+.sk-grid{display:grid;gap:1rem;grid-template-columns:repeat(auto-fill,minmax(min(var(--sk-width),100%),1fr))}
+.sk-list{display:grid;gap:1rem}
+.sk-grid+.sk-list{margin-top:1rem}
+.sk-hit{min-width:0;display:flex;flex-direction:column;gap:.3rem}
+.sk-list .sk-hit{border:1px solid #8884;border-radius:.5rem;padding:1rem}
+.sk-passage{display:flex;flex-direction:column;gap:.5rem}
+.sk-hit:has(.sk-row) .sk-card img{cursor:pointer}
+.sk-hit:has(.sk-row button:focus-visible){border-radius:.5rem;outline:3px solid #1a9f47;outline-offset:4px}
+.sk-row{display:flex;flex-wrap:wrap;align-items:center;gap:.15rem .5rem}
+.sk-row button{all:unset;cursor:pointer;font-size:.8rem;line-height:1.5rem}
+.sk-row button+[data-do=wrong]{margin-left:-.3rem}
+.sk-row button:hover,.sk-row button[aria-pressed=true]{color:#1a9f47}
+.sk-row button:focus-visible{text-decoration:underline}
+.sk-icon{font-family:"Material Symbols Rounded";font-size:1.05rem;line-height:1.5rem;font-weight:400;
+  display:block;width:1.1rem;height:1.5rem;overflow:hidden;white-space:nowrap;opacity:.75}
+[aria-pressed=true] .sk-icon{font-variation-settings:"FILL" 1;opacity:1}
 .st-key-pasting:not(:has([aria-invalid=true])){
   position:absolute;width:1px;height:1px;overflow:hidden;visibility:hidden}
 .st-key-large img{max-height:60vh;width:auto;min-width:min(78vw,26rem);max-width:100%;object-fit:contain;
@@ -33,11 +46,19 @@ STYLE = """<style>
 .sk-text mark{background:#ffd54a88;color:inherit;border-radius:.2rem;padding:0 .1rem}
 .sk-text .sk-here{border-left:.2rem solid #1a9f47;padding-left:.7rem;display:block}
 .sk-text .sk-near{opacity:.65}
-[class*="st-key-row-"]{gap:.15rem .6rem}
-[class*="st-key-row-"] button{min-height:1.4rem;padding:0;font-size:.8rem}
+.sk-map{position:relative;height:min(520px,65vh);border:1px solid #8884;border-radius:.5rem}
+.sk-map canvas{width:100%;height:100%;display:block;touch-action:none;cursor:crosshair;border-radius:.5rem}
+.sk-map canvas:focus-visible{outline:3px solid #1a9f47;outline-offset:2px}
+.sk-tip{position:absolute;z-index:2;max-width:12rem;padding:.4rem;border-radius:.5rem;pointer-events:none;
+  border:1px solid #8884;background:var(--st-background-color);font-size:.8rem;overflow-wrap:anywhere}
+.sk-tip:not([hidden]){display:flex;flex-direction:column;gap:.2rem}
+.sk-tip img{max-height:9rem;object-fit:contain;border-radius:.3rem}
+.sk-legend{display:flex;flex-wrap:wrap;gap:.1rem .9rem;margin-top:.5rem}
+.sk-legend button{all:unset;cursor:pointer;font-size:.8rem;overflow-wrap:anywhere}
+.sk-legend button:is(:hover,:focus-visible){text-decoration:underline}
+.sk-legend i{display:inline-block;width:.65rem;height:.65rem;border-radius:50%;margin-right:.35rem}
 .block-container,[data-testid=stMainBlockContainer]{padding-top:4rem;padding-bottom:2rem}
-@media(max-width:640px){[data-testid=stMainBlockContainer]{padding-left:.8rem;padding-right:.8rem}
-  .sk-card img,.sk-card .sk-none{height:8rem}}
+@media(max-width:640px){[data-testid=stMainBlockContainer]{padding-left:.8rem;padding-right:.8rem}}
 </style>"""
 
 KEYS = Path(__file__).with_name("keys.js")

@@ -30,13 +30,25 @@ def marked(text: str, question: str) -> str:
     >>> marked("Sailing <b>boats</b>", "a boat that sailed")
     'Sailing &lt;b&gt;<mark>boats</mark>&lt;/b&gt;'
     """
+    return "".join(
+        f"<mark>{escaped(words)}</mark>" if is_asked else escaped(words)
+        for words, is_asked in parted(text, question)
+    )
+
+
+def parted(text: str, question: str) -> list[tuple[str, bool]]:
+    """The text in pieces, and whether each is a word of the question.
+
+    >>> parted("Sailing boats", "a boat that sailed")
+    [('Sailing ', False), ('boats', True)]
+    """
     wanted = asked_words(question)
     parts, end = [], 0
     for found in WORD.finditer(text):
         if _is_one(found.group().casefold(), wanted):
-            parts += [escaped(text[end : found.start()]), f"<mark>{escaped(found.group())}</mark>"]
+            parts += [(text[end : found.start()], False), (found.group(), True)]
             end = found.end()
-    return "".join([*parts, escaped(text[end:])])
+    return [(words, is_asked) for words, is_asked in [*parts, (text[end:], False)] if words]
 
 
 def _is_one(word: str, wanted: set[str]) -> bool:

@@ -39,6 +39,7 @@ CHROMIUM = {
     "args": ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
 }
 PATIENCE = 60_000
+MAP = "document.querySelector('.sk-map').parentElement.scatter"
 
 
 def prepare(folder: Path) -> Path:
@@ -81,14 +82,16 @@ def served(where: Path) -> Iterator[str]:
     start = f"from searchkit.ui.launch import run; raise SystemExit(run(port={port}, headless=True))"
     environment = {**os.environ, "SEARCHKIT_COLLECTION": str(where)}
     with subprocess.Popen([sys.executable, "-c", start], env=environment) as server:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}"
-        server.terminate()
+        try:
+            for _ in range(300):
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5).close()
+                    break
+                except OSError:
+                    time.sleep(0.2)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
 
 
 def settled(tab: Any) -> None:
@@ -105,15 +108,22 @@ def shoot(tab: Any, name: str) -> None:
     picture.save(HERE / f"{name}.webp", quality=80, method=6)
 
 
-def _draw_a_box(tab: Any) -> None:
-    chart = tab.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first.bounding_box()
-    tab.mouse.move(chart["x"] + 0.1 * chart["width"], chart["y"] + 20)
+def _draw_a_lasso(tab: Any) -> None:
+    tab.locator(".sk-map canvas").wait_for()
+    drawn = tab.locator(".sk-map canvas").bounding_box()
+    places = [(0.62, 0.1), (0.8, 0.05), (0.86, 0.35), (0.7, 0.5), (0.6, 0.35)]
+    line = [(drawn["x"] + x * drawn["width"], drawn["y"] + y * drawn["height"]) for x, y in places]
+    tab.mouse.move(*line[0])
     tab.mouse.down()
-    tab.mouse.move(chart["x"] + 0.35 * chart["width"], chart["y"] + 260, steps=8)
+    for place in line[1:]:
+        tab.mouse.move(*place, steps=8)
     tab.mouse.up()
     tab.get_by_role("button", name="More like these").wait_for()
-    tab.mouse.wheel(0, 260)
+    tab.mouse.wheel(0, 170)
     tab.wait_for_timeout(1000)
+    drawn = tab.locator(".sk-map canvas").bounding_box()
+    x, y = tab.evaluate("(([one], map) => map.places[one])([...map().picked], map())".replace("map()", MAP))
+    tab.mouse.move(drawn["x"] + x, drawn["y"] + y)
 
 
 def main() -> None:
@@ -128,6 +138,7 @@ def main() -> None:
             settled(page)
             return page
 
+        tab(WIDE, q="a dog")  # the first question waits for the model
         question = "a snowman with a scarf in the falling snow"
         shoot(tab(WIDE, q=question, kind="pictures"), "search")
         shoot(tab(WIDE, "dark", q="two sailing boats on the sea", kind="pictures"), "search-dark")
@@ -148,7 +159,7 @@ def main() -> None:
         where.wait_for_timeout(1000)
         shoot(where, "where")
         atlas = tab(WIDE, path="map")
-        _draw_a_box(atlas)
+        _draw_a_lasso(atlas)
         shoot(atlas, "map")
         learn = tab(WIDE, path="adapt")
         learn.get_by_text("How it learned").click()

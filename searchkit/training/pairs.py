@@ -206,6 +206,8 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
     form = SUFFIXES.get(path.suffix.lower())
     if form is None:
         raise BadInput(f"{path} is no file of pairs", hint=f"one of: {', '.join(SUFFIXES)}")
+    if not path.is_file():
+        raise BadInput(f"there is no file {path}", hint="name a file of pairs: CSV, JSONL or parquet")
     try:
         yield from {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}[form](path)
     except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import re
 import shutil
@@ -106,6 +107,29 @@ def drawn(test: AppTest) -> str:
     return "\n".join(body for body in bodies if not body.startswith(("<style", "<script")))
 
 
+def lists(test: AppTest) -> list[Any]:
+    """What is given to the browser to draw hits with, a list each."""
+    return [element.proto for element in test.get("bidi_component")]
+
+
+def cards(test: AppTest) -> list[dict[str, Any]]:
+    return [card for one in lists(test) for card in json.loads(one.json).get("cards", ())]
+
+
+def names(test: AppTest) -> list[str]:
+    return [card["name"] for card in cards(test)]
+
+
+def click(test: AppTest, what: str, **said: str) -> AppTest:
+    """As `hits.js` says it, of the first hit unless it is told which."""
+    one = lists(test)[0]
+    value = {"what": what, "item": cards(test)[0]["id"], **said}
+    states = test._tree.get_widget_states()
+    event = states.widgets.add(id=f"$$STREAMLIT_INTERNAL_KEY_{one.id}__events")
+    event.json_trigger_value = json.dumps([{"event": "did", "value": value}])
+    return test._run(states)
+
+
 def markup(test: AppTest) -> str:
     """All that is read as Markdown."""
     said = (*test.markdown, *test.caption, *test.info, *test.error, *test.title, *test.subheader)
@@ -120,6 +144,13 @@ def button(test: AppTest, beginning: str) -> Any:
     return next(one for one in test.button if one.key and one.key.startswith(beginning))
 
 
+def pick(test: AppTest, numbers: Any) -> AppTest:
+    """As `scatter.js` says it."""
+    states = test._tree.get_widget_states()
+    states.widgets.add(id=lists(test)[0].id).json_value = json.dumps({"picked": numbers})
+    return test._run(states)
+
+
 HIVE = "hive sugar syrup autumn"
 
 
@@ -132,19 +163,19 @@ def test_a_query_shows_the_passage_with_its_words_marked_and_how_sure_it_is(
     ask(test, HIVE)
     assert not test.exception
     assert "1 found" in drawn(test)
-    assert re.search(
-        r'<b>bees.txt</b><span class="sk-sure sk-strong">strong (0\.9|1\.0)\d</span>', drawn(test)
-    )
-    assert "The <mark>hive</mark> is fed with <mark>sugar</mark> <mark>syrup</mark>" in drawn(test)
+    assert names(test) == ["bees.txt"]
+    assert cards(test)[0]["sure"][0] == "strong" and float(cards(test)[0]["sure"][1]) >= 0.9
+    marked = [words for words, is_marked in cards(test)[0]["text"] if is_marked]
+    assert marked == ["hive", "sugar", "syrup", "autumn"]
     assert test.query_params["q"] == HIVE
 
 
 def test_a_question_in_the_address_is_asked_with_its_filters(page: Page, library: Path, files: Path) -> None:
     test = page(library, q=HIVE, kind="passages", folder=str(files), since="2020-01-01")
     assert test.text_input(key="q").value == HIVE
-    assert "bees.txt" in drawn(test)
-    assert "bees.txt" not in drawn(page(library, q=HIVE, kind="pictures"))
-    assert "bees.txt" not in drawn(page(library, q=HIVE, folder="/elsewhere"))
+    assert "bees.txt" in names(test)
+    assert "bees.txt" not in names(page(library, q=HIVE, kind="pictures"))
+    assert "bees.txt" not in names(page(library, q=HIVE, folder="/elsewhere"))
     late = page(library, q=HIVE, since="2999-01-01")
     assert "Nothing here matches" in markup(late) and "without the filters" in texts(late)
 
@@ -166,7 +197,7 @@ def test_an_uploaded_picture_finds_itself_and_leaves_no_file(
     test.file_uploader(key="picture").upload("query.png", png(2), "image/png").run()
     assert not test.exception
     sha256 = hashlib.sha256((library.parent / "files" / "plain.png").read_bytes()).hexdigest()
-    assert f'<img src="/thumb/{sha256}" alt="plain.png" loading="lazy">' in drawn(test)
+    assert (cards(test)[0]["thumb"], cards(test)[0]["alt"]) == (f"/thumb/{sha256}", "plain.png")
     assert not list(scratch.iterdir())
 
 
@@ -196,7 +227,7 @@ def test_a_pasted_picture_takes_the_place_of_the_chosen_one_and_can_be_taken_bac
     test.file_uploader(key="pasted").upload("image.png", png(2), "image/png").run()
     assert not test.exception
     assert "Like the picture image.png" in texts(test) and "chosen.png" not in texts(test)
-    assert 'alt="plain.png"' in drawn(test)
+    assert names(test)[0] == "plain.png"
     button(test, "no picture").click().run()
     assert not test.exception
     assert "Like the picture" not in texts(test) and "Say what is to be seen" in drawn(test)
@@ -206,11 +237,11 @@ def test_where_a_picture_fits_the_words_is_shown_when_asked_for(page: Page, libr
     test = page(library, q="colours", kind="pictures")
     test.session_state["weak"] = True
     test.run()
-    key = button(test, "open ").key
-    test.button(key=key).click().run()
+    click(test, "open")
+    assert not test.exception
     assert "Bright and in colour" not in drawn(test)
-    test.toggle(key=f"where {key.removeprefix('open ')}").set_value(True)
-    test.button(key=key).click().run()
+    test.toggle(key=f"where {cards(test)[0]['id']}").set_value(True)
+    click(test, "open")
     assert not test.exception
     assert "Bright and in colour where it fits best" in drawn(test)
 
@@ -226,7 +257,7 @@ def test_what_is_like_many_items_is_asked_for_and_taken_back_in_one_line(page: P
     test = page(tmp_path / "library", like=ids)  # type: ignore[arg-type]
     assert not test.exception
     assert "Like 4 items" in texts(test)
-    assert len(set(re.findall(r"note\d", drawn(test)))) == 2
+    assert len(names(test)) == 2
     button(test, "no like").click().run()
     assert not test.exception
     assert "Like 4 items" not in texts(test) and "like" not in test.query_params
@@ -235,20 +266,19 @@ def test_what_is_like_many_items_is_asked_for_and_taken_back_in_one_line(page: P
 def test_weak_results_are_shown_only_when_asked_for(page: Page, library: Path) -> None:
     test = page(library, q="zeppelin quartz", kind="passages")
     assert "Nothing here matches" in markup(test)
-    assert "bees.txt" not in drawn(test)
+    assert names(test) == []
     assert any("Weak results" in expander.label for expander in test.expander)
     test.session_state["weak"] = True
     test.run()
-    assert "bees.txt" in drawn(test) and "sk-weak" in drawn(test)
+    assert ("bees.txt", "weak") in [(card["name"], card["sure"][0]) for card in cards(test)]
 
 
 def test_more_like_this_asks_with_what_was_found_and_can_be_taken_back(page: Page, library: Path) -> None:
     test = page(library, kind="pictures")
     test.file_uploader(key="picture").upload("query.png", png(2), "image/png").run()
-    key = button(test, "more ").key
-    test.button(key=key).click().run()
+    like = cards(test)[0]["id"]
+    click(test, "more")
     assert not test.exception
-    like = key.removeprefix("more ")
     assert test.query_params["like"] == like
     assert "Like: plain.png" in texts(test)
     button(test, "no like").click().run()
@@ -257,31 +287,53 @@ def test_more_like_this_asks_with_what_was_found_and_can_be_taken_back(page: Pag
 
 def test_less_like_this_keeps_the_question_and_drops_the_result(page: Page, library: Path) -> None:
     test = page(library, q=HIVE, kind="passages")
-    assert "bees.txt</b>" in drawn(test)
-    button(test, "less ").click().run()
+    assert names(test) == ["bees.txt"]
+    click(test, "less")
     assert not test.exception
     assert test.text_input(key="q").value == HIVE
-    assert "bees.txt</b>" not in drawn(test) and "Unlike: bees.txt" in texts(test)
+    assert "bees.txt" not in names(test) and "Unlike: bees.txt" in texts(test)
 
 
 def test_a_rating_is_kept_for_this_question_and_another_visitor_sees_none_of_the_rest(
     page: Page, library: Path
 ) -> None:
     test = page(library, q=HIVE)
-    key = next(one.key for one in test.feedback)
-    test.feedback(key=key).set_value(1).run()
+    item = cards(test)[0]["id"]
+    click(test, "rate", value="right")
     assert not test.exception
+    assert json.loads(lists(test)[0].json)["rated"] == {item: "right"}
     with Collection.open(library, create=False) as opened:
-        assert [(r.question, r.value) for r in opened.catalog.ratings()] == [(HIVE, 1)]
+        assert [(r.question, r.value) for r in opened.catalog.ratings()] == [(HIVE, RIGHT)]
     other = page(library)
-    assert other.text_input(key="q").value == "" and "bees.txt" not in drawn(other)
+    assert other.text_input(key="q").value == "" and names(other) == []
     again = page(library, q=HIVE)
-    assert next(one.value for one in again.feedback) == 1
+    assert json.loads(lists(again)[0].json)["rated"] == {item: "right"}
+    click(again, "rate", value="")
+    assert json.loads(lists(again)[0].json)["rated"] == {}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"what": "rate", "value": "best"},
+        {"what": "open", "item": "../../etc/passwd"},
+        {"what": "drop", "item": "x' OR 1=1 --"},
+        {"what": "more", "item": "0" * 64},
+    ],
+)
+def test_what_a_browser_makes_up_does_nothing(page: Page, library: Path, said: dict[str, str]) -> None:
+    test = page(library, q=HIVE)
+    before = (names(test), dict(test.query_params))
+    click(test, **said)
+    assert not test.exception
+    assert (names(test), dict(test.query_params)) == before
+    with Collection.open(library, create=False) as opened:
+        assert list(opened.catalog.ratings()) == []
 
 
 def test_what_is_opened_shows_its_neighbourhood_and_why_it_was_found(page: Page, library: Path) -> None:
     test = page(library, q=HIVE)
-    button(test, "open ").click().run()
+    click(test, "open")
     assert not test.exception
     assert '<span class="sk-here">The <mark>hive</mark>' in drawn(test)
     assert "Its cosine to the question" in texts(test)
@@ -296,10 +348,10 @@ def test_more_hits_than_a_page_holds_are_turned_over(page: Page, tmp_path: Path)
         made.add(folder)
     test = page(tmp_path / "library", q=HIVE)
     test.session_state["weak"] = False
-    first = set(re.findall(r"note\d\d", drawn(test)))
+    first = set(names(test))
     test.session_state[f"page {Question(words=HIVE).key}"] = 2
     test.run()
-    second = set(re.findall(r"note\d\d", drawn(test)))
+    second = set(names(test))
     assert not test.exception
     assert len(first) == 24 and len(second) == 6 and not first & second
 
@@ -323,10 +375,11 @@ def test_hostile_names_and_texts_are_shown_as_they_are(
 ) -> None:
     test = page(library, q="script alert 1 script The keeper of the lighthouse rowed out through the storm")
     assert not test.exception
-    assert "&lt;b&gt;tag.txt</b>" in drawn(test)
+    assert TAG in names(test)
+    click(test, "open")
     assert "&lt;<mark>script</mark>&gt;<mark>alert</mark>(1)&lt;/<mark>script</mark>&gt;" in drawn(test)
     test.file_uploader(key="picture").upload("query.png", png(1), "image/png").run()
-    assert 'alt="**bold**.png"' in drawn(test)
+    assert "**bold**.png" in names(test)
     shelf = other_page(library, "library", monkeypatch)
     assert any(DAMAGED in file for file in shelf.dataframe[0].value["file"])
     for one in (test, shelf):
@@ -347,7 +400,7 @@ def test_a_name_that_is_not_text_is_shown_nevertheless(page: Page, tmp_path: Pat
     test = page(tmp_path / "library")
     test.file_uploader(key="picture").upload("query.png", png(3), "image/png").run()
     assert not test.exception
-    assert "caf?.png" in drawn(test)
+    assert "caf?.png" in names(test)
 
 
 def test_a_picture_that_went_since_has_its_thumbnail_and_says_so_when_it_is_opened(
@@ -357,8 +410,8 @@ def test_a_picture_that_went_since_has_its_thumbnail_and_says_so_when_it_is_open
     (files / "plain.png").unlink()
     test = page(library, kind="pictures")
     test.file_uploader(key="picture").upload("query.png", data, "image/png").run()
-    assert 'alt="plain.png"' in drawn(test)
-    button(test, "open ").click().run()
+    assert names(test)[0] == "plain.png" and cards(test)[0]["thumb"].startswith("/thumb/")
+    click(test, "open")
     assert not test.exception
     assert "cannot read" in texts(test)
 
@@ -397,7 +450,26 @@ def test_a_source_is_removed_after_a_second_click(library: Path, monkeypatch: py
 def test_the_map_has_a_point_for_every_item(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     test = other_page(library, "map", monkeypatch)
     assert not test.exception
-    assert test.get("vega_lite_chart") or test.get("arrow_vega_lite_chart")
+    drawn = json.loads(lists(test)[0].json)
+    assert drawn["groups"] == [["picture", 2], ["passage", 2]]
+    seen = {point[3]: point[2:] for point in drawn["points"]}
+    assert set(seen) == {BOLD, "plain.png", TAG, "bees.txt"}
+    assert seen["plain.png"][2].startswith("/thumb/") and seen["plain.png"][0] == 0
+    assert seen["bees.txt"] == [1, "bees.txt", "", "The hive is fed with sugar syrup in autumn."]
+
+
+@pytest.mark.parametrize("numbers", [[0, 2], [2, 2, 0], [0, 2, -1, 4, 1e9, True, "1", None, [1]]])
+def test_what_is_picked_on_the_map_is_listed_and_what_is_made_up_is_not(
+    library: Path, monkeypatch: pytest.MonkeyPatch, numbers: list[Any]
+) -> None:
+    test = other_page(library, "map", monkeypatch)
+    assert "Draw around points" in drawn(test) and not names(test)
+    points = json.loads(lists(test)[0].json)["points"]
+    pick(test, numbers)
+    assert not test.exception
+    assert sorted(names(test)) == sorted(points[number][3] for number in (0, 2))
+    pick(test, "all of them")
+    assert not test.exception and not names(test)
 
 
 def test_adapting_from_too_few_ratings_says_what_is_missing(

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -30,6 +31,7 @@ pytest.importorskip("streamlit", reason="the page is an extra")
 from searchkit.collection import Collection
 from searchkit.spaces import refill
 from searchkit.ui.guard import Guard
+from searchkit.ui.server import AtOnce
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -205,6 +207,40 @@ def test_nothing_is_written_by_a_request_of_nobodys_session(address: str, world:
     assert sorted(world.root.rglob("*")) == before
 
 
+def test_what_is_written_to_a_connection_leaves_at_once() -> None:
+    """The socket is bound as Streamlit binds its own, for which asyncio leaves Nagle's algorithm on."""
+    seen: list[int] = []
+
+    async def behind(scope: Any, receive: Any, send: Any) -> None: ...
+
+    class Connection(asyncio.Protocol):
+        """`receive` is a method of what has the transport, as with uvicorn."""
+
+        def connection_made(self, transport: Any) -> None:
+            self.transport = transport
+            connection = transport.get_extra_info("socket")
+            seen.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            with suppress(StopIteration):
+                AtOnce(behind)({}, self.receive, None).send(None)  # type: ignore[arg-type]
+            seen.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            transport.close()
+
+        async def receive(self) -> Any: ...
+
+    async def serve() -> None:
+        listening = socket.socket(socket.AF_INET)
+        listening.bind(("127.0.0.1", 0))
+        server = await asyncio.get_running_loop().create_server(Connection, sock=listening)
+        async with server:
+            reader, writer = await asyncio.open_connection(*listening.getsockname())
+            await reader.read()
+            writer.close()
+            await writer.wait_closed()
+
+    asyncio.run(serve())
+    assert seen[0] == 0 and seen[1] != 0
+
+
 @pytest.mark.slow
 def test_with_a_token_nothing_but_health_answers_without_it(world: World) -> None:
     for address in served(world, token=TOKEN):
@@ -315,8 +351,12 @@ def test_a_visitor_asks_by_key_opens_a_result_and_rates_it(visitor: Visitor, wor
     visitor.tab.get_by_role("button", name="Open").first.click()
     visitor.tab.get_by_role("dialog").wait_for()
     visitor.tab.keyboard.press("Escape")
-    visitor.tab.get_by_test_id("stFeedback").locator("button").first.click()
+    visitor.tab.get_by_role("dialog").wait_for(state="detached")
+    right = visitor.tab.get_by_role("button", name="Right for this question")
+    right.click()
     visitor.settle()
+    assert right.get_attribute("aria-pressed") == "true"
+    assert right.evaluate("one => one === document.activeElement")  # drawn anew, the keyboard stays there
     with Collection.open(world.library, create=False) as library:
         assert [(one.question, one.value) for one in library.catalog.ratings()] == [
             ("hive sugar syrup autumn", 1)
@@ -401,23 +441,69 @@ def test_a_small_screen_needs_no_scrolling_sideways(browser: Any, address: str) 
     assert one.problems == []
 
 
+def lasso(tab: Any, *line: tuple[float, float]) -> None:
+    """Draw around places of the map, in pixels from its upper left corner."""
+    box = tab.locator(".sk-map canvas").bounding_box()
+    for number, (x, y) in enumerate(line):
+        tab.mouse.move(box["x"] + x, box["y"] + y, steps=5)
+        if not number:
+            tab.mouse.down()
+    tab.mouse.up()
+
+
+@pytest.mark.browser
+def test_a_lasso_on_the_map_lists_what_lies_in_it_and_pointing_at_it_shows_it(visitor: Visitor) -> None:
+    tab = visitor.go("map").tab
+    tab.get_by_role("radio", name="pictures").click()
+    tab.locator(".sk-legend button").nth(1).wait_for(state="detached")
+    visitor.settle()
+    drawn = "document.querySelector('.sk-map').parentElement.scatter"
+    places = tab.evaluate(f"{drawn}.places")
+    names = tab.evaluate(f"{drawn}.points.map((one) => one[3])")
+    assert {f"noise{n}.png" for n in range(6)} <= set(names)
+    far = [min(abs(px - x) + abs(py - y) for px, py in places if (px, py) != (x, y)) for x, y in places]
+    lone = next(n for n, place in enumerate(places) if places.count(place) == 1 and far[n] > 15)
+    canvas = tab.locator(".sk-map canvas")
+    x, y = places[lone]
+    canvas.hover(position={"x": x + 3, "y": y})
+    tip = tab.locator(".sk-tip")
+    tip.get_by_text(names[lone]).wait_for()
+    tab.wait_for_function("document.querySelector('.sk-tip img').naturalWidth > 0")
+    lasso(tab, (x - 6, y - 6), (x + 7, y - 6), (x - 6, y + 7), (x - 6, y - 6))
+    visitor.saw("1 item")
+    tab.locator(".sk-card img").first.wait_for()
+    assert visitor.names() == [names[lone]]
+    canvas.press("Escape")
+    visitor.saw("Draw around points")
+    width = canvas.bounding_box()["width"]
+    left = sorted(name for name, place in zip(names, places, strict=True) if place[0] < width / 2)
+    assert 0 < len(left) < len(names)
+    lasso(tab, (5, 5), (width / 2, 5), (width / 2, 510), (5, 510))
+    visitor.saw(f"{len(left)} item")
+    tab.wait_for_function("(n) => document.querySelectorAll('.sk-card img').length === n", arg=len(left))
+    assert sorted(visitor.names()) == left
+
+
 @pytest.mark.slow
 @pytest.mark.browser
-def test_what_lies_in_a_box_of_the_map_is_listed_opened_and_asked_with(
+def test_the_map_is_used_by_key_and_what_is_picked_is_opened_saved_and_asked_with(
     visitor: Visitor, world: World
 ) -> None:
-    visitor.go("map")
-    tab = visitor.tab
-    box = tab.get_by_test_id("stVegaLiteChart").locator("canvas, svg").first.bounding_box()
-    tab.mouse.move(box["x"] + 5, box["y"] + 5)
-    tab.mouse.down()
-    tab.mouse.move(box["x"] + box["width"] - 5, box["y"] + 480, steps=5)
-    tab.mouse.up()
+    tab = visitor.go("map").tab
+    canvas = tab.locator(".sk-map canvas")
+    canvas.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "ArrowDown", "Space"):
+        canvas.press(key)
+    visitor.saw("1 item")
+    named = tab.locator(".sk-tip b").inner_text()
+    tab.locator(".sk-hit").wait_for()
+    assert named in tab.locator(".sk-hit").inner_text()
+    box = canvas.bounding_box()
+    right, low = box["width"] - 5, box["height"] - 5
+    lasso(tab, (5, 5), (right, 5), (right, low), (5, low))
     visitor.saw(f"{library_items(world)} items")
     tab.locator(".sk-card img").first.wait_for()
-    points = tab.get_by_test_id("stVegaLiteChart").locator("svg .mark-symbol.role-mark path")
-    assert points.count() == library_items(world)
-    tab.get_by_role("button", name="Open").first.click()
+    tab.locator(".sk-card img").first.click()
     tab.locator("[role=dialog] img").first.wait_for()
     tab.wait_for_function("[...document.images].every((one) => one.complete && one.naturalWidth)")
     tab.keyboard.press("Escape")
@@ -498,7 +584,7 @@ def test_arrows_move_between_hits_enter_opens_and_escape_closes(visitor: Visitor
     tab.locator(".sk-card img").nth(5).wait_for()
     visitor.settle()
     order = [one.get_attribute("alt") for one in tab.locator(".sk-card img").all()]
-    at = "document.activeElement.closest('[class*=st-key-hit-]')?.querySelector('img').alt"
+    at = "document.activeElement.closest('.sk-hit')?.querySelector('img').alt"
     field = tab.get_by_label("Search", exact=True)
     field.click()
     tab.keyboard.press("End")
@@ -515,7 +601,7 @@ def test_arrows_move_between_hits_enter_opens_and_escape_closes(visitor: Visitor
         tab.keyboard.press(key)
         seen.append(tab.evaluate(at))
     assert seen == [order[0], order[1], order[0]]
-    ring = "getComputedStyle(document.activeElement.closest('[class*=st-key-hit-]')).outlineStyle"
+    ring = "getComputedStyle(document.activeElement.closest('.sk-hit')).outlineStyle"
     assert tab.evaluate(ring) == "solid"
     tab.keyboard.press("Enter")
     tab.get_by_role("dialog").wait_for()

@@ -135,3 +135,10 @@ def test_a_file_without_a_pair_is_refused_by_name(tmp_path: Path, name: str, con
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BadInput, match=name):
         read_pairs(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["none.csv", "none.jsonl", "none.parquet"])
+def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadInput, match=f"there is no file .*{name}") as refused:
+        read_pairs(tmp_path / name)
+    assert refused.value.hint is not None and "UTF-8" not in refused.value.hint

@@ -20,7 +20,7 @@ from searchkit.spaces import answering, spaces
 from searchkit.training.curve import Learning
 from searchkit.ui import components, results
 from searchkit.ui.asking import Answer, Question, ask
-from searchkit.ui.components import badge, homely, printable
+from searchkit.ui.components import homely, printable
 
 SIDE_BY_SIDE = 6
 BEAT = 1.0
@@ -233,10 +233,10 @@ def _compare(library: Collection) -> None:
                 f"Model {place + 1}", list(names), index=place, format_func=names.get, key=f"side {place}"
             )
             if words.strip():
-                _side(library, key, words.strip())
+                _side(library, key, words.strip(), place)
 
 
-def _side(library: Collection, space: str, words: str) -> None:
+def _side(library: Collection, space: str, words: str, side: int) -> None:
     """What one space finds; its own thumbnails, and no buttons: they would ask the other."""
     try:
         one = _answering(library, space)
@@ -245,12 +245,7 @@ def _side(library: Collection, space: str, words: str) -> None:
         components.problem(error)
         return
     st.html(f'<span class="sk-dim">{found.seconds:.2f} s</span>')
-    for hit in found.hits[:SIDE_BY_SIDE]:
-        with st.container(border=True):
-            if hit.kind.value == "image":
-                st.html(results.card(one, hit, badge(hit.confidence)))
-            else:
-                st.html(results.passage(hit, words, badge(hit.confidence)))
+    results.show_only(one, found.hits[:SIDE_BY_SIDE], words, key=f"hits {side}")
 
 
 def _answering(library: Collection, space: str) -> Collection:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -22,6 +23,18 @@ LIKED = 12
 """Items at most that are asked with together."""
 COLOURS = 10
 """Groups that have a colour of their own; the others are "other"."""
+BEGINNING = 120
+"""Characters of a passage that are shown at its point."""
+SAID = (
+    "Items as points: those that are alike lie near each other. Arrows go from point to point, Space picks "
+    "one, Escape lets go"
+)
+
+_scatter = st.components.v2.component(
+    "searchkit_map",
+    js=Path(components.__file__).with_name("scatter.js").read_text("utf-8"),
+    isolate_styles=False,
+)
 
 
 def page() -> None:
@@ -37,16 +50,16 @@ def page() -> None:
     points = _points(str(library.root), library.store.version, kind, method)
     if len(points) == MOST:
         st.html(f'<span class="sk-dim">{MOST:,} items, evenly spread over the collection</span>')
-    chosen = st.vega_lite_chart(
-        spec=_chart(_rows(library, points, by or "kind"), by or "kind"),
-        on_select="rerun",
-        key="map chart",
-        width="stretch",
-        alt="Items as points: those that are alike lie near each other",
+    chosen = _scatter(
+        key=f"map {kind} {method} {library.store.version}",  # numbers are of these points only
+        data=_drawn(library, points, by or "kind"),
+        on_picked_change=lambda: None,
     )
-    picked = _picked(points, chosen)
+    picked = _picked(points, chosen.get("picked"))
     if not picked:
-        st.html('<span class="sk-dim">Draw a box over points to see what they are.</span>')
+        st.html(
+            '<span class="sk-dim">Draw around points, or click one or a group, to see what they are.</span>'
+        )
         return
     _hits(library, [point.item for point in picked])
 
@@ -57,20 +70,30 @@ def _points(root: str, version: int, kind: str | None, method: str) -> list[Poin
     return project(components.collection(), kind=kind, method=method)
 
 
-def _rows(library: Collection, points: Sequence[Point], by: str) -> list[dict[str, Any]]:
+def _drawn(library: Collection, points: Sequence[Point], by: str) -> dict[str, Any]:
+    """What `scatter.js` draws: [x, y, group, name, thumbnail, text] of each point, and the groups' names."""
     groups = Counter(_group(point.item, by) for point in points)
-    named = {group for group, _ in groups.most_common(COLOURS)}
-    rows = []
-    for point in points:
-        group = _group(point.item, by)
-        row = {"x": point.x, "y": point.y, "name": name(point.item)}
-        row[by] = group if group in named else "other"
-        if point.item.kind is Kind.IMAGE:
-            row["image"] = f"{results.THUMBS}/{name_of(point.item, library.manifest.space)}"
-        else:
-            row["text"] = printable(" ".join((point.item.text or "").split()))[:120]
-        rows.append(row)
-    return rows
+    largest = groups.most_common(COLOURS)
+    numbers = {group: number for number, (group, _) in enumerate(largest)}
+    others = len(points) - sum(count for _, count in largest)
+    drawn = [
+        [
+            round(point.x, 4),
+            round(point.y, 4),
+            numbers.get(_group(point.item, by), COLOURS),
+            name(point.item),
+            *_seen(library, point.item),
+        ]
+        for point in points
+    ]
+    return {"points": drawn, "groups": [*largest, *([("other", others)] if others else [])], "said": SAID}
+
+
+def _seen(library: Collection, item: Item) -> tuple[str, str]:
+    """Its thumbnail, or how its text begins."""
+    if item.kind is Kind.IMAGE:
+        return f"{results.THUMBS}/{name_of(item, library.manifest.space)}", ""
+    return "", printable(" ".join((item.text or "").split()))[:BEGINNING]
 
 
 def _group(item: Item, by: str) -> str:
@@ -81,41 +104,19 @@ def _group(item: Item, by: str) -> str:
     return printable(os.path.dirname(item.path).removeprefix(os.path.dirname(item.source) + os.sep))
 
 
-def _chart(rows: list[dict[str, Any]], by: str) -> dict[str, Any]:
-    axis = {"axis": None, "scale": {"domain": [-1.05, 1.05]}}
-    return {
-        "data": {"values": rows},
-        "height": 520,
-        "mark": {"type": "circle", "size": 45, "opacity": 0.75},
-        "params": [{"name": "box", "select": {"type": "interval", "encodings": ["x", "y"]}}],
-        "encoding": {
-            "x": {"field": "x", "type": "quantitative", **axis},
-            "y": {"field": "y", "type": "quantitative", **axis},
-            "color": {
-                "field": by,
-                "type": "nominal",
-                "scale": {"scheme": "tableau10"},
-                "legend": {"orient": "bottom"},
-            },
-            "tooltip": [{"field": field, "type": "nominal"} for field in ("image", "name", by, "text")],
-        },
-    }
-
-
-def _picked(points: Sequence[Point], chosen: Mapping[str, Any]) -> list[Point]:
-    """What lies in the box."""
-    box = (chosen or {}).get("selection", {}).get("box") or {}
-    if not box.get("x") or not box.get("y"):
+def _picked(points: Sequence[Point], numbers: Any) -> list[Point]:
+    """What was picked by its number: a browser may say anything."""
+    if not isinstance(numbers, list):
         return []
-    (left, right), (low, high) = sorted(box["x"]), sorted(box["y"])
-    return [one for one in points if left <= one.x <= right and low <= one.y <= high]
+    known = {one for one in numbers if type(one) is int and 0 <= one < len(points)}
+    return [points[one] for one in sorted(known)]
 
 
 def _hits(library: Collection, items: Sequence[Item]) -> None:
     """What was picked, the most typical first: to be opened, saved, or asked with."""
     hits = typical(library, items)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.html(f'<span class="sk-dim" role="status">{len(hits)} items</span>')
+        st.html(f'<span class="sk-dim" role="status">{len(hits)} item{"s" if len(hits) > 1 else ""}</span>')
         with st.container(horizontal=True, width="content"):
             st.button(
                 "More like these",
@@ -128,6 +129,6 @@ def _hits(library: Collection, items: Sequence[Item]) -> None:
     answer = Answer(tuple(hits), Trace(), 0.0, None)
     components.in_pages(
         hits,
-        lambda shown: results.show(library, answer, shown, ""),
+        lambda shown: results.show(library, answer, shown, "", key="hits map"),
         key=f"map page {hash(answer.hits)}",
     )

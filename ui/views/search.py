@@ -30,6 +30,7 @@ def page() -> None:
     _likes(library, asked)
     if asked.is_empty:
         _beginning()
+        results.show_only(library, [], "", key="hits")  # its script comes while the visitor still types
         return
     answer = asking.answer(library, asked)
     _found(library, asked, answer)
@@ -165,7 +166,7 @@ def _found(library: Collection, asked: Question, answer: Answer) -> None:
         # another question begins on its first page
         components.in_pages(
             sure,
-            lambda shown: results.show(library, answer, shown, asked.words),
+            lambda shown: results.show(library, answer, shown, asked.words, key="hits"),
             key=f"page {asked.key}",
         )
     else:
@@ -176,4 +177,4 @@ def _found(library: Collection, asked: Question, answer: Answer) -> None:
         # on_change: without it the thumbnails would be made before anybody opens it
         with st.expander(f"Weak results: {len(weak)}", key="weak", on_change="rerun") as more:
             if more.open:
-                results.show(library, answer, weak[: components.A_PAGE], asked.words)
+                results.show(library, answer, weak[: components.A_PAGE], asked.words, key="hits weak")
