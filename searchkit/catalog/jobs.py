@@ -49,6 +49,7 @@ REFRESH = 30.0
 KEEP_DONE = 3600.0
 """Seconds that a finished job is still counted."""
 CHUNK = 500
+KINDS = ("file", "sweep", "refresh")
 ASKED, NOTICED, SWEPT = 10, 5, 0
 """Priorities: a person asked for it; it changed while watched; a look at the source found it."""
 
@@ -138,10 +139,19 @@ class Jobs:
             tx.execute(delete(JobRow).where(old))
         return added
 
-    def claim(self, worker: str, space: str, n: int, *, lease: float, eager: bool = True) -> list[Job]:
+    def claim(
+        self,
+        worker: str,
+        space: str,
+        n: int,
+        *,
+        lease: float,
+        eager: bool = True,
+        kinds: Sequence[str] = KINDS,
+    ) -> list[Job]:
         """Up to n files of a space, the most wanted first; or one file that was in a batch that failed; or
         one other job. Sweeps wait until no file is left, so that a moved file is copied from where it was;
-        a refresh comes when it is due or, to who is `eager`, nothing else is left."""
+        a refresh comes when it is due or, to who is `eager`, nothing else is left. Only of these kinds."""
         if not self._any():
             return []
         other = aliased(JobRow)
@@ -160,6 +170,8 @@ class Jobs:
             )
             self._recover(tx, now)
             for kind, most, when in turns if eager else turns[:-1]:
+                if kind not in kinds:
+                    continue
                 ready = and_(JobRow.space == space, JobRow.state == "waiting", JobRow.kind == kind, when)
                 values = {"worker": worker, "lease": now + min(lease, LONGEST_LEASE)}
                 claimed = self._take(tx, ready, most, values)
