@@ -94,6 +94,8 @@ class _Watching:
         self.polled: list[str] = []
         self.running: dict[str, Future[IndexReport]] = {}
         self.busy = self.tell = False
+        self.missed = False
+        """Something was queued: to be dropped, it may be."""
         self.done, self.began = IndexReport(), 0.0
         """What was done since the last report, and when that began."""
         self.whole = self.looked = self.swept = self.beaten = time.monotonic()
@@ -129,9 +131,7 @@ class _Watching:
         self._begin(every)
         if self.how.stop():
             return
-        if (
-            self.busy or time.monotonic() - self.beaten >= BEAT
-        ):  # others queue, too; and some waits for its time
+        if self.busy or time.monotonic() - self.beaten >= BEAT:  # others queue, and some waits for its time
             self.beaten = time.monotonic()
             self.busy = self.worker.turn()
         if self.tell and not self.busy:
@@ -145,8 +145,8 @@ class _Watching:
             self._start("folders", self._notice)
         if "look" in self.running or "sweep" in self.running:
             return
-        if now - self.swept >= BEAT and not self.running:  # what is gone may be on its way into the queue
-            self.swept = now
+        if now - self.swept >= (BEAT if self.missed else POLL) and not (self.running or self.busy):
+            self.swept, self.missed = now, False  # after files and new folders, which may hold what moved
             self._start("sweep", self._sweep)
         elif self.wanted:
             self._start("look", self._look)
@@ -187,6 +187,7 @@ class _Watching:
         except (CollectionLocked, *UNAVAILABLE):
             self.folders |= self.noticed if name == "folders" else set()
             raise
+        self.missed = self.missed or found.queued > 0
         if name != "look":
             self._add(found)
             return
