@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -192,6 +193,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="Keep the files and the collection there.")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # with the process that watches
     with tempfile.TemporaryDirectory() as scratch:
         work = options.work or Path(scratch)
         folder, known = work / "notes", work / "found.json"

@@ -47,7 +47,7 @@ WHOLE_UP_TO = 20_000
 LATE = 1000
 """Rows of a larger table that may be outside of its full-text index, where each search reads them…"""
 VERSIONS = 256
-"""…and versions that it may have, before it is compacted as a whole, too."""
+"""…and versions older than `KEEP_VERSIONS` that it may have, before it is compacted as a whole, too."""
 GONE = 0.1
 """Part of its rows that is deleted, from which it is, too."""
 JOINED = 2048
@@ -349,7 +349,7 @@ class LanceStore:
 
         Lance does the last two only together, with the table as a whole, in memory and time that grow with
         it. Of a table that is large most calls join the files that are new, in memory that is bounded."""
-        small = self._newest() if keep else None
+        small = self._newest(keep) if keep else None
         if small is None:
             self._compact_whole(keep)
         else:
@@ -370,12 +370,14 @@ class LanceStore:
             warnings.filterwarnings("ignore", "optimize.cleanup_older_than=0", UserWarning)
             self._table.optimize(cleanup_older_than=keep, delete_unverified=alone)
 
-    def _newest(self) -> list[np.ndarray] | None:
+    def _newest(self, keep: dt.timedelta) -> list[np.ndarray] | None:
         """Of a large table that is nearly compact the rows to be joined, as `_rowid`s by new file; None for
         one that has to be compacted as a whole."""
         outside = self._outside() if self._table.count_rows() > WHOLE_UP_TO else LATE + 1
-        versions = sum(1 for _ in (self._folder / f"{self._table.name}.lance" / "_versions").iterdir())
-        if outside > LATE or versions > VERSIONS or self._wants_words()[1]:
+        versions = (self._folder / f"{self._table.name}.lance" / "_versions").iterdir()
+        young = time.time() - keep.total_seconds()
+        old = sum(one.stat().st_mtime < young for one in versions)
+        if outside > LATE or old > VERSIONS or self._wants_words()[1]:
             return None
         rows = np.sort(self.places("true"))  # the file, and the place in it
         files, first, counts = np.unique(rows >> 32, return_index=True, return_counts=True)

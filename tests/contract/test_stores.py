@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -205,6 +206,14 @@ def test_of_a_large_table_only_what_is_new_is_written_again(
     store.compact()
     assert right() and (store.places("true") >> 32).min() > 0, "a fifth of the large file was deleted"
     write(range(230, 295))
+    store.compact()
+    assert right() and store._table.index_stats("text_idx").num_unindexed_rows == 0
+    write(range(295, 300))
+    store.compact()
+    assert store._table.index_stats("text_idx").num_unindexed_rows == 5
+    monkeypatch.setattr("searchkit.stores.lance.VERSIONS", 3)
+    for version in (tmp_path / "lance").rglob("*.manifest"):
+        os.utime(version, (1, 1))
     store.compact()
     assert right() and store._table.index_stats("text_idx").num_unindexed_rows == 0
 
