@@ -148,10 +148,9 @@ def flood(library: Collection, folder: Path, events: int, tell: Callable[[dict[s
     files = sum(1 for _ in library.assets())
     with watching(library.root) as process:
         for done in range(1000, events + 1000, 1000):
-            changed = {number % files: f"flood{number} of {tag}" for number in range(done - 1000, done)}
-            for number, words in changed.items():
-                note(folder, number, words)
-            peaks.append(settled(library, process.pid, list(changed.values())[::111]))
+            numbers = range(done - 1000, done)
+            changed = {note(folder, number % files, f"flood{number} of {tag}") for number in numbers}
+            peaks.append(settled(library, process.pid, sorted(changed)[::111]))
             sizes.append(megabytes(process.pid))
             print(done, sizes[-1], peaks[-1], flush=True)
             tell(
@@ -165,22 +164,24 @@ def flood(library: Collection, folder: Path, events: int, tell: Callable[[dict[s
             )
 
 
-def settled(library: Collection, pid: int, unseen: list[str]) -> float:
+def settled(library: Collection, pid: int, unseen: list[Path]) -> float:
     """Wait until all of these are found and nothing is owed; returns the most memory that took."""
     patience, most, space = time.monotonic() + 600, 0.0, library.manifest.space
     while unseen or library.catalog.jobs.owes_refresh(space) or library.catalog.jobs.left(space)[0]:
         if time.monotonic() > patience:
             raise SystemExit(f"some changes are not found: {unseen}")
         if unseen and not library.catalog.jobs.counts(space).get("waiting"):  # to search takes a core, too
-            unseen = [words for words in unseen if not _found(library, words)]
+            unseen = [file for file in unseen if not _found(library, file)]
         most = max(most, megabytes(pid))
         time.sleep(0.25)
     return most
 
 
-def _found(library: Collection, words: str) -> bool:
-    hits = library.search(words, k=5)  # the encoder is made of hashes: others may come first
-    return any((hit.text or "").endswith(f"about {words}") for hit in hits)
+def _found(library: Collection, file: Path) -> bool:
+    """Whether a search finds a file with what is in it now. It is asked for by its path: the encoder is made
+    of hashes, so of a thousand notes that differ in a word some are the same to it."""
+    words = file.read_text()
+    return any(hit.text == words.strip() for hit in library.search(words, k=1, filter=f"path = '{file}'"))
 
 
 def main() -> None:
