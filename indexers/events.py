@@ -26,21 +26,23 @@ class Events:
     def __init__(self) -> None:
         self._found: Queue[list[str]] = Queue()
         self._folders: tuple[str, ...] = ()
-        self._end = threading.Event()
+        self._end, self._ready = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self.failed = False
         """The system refused to watch so much."""
 
     def follow(self, folders: Sequence[str]) -> bool:
-        """Watch these from now on; says whether that changed anything."""
+        """Watch these from now on, that is from its return on; says whether that changed anything."""
         wanted = tuple(sorted(folders))
         if wanted == self._folders or self.failed:
             return False
         self.close()
-        self._folders, self._end = wanted, threading.Event()
+        self._folders, self._end, self._ready = wanted, threading.Event(), threading.Event()
         if wanted:
-            self._thread = threading.Thread(target=self._run, args=(wanted, self._end), daemon=True)
+            arguments = wanted, self._end, self._ready
+            self._thread = threading.Thread(target=self._run, args=arguments, daemon=True)
             self._thread.start()
+            self._ready.wait()
         return True
 
     def get(self, timeout: float) -> list[str]:
@@ -59,7 +61,7 @@ class Events:
             self._thread.join()
         self._folders, self._thread = (), None
 
-    def _run(self, folders: tuple[str, ...], end: threading.Event) -> None:
+    def _run(self, folders: tuple[str, ...], end: threading.Event, ready: threading.Event) -> None:
         try:
             for changes in watchfiles.watch(
                 *folders,
@@ -67,14 +69,19 @@ class Events:
                 debounce=DEBOUNCE,
                 stop_event=end,
                 rust_timeout=500,
+                yield_on_timeout=True,
                 raise_interrupt=False,
                 ignore_permission_denied=True,
             ):
-                self._found.put([path for _, path in changes])
+                ready.set()
+                if changes:
+                    self._found.put([path for _, path in changes])
         except (OSError, RuntimeError) as error:  # too many folders for the system, or one has gone
             if not end.is_set() and all(map(os.path.isdir, folders)):
                 self.failed = True
                 logger.warning("changes are looked for instead of reported: %s", error)
+        finally:
+            ready.set()
 
 
 def reports(folder: str) -> bool:

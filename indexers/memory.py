@@ -15,9 +15,14 @@ import resource
 import sys
 from pathlib import Path
 
-LANCE = {"LANCE_DEFAULT_IO_BUFFER_SIZE": str(16 << 20), "LANCE_DEFAULT_BATCH_SIZE": "1024"}
-"""What compaction reads ahead, in bytes, and takes at once, in rows, unless these variables are set.
-So 100,000 passages take 130 MB to compact, and 430 without: benchmarks/compaction.py."""
+SETTINGS = {
+    "LANCE_DEFAULT_IO_BUFFER_SIZE": str(16 << 20),
+    "LANCE_DEFAULT_BATCH_SIZE": "1024",
+    "LANCE_IO_THREADS": "2",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
+"""What compaction reads ahead, in bytes, and takes at once, in rows; how many threads read files, of which
+each keeps some memory; and that Arrow has no store of memory of its own. Unless these variables are set."""
 LARGE = 1 << 20
 """Bytes from which a block is given back to the system as soon as it is freed."""
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
@@ -27,7 +32,7 @@ M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 def spare() -> None:
     """Have this process hold no more than it uses. To be called before it starts threads: for processes that
     are searchkit's own, since it changes how all of their memory is handed out."""
-    for name, value in LANCE.items():
+    for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     if sys.platform != "linux":
         return

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 
 from searchkit.catalog.connect import UNAVAILABLE
 from searchkit.catalog.holder import this_process
-from searchkit.catalog.jobs import Job
+from searchkit.catalog.jobs import KINDS, Job
 from searchkit.collection import Collection
 from searchkit.errors import CollectionLocked, SearchkitError
 from searchkit.indexers.memory import resident
@@ -51,12 +51,13 @@ class Worker:
         *,
         megabytes: int = 0,
         eager: bool = True,
+        kinds: Sequence[str] = KINDS,
         on_report: Callable[[IndexReport], object] = lambda report: None,
     ) -> None:
         self._library, self._how, self._megabytes = library, how, megabytes
         self._eager = eager
         """Compacts and measures as soon as nothing else is left, not only when that is due."""
-        self._on_report = on_report
+        self._kinds, self._on_report = kinds, on_report
         self._name = this_process()
         self._owed: list[Job] = []
         """Jobs that could not be given back because the catalog did not answer."""
@@ -90,7 +91,9 @@ class Worker:
                 queue.release(self._owed)
                 self._owed = []
             most, lease = BATCHES * self._how.batch_size, self._how.lease
-            claimed = queue.claim(self._name, library.manifest.space, most, lease=lease, eager=self._eager)
+            claimed = queue.claim(
+                self._name, library.manifest.space, most, lease=lease, eager=self._eager, kinds=self._kinds
+            )
         except UNAVAILABLE as error:
             self._rest(error)
             return False

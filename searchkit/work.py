@@ -15,7 +15,7 @@ from searchkit.catalog.jobs import ASKED, NOTICED, SWEPT, Job, Work
 from searchkit.collection import Collection
 from searchkit.ingest.load import decoder_of
 from searchkit.ingest.pipeline import Options, scopes
-from searchkit.ingest.walk import Selection, entry_of
+from searchkit.ingest.walk import entry_of
 from searchkit.place import writing
 from searchkit.types import FileEntry, IndexReport
 
@@ -56,62 +56,54 @@ def enqueue(
         targets = library.targets(paths)
     selection, left_out = library.selection(include, exclude)
     ingest = library.ingest(Options(retry_failed=retry_failed, stop=stop))
+    swept: list[Source] = []
     for source, scope in targets:
         due, gone = ingest.look(source, selection, scope=scope)
         if retry_failed:  # whoever gets the job asks the ledger again
             library.catalog.clear_failures([entry.path for entry in due])
-        ingest.report.queued += _put(library, source, due, priority, gone=gone)
+        ingest.report.queued += _put(library, source, due, priority)
+        swept += [source] * gone
+    ingest.report.queued += _put_sweeps(library, swept, priority)
     ingest.report.warnings += left_out()
     ingest.report.failed = len(library.catalog.failures())
     return ingest.report
 
 
-def notice(library: Collection, paths: Iterable[str]) -> int:
+def notice(library: Collection, paths: Iterable[str], *, stop: Callable[[], bool] = lambda: False) -> int:
     """Queue what changed at these paths, of whichever sources they are; returns how much that is."""
     library = library.current
     sources = library.catalog.sources()
     selection, _ = library.selection()
-    queued = 0
-    changed: dict[int, tuple[Source, list[FileEntry]]] = {}
-    swept: set[int] = set()
+    changed: dict[Source, list[FileEntry]] = {}
+    swept: list[Source] = []
     for path in sorted(set(paths)):
         source, _ = scopes(sources, path)
-        if source is None or not _takes(selection, source, path):
+        if source is None or not selection.reaches(source.path, path):
             continue
         entry = entry_of(path)
         if entry is not None:
-            changed.setdefault(source.id, (source, []))[1].append(entry)
+            changed.setdefault(source, []).append(entry)
         elif os.path.isdir(path):  # files may have been written into it before anyone watched it
-            due, gone = library.ingest(Options()).look(source, selection, scope=path)
-            queued += _put(library, source, due, NOTICED, gone=gone)
-        elif source.id not in swept and _knows(library, path):
-            swept.add(source.id)
-            queued += _put(library, source, [], NOTICED, gone=True)
-    for source, entries in changed.values():
-        queued += _put(library, source, entries, NOTICED, gone=False)
-    return queued
+            due, gone = library.ingest(Options(stop=stop)).look(source, selection, scope=path)
+            changed.setdefault(source, []).extend(due)
+            swept += [source] * gone
+        elif source not in swept and _knows(library, path):
+            swept.append(source)
+    queued = sum(_put(library, source, entries, NOTICED) for source, entries in changed.items())
+    return queued + _put_sweeps(library, swept, NOTICED)
 
 
-def _put(library: Collection, source: Source, due: Sequence[FileEntry], priority: int, *, gone: bool) -> int:
-    jobs, space = library.catalog.jobs, library.manifest.space
+def _put(library: Collection, source: Source, due: Sequence[FileEntry], priority: int) -> int:
     works = [Work(e.path, source.id, e.size, e.mtime_ns, decoder_of(e.path)) for e in due]
-    queued = jobs.enqueue(space, works, priority=priority) if works else 0
-    if gone:
-        queued += jobs.enqueue(space, [Work(source.path, source.id)], kind="sweep", priority=priority)
-    return queued
+    return library.catalog.jobs.enqueue(library.manifest.space, works, priority=priority) if works else 0
 
 
-def _takes(selection: Selection, source: Source, path: str) -> bool:
-    """Whether the walk of the source would come to this path."""
-    if path == source.path:
-        return True
-    takes = selection.matcher(source.path)
-    parent = os.path.dirname(path)
-    while len(parent) > len(source.path):
-        if not takes(parent, True):
-            return False
-        parent = os.path.dirname(parent)
-    return takes(path, os.path.isdir(path)) or not os.path.lexists(path)
+def _put_sweeps(library: Collection, sources: Iterable[Source], priority: int) -> int:
+    """After the files of all sources: a file that moved is to be copied before it is missed."""
+    works = [Work(source.path, source.id) for source in dict.fromkeys(sources)]
+    if not works:
+        return 0
+    return library.catalog.jobs.enqueue(library.manifest.space, works, kind="sweep", priority=priority)
 
 
 def _knows(library: Collection, path: str) -> bool:
@@ -179,7 +171,7 @@ def _index(library: Collection, source: Source, jobs: Sequence[Job], how: How, t
 
 def _sweep(library: Collection, source: Source, jobs: Sequence[Job], how: How, turn: Turn) -> IndexReport:
     queue = library.catalog.jobs
-    ingest = library.ingest(Options(stop=how.stop))
+    ingest = library.ingest(Options(stop=how.stop, exclusive=turn))
     ingest.drop_gone(source, library.selection()[0])
     if ingest.report.interrupted:
         queue.release(jobs)

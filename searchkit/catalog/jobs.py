@@ -49,6 +49,7 @@ REFRESH = 30.0
 KEEP_DONE = 3600.0
 """Seconds that a finished job is still counted."""
 CHUNK = 500
+KINDS = ("file", "sweep", "refresh")
 ASKED, NOTICED, SWEPT = 10, 5, 0
 """Priorities: a person asked for it; it changed while watched; a look at the source found it."""
 
@@ -125,11 +126,12 @@ class Jobs:
             for start in range(0, len(works), CHUNK):
                 some = works[start : start + CHUNK]
                 rows = [{**common, **{name: getattr(w, name) for name in Work.__slots__}} for w in some]
-                new = dialect.insert(JobRow).values(rows)
-                new = new.on_conflict_do_nothing(
+                new = dialect.insert(JobRow).on_conflict_do_nothing(
                     index_elements=["space", "kind", "path", "size", "mtime_ns"], index_where=LIVE
                 )
-                added += len(tx.execute(new.returning(JobRow.id)).all())
+                # the rows beside the statement, not in it: one of its own for every number of rows takes
+                # tens of milliseconds and megabytes to make
+                added += len(tx.execute(new.returning(JobRow.id), rows).all())
                 if priority > 0:
                     here = and_(JobRow.space == space, JobRow.state == "waiting", JobRow.kind == kind)
                     here = and_(here, JobRow.path.in_([w.path for w in some]), JobRow.priority < priority)
@@ -138,10 +140,19 @@ class Jobs:
             tx.execute(delete(JobRow).where(old))
         return added
 
-    def claim(self, worker: str, space: str, n: int, *, lease: float, eager: bool = True) -> list[Job]:
+    def claim(
+        self,
+        worker: str,
+        space: str,
+        n: int,
+        *,
+        lease: float,
+        eager: bool = True,
+        kinds: Sequence[str] = KINDS,
+    ) -> list[Job]:
         """Up to n files of a space, the most wanted first; or one file that was in a batch that failed; or
         one other job. Sweeps wait until no file is left, so that a moved file is copied from where it was;
-        a refresh comes when it is due or, to who is `eager`, nothing else is left."""
+        a refresh comes when it is due or, to who is `eager`, nothing else is left. Only of these kinds."""
         if not self._any():
             return []
         other = aliased(JobRow)
@@ -160,6 +171,8 @@ class Jobs:
             )
             self._recover(tx, now)
             for kind, most, when in turns if eager else turns[:-1]:
+                if kind not in kinds:
+                    continue
                 ready = and_(JobRow.space == space, JobRow.state == "waiting", JobRow.kind == kind, when)
                 values = {"worker": worker, "lease": now + min(lease, LONGEST_LEASE)}
                 claimed = self._take(tx, ready, most, values)

@@ -178,7 +178,7 @@ class Ingest:
         offline = self.report.offline
         self._encode(source, scan.pending, known)
         if not self.report.interrupted and self.report.offline == offline:
-            self._delete(source, scan, known, selected=selection.partial)
+            self._delete(source, scan, known, selection)
 
     def look(
         self, source: Source, selection: Selection, *, scope: str | None = None
@@ -204,7 +204,7 @@ class Ingest:
         known = self._inside(source, None)
         scan = self._scan(source, selection, None, known)
         if scan is not None:
-            self._delete(source, scan, known, selected=selection.partial)
+            self._delete(source, scan, known, selection)
 
     def _inside(self, source: Source, scope: str | None) -> dict[str, Asset]:
         inside = self.catalog.assets(self.space, under=scope or source.path)
@@ -474,14 +474,14 @@ class Ingest:
 
     # delete
 
-    def _delete(self, source: Source, scan: _Scan, known: dict[str, Asset], *, selected: bool) -> None:
+    def _delete(self, source: Source, scan: _Scan, known: dict[str, Asset], selection: Selection) -> None:
         """Drop what the walk could have seen and did not."""
-        gone = self._gone(scan, known, selected=selected)
+        gone = self._gone(scan, known, selected=selection.partial)
         if gone and (why := _away(source.path)):
             self._offline(source, why)  # since the walk began: what it did not see may be there
             return
         if gone:
-            self._forget(source, scan, known, gone)
+            self._forget(source, scan, gone, selection, of=len(known))
         stale = [p for p in self.catalog.failed_as(under=source.path) if not os.path.lexists(p)]
         self.catalog.clear_failures(stale)
 
@@ -498,17 +498,21 @@ class Ingest:
             and not (selected and os.path.lexists(path))  # left out by a pattern is not gone
         ]
 
-    def _forget(self, source: Source, scan: _Scan, known: dict[str, Asset], gone: list[Asset]) -> None:
-        """Forget these, unless so many are lost that it looks like an accident."""
+    def _forget(
+        self, source: Source, scan: _Scan, gone: list[Asset], selection: Selection, *, of: int
+    ) -> None:
+        """Forget these of so many, unless so many are lost that it looks like an accident."""
         there = {asset.sha256 for asset in self.catalog.assets(under=source.path) if asset.path in scan.seen}
         lost = [asset for asset in gone if asset.sha256 not in there]  # the others have moved
-        if len(lost) > MASS_DELETION * len(known) and not self.options.prune:
+        if len(lost) > MASS_DELETION * of and not self.options.prune:
             self.report.warnings.append(
-                f"{len(lost)} of {len(known)} files of {source.path} are gone: nothing was deleted "
+                f"{len(lost)} of {of} files of {source.path} are gone: nothing was deleted "
                 "(if that is right, run again with --prune)"
             )
             gone = [asset for asset in gone if asset.sha256 in there]
-        self.report.deleted += self.catalog.forget([asset.path for asset in gone])
+        with self.options.exclusive():  # the walk was a while ago: who brings one back writes under this, too
+            still = [asset.path for asset in gone if not _is_back(asset.path, source, selection)]
+            self.report.deleted += self.catalog.forget(still)
 
     def _tell_part(self, one: Loaded, piece: Piece, done: tuple[int, int]) -> None:
         """How far a long document is: in pages, where it has any."""
@@ -534,6 +538,11 @@ def _away(root: str) -> str:
         return ""
     except OSError:
         return "unreadable"
+
+
+def _is_back(path: str, source: Source, selection: Selection) -> bool:
+    """Whether a file that a walk did not see is there now, where a walk would come to it."""
+    return entry_of(path) is not None and selection.reaches(source.path, path)
 
 
 def _moved(item: Item, source: Source, entry: FileEntry) -> Item:

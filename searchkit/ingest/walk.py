@@ -58,6 +58,18 @@ class Selection:
 
         return takes
 
+    def reaches(self, root: str, path: str) -> bool:
+        """Whether the walk of the source `root` would come to this path in it, if there is anything."""
+        if path == root:
+            return True
+        takes = self.matcher(root)
+        parent = os.path.dirname(path)
+        while len(parent) > len(root):
+            if not takes(parent, True):
+                return False
+            parent = os.path.dirname(parent)
+        return takes(path, os.path.isdir(path)) or not os.path.lexists(path)
+
 
 def walk(root: str, selection: Selection, *, start: str | None = None) -> Iterator[FileEntry | Problem]:
     """Every file of the source `root` that can be indexed, or of its part `start`; a folder's files in

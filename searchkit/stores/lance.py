@@ -42,6 +42,17 @@ INDEX_IDS_FROM = 10_000
 KEEP_VERSIONS = dt.timedelta(hours=1)
 """Readers in other processes may still hold a version that young."""
 
+WHOLE_UP_TO = 20_000
+"""Rows of a table that is compacted as a whole each time."""
+LATE = 1000
+"""Rows of a larger table that may be outside of its full-text index, where each search reads them…"""
+VERSIONS = 256
+"""…and versions older than `KEEP_VERSIONS` that it may have, before it is compacted as a whole, too."""
+GONE = 0.1
+"""Part of its rows that is deleted, from which it is, too."""
+JOINED = 2048
+"""Rows that are joined in one file at most, meanwhile."""
+
 PATIENCE = 0.5
 """Seconds in which a table that is being made has its first version."""
 
@@ -303,7 +314,7 @@ class LanceStore:
         query = self._table.search().select(["id", "written"]).with_row_id(True)
         return self._run(query, _conditions(kind, where), where).sort_by("_rowid")
 
-    def places(self, where: str, *, kind: Kind) -> np.ndarray:
+    def places(self, where: str, *, kind: Kind | None = None) -> np.ndarray:
         """(n,) int64: the `_rowid` of every row that a filter keeps, ascending."""
         found = self._run(
             self._table.search().select(["written"]).with_row_id(True), _conditions(kind, where), where
@@ -334,7 +345,20 @@ class LanceStore:
 
     def compact(self, keep: dt.timedelta = KEEP_VERSIONS) -> None:
         """Join the small files that single writes leave, drop versions older than `keep`, which no reader can
-        hold, and bring the full-text index up to date (without it words are found too, more slowly)."""
+        hold, and bring the full-text index up to date (without it words are found too, more slowly).
+
+        Lance does the last two only together, with the table as a whole, in memory and time that grow with
+        it. Of a table that is large most calls join the files that are new, in memory that is bounded."""
+        small = self._newest(keep) if keep else None
+        if small is None:
+            self._compact_whole(keep)
+        else:
+            self._join(small)
+        # what is cached is of files and indexes that have just been replaced
+        self._table = _opened(_connected(self._folder), self._table.name)
+        self._changed()
+
+    def _compact_whole(self, keep: dt.timedelta) -> None:
         if self._table.count_rows():
             self._index_words()
         indexed = {column for index in self._table.list_indices() for column in index.columns}
@@ -345,9 +369,38 @@ class LanceStore:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "optimize.cleanup_older_than=0", UserWarning)
             self._table.optimize(cleanup_older_than=keep, delete_unverified=alone)
-        # what is cached is of files and indexes that have just been replaced
-        self._table = _opened(_connected(self._folder), self._table.name)
-        self._changed()
+
+    def _newest(self, keep: dt.timedelta) -> list[np.ndarray] | None:
+        """Of a large table that is nearly compact the rows to be joined, as `_rowid`s by new file; None for
+        one that has to be compacted as a whole."""
+        outside = self._outside() if self._table.count_rows() > WHOLE_UP_TO else LATE + 1
+        versions = (self._folder / f"{self._table.name}.lance" / "_versions").iterdir()
+        young = time.time() - keep.total_seconds()
+        old = sum(one.stat().st_mtime < young for one in versions)
+        if outside > LATE or old > VERSIONS or self._wants_words()[1]:
+            return None
+        rows = np.sort(self.places("true"))  # the file, and the place in it
+        files, first, counts = np.unique(rows >> 32, return_index=True, return_counts=True)
+        last = rows[np.append(first[1:], len(rows)) - 1] & 0xFFFFFFFF
+        if len(rows) < (1 - GONE) * (last + 1).sum():
+            return None
+        new = (np.cumsum(counts[::-1])[::-1] <= outside) & (counts < JOINED)  # the last that came
+        return [rows[np.isin(rows >> 32, some)] for some in _shares(files[new], counts[new])]
+
+    def _outside(self) -> int:
+        """Rows that came since the indexes were made; all, while one is missing."""
+        indexes = {index.columns[0]: index.name for index in self._table.list_indices()}
+        if not {"id", *FULL_TEXT} <= indexes.keys():
+            return int(self._table.count_rows())
+        told = [self._table.index_stats(name) for name in indexes.values()]
+        return max(int(one.num_unindexed_rows) for one in told if one is not None)
+
+    def _join(self, shares: Sequence[np.ndarray]) -> None:
+        """Write these rows anew, each share into one file. In one step: to Lance it is an update."""
+        for rows in shares:
+            found = self._table.take_row_ids(rows.tolist()).to_arrow()
+            merge = self._table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+            merge.use_index(False).execute(found.select(self._table.schema.names))
 
     @property
     def language(self) -> str:
@@ -365,11 +418,15 @@ class LanceStore:
 
     def _index_words(self) -> None:
         """Full text in the right language: what is indexed in another, or was by an older version, again."""
+        language, columns = self._wants_words()
+        for column in columns:
+            self._table.create_index(column, config=_words(language), replace=True)
+
+    def _wants_words(self) -> tuple[str, list[str]]:
+        """The right language, and the columns of full text that are not indexed in it."""
         indexed = self._indexed_in()
         language = self.asked_language or main_language(self._sample(), self.language)
-        for column in FULL_TEXT:
-            if indexed.get(column) != language:
-                self._table.create_index(column, config=_words(language), replace=True)
+        return language, [column for column in FULL_TEXT if indexed.get(column) != language]
 
     def _sample(self) -> list[str]:
         """Texts of passages, from the whole table, of which only the kinds are read."""
@@ -419,6 +476,19 @@ class LanceStore:
             for field in schema(self.dim)
         ]
         return pa.Table.from_arrays(arrays, schema=schema(self.dim))
+
+
+def _shares(files: np.ndarray, counts: np.ndarray) -> list[list[int]]:
+    """Files in runs of two and more that have at most `JOINED` rows together."""
+    shares: list[list[int]] = [[]]
+    total = 0
+    for file, count in zip(files.tolist(), counts.tolist(), strict=True):
+        if total + count > JOINED:
+            shares.append([])
+            total = 0
+        shares[-1].append(file)
+        total += count
+    return [share for share in shares if len(share) > 1]
 
 
 def _conditions(kind: Kind | None, where: str | None) -> list[str]:

@@ -263,6 +263,15 @@ def test_a_sweep_waits_for_the_files_and_a_refresh_for_both_or_its_time(
     assert [j.kind for j in claim(jobs)] == ["refresh"]  # its time has come: it goes first
 
 
+def test_a_worker_of_some_kinds_is_given_no_other(jobs: Jobs, source: Source) -> None:
+    jobs.enqueue(SPACE, [Work(source.path, source.id)], kind="sweep")
+    jobs.owe_refresh(SPACE)
+    some = {"lease": LEASE, "kinds": ("file", "refresh")}
+    assert [job.kind for job in jobs.claim("me", SPACE, 1, eager=False, **some)] == []
+    assert [job.kind for job in jobs.claim("broom", SPACE, 1, lease=LEASE, kinds=("sweep",))] == ["sweep"]
+    assert jobs.claim("broom", SPACE, 1, lease=LEASE, kinds=("sweep",)) == []
+
+
 def test_progress_counts_files_and_forgets_the_done_after_an_hour(
     jobs: Jobs, clock: Clock, source: Source
 ) -> None:

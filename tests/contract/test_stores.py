@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -161,6 +162,60 @@ def test_compacting_changes_no_answer(store: LanceStore, truth: Truth) -> None:
     truth.delete([item(7).id])
     store.compact()
     assert store.count() == 49 and same(store.search(unit(1, 3)[0], 9), truth.search(unit(1, 3)[0], 9))
+
+
+def worded(numbers: range) -> list[Item]:
+    return [item(i, Kind.PASSAGE, text=f"note about thing{i}") for i in numbers]
+
+
+def test_of_a_large_table_only_what_is_new_is_written_again(
+    store: LanceStore, truth: Truth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"WHOLE_UP_TO": 100, "INDEX_IDS_FROM": 100, "LATE": 60, "JOINED": 25}.items():
+        monkeypatch.setattr(f"searchkit.stores.lance.{name}", value)
+
+    def write(numbers: range) -> None:
+        for into in (store, truth):
+            into.write(worded(numbers), unit(len(numbers), numbers.start))
+
+    def files() -> set[Path]:
+        return set((tmp_path / "lance").rglob("data/*.lance"))
+
+    def right() -> bool:
+        words = [store.match(f"thing{i}", 1, column="text")[0].item.id for i in (3, 205, 229)]
+        alike = same(store.search(unit(1, 3)[0], 9), truth.search(unit(1, 3)[0], 9))
+        return alike and words == [item(i).id for i in (3, 205, 229)]
+
+    write(range(200))
+    store.compact()
+    for start in range(200, 230, 3):
+        write(range(start, start + 3))
+    written = store.rows(kind=Kind.PASSAGE).sort_by("id").select(["id", "written"])
+    assert store._table.stats()["fragment_stats"]["num_fragments"] == 11
+    before = files()
+    store.compact()
+    assert right() and (store.places("true") >> 32).min() == 0, "the large file was written again"
+    assert len(files() - before) == 2
+    assert store._table.stats()["fragment_stats"]["num_fragments"] == 3  # 24 rows and 6
+    assert store.rows(kind=Kind.PASSAGE).sort_by("id").select(["id", "written"]) == written
+    store.compact()
+    assert store._table.stats()["fragment_stats"]["num_fragments"] == 3, "there was nothing to do"
+    gone = [item(i).id for i in range(10, 60)]
+    store.delete(gone)
+    truth.delete(gone)
+    store.compact()
+    assert right() and (store.places("true") >> 32).min() > 0, "a fifth of the large file was deleted"
+    write(range(230, 295))
+    store.compact()
+    assert right() and store._table.index_stats("text_idx").num_unindexed_rows == 0
+    write(range(295, 300))
+    store.compact()
+    assert store._table.index_stats("text_idx").num_unindexed_rows == 5
+    monkeypatch.setattr("searchkit.stores.lance.VERSIONS", 3)
+    for version in (tmp_path / "lance").rglob("*.manifest"):
+        os.utime(version, (1, 1))
+    store.compact()
+    assert right() and store._table.index_stats("text_idx").num_unindexed_rows == 0
 
 
 # filters

@@ -285,6 +285,44 @@ def test_a_hundred_thousand_watched_files_cost_nothing_and_a_change_is_found_in_
                 watching.kill()
 
 
+@pytest.mark.slow
+def test_a_watcher_that_is_killed_while_it_looks_loses_no_change(tmp_path: Path) -> None:
+    folder, chance = notes(tmp_path / "notes", 3000), random.Random(3000)
+    command = [sys.executable, "-c", "from searchkit.cli.main import main; main()", "watch", "--every", "0.1"]
+    with Collection.open(tmp_path / "library", encoder=Hashing()) as library:
+        library.add(folder, batch_size=1024)
+        command += ["--json", "-q", "-c", str(library.root)]
+        for number in range(6):
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+                assert watching.stdout is not None
+                try:
+                    watching.stdout.readline()  # one look is over, and others follow at once
+                    for _ in range(4):
+                        time.sleep(chance.uniform(0, 0.4))
+                        (folder / f"{chance.randrange(3000):05}.txt").unlink(missing_ok=True)
+                        new = folder / f"{chance.randrange(3000):05}.txt"
+                        new.write_text(f"note of round {number}, {chance.random()}\n")
+                        any_file = folder / f"{chance.randrange(3000):05}.txt"
+                        if any_file.exists():
+                            any_file.rename(folder / f"moved{chance.randrange(10**6):06}.txt")
+                    last = f"lighthouse{number}"
+                    (folder / f"{last}.txt").write_text(f"a note about {last}\n")
+                    time.sleep(chance.uniform(0, 1.0))
+                finally:
+                    watching.send_signal([signal.SIGKILL, signal.SIGINT][number % 2])
+                watching.communicate(timeout=100)
+        how = How(32, 1)
+        enqueue(library)
+        Worker(library, how).run(once=True)
+        assert {Path(asset.path) for asset in library.assets()} == set(folder.iterdir())
+        assert library.store.count() == len(list(folder.iterdir()))
+        assert examine(library) == []
+        for number in range(6):
+            assert Path(library.search(f"a note about lighthouse{number}", k=1)[0].path).stem[-1] == str(
+                number
+            )
+
+
 def _cpu(pid: int) -> float:
     """Seconds of processor time that a process has taken."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

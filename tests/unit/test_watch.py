@@ -9,17 +9,22 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Empty, Queue
+from typing import Any
 
 import pytest
+import watchfiles
 
 from searchkit.cli.main import main
 from searchkit.collection import Collection
+from searchkit.doctor import examine
 from searchkit.errors import BadInput
+from searchkit.indexers.events import Events
 from searchkit.indexers.watch import watch
+from searchkit.ingest.walk import Problem, Selection, walk
 from searchkit.place import writing
 from searchkit.protocols import Encoder
 from searchkit.registry import load_encoder
-from searchkit.types import IndexReport, Runtime
+from searchkit.types import FileEntry, IndexReport, Runtime
 
 PATIENCE = 30.0
 """Seconds to wait for something that takes a fraction of one, before a test is given up."""
@@ -98,6 +103,77 @@ def test_changes_are_taken_up_as_they_are_reported(tmp_path: Path) -> None:
     finally:
         watching.end.set()
         watching.thread.join(PATIENCE)
+
+
+class Held:
+    """The walk, which waits after so many files of the next whole source, in whatever thread it is."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, after: int) -> None:
+        self.after, self.armed = after, threading.Event()
+        self.inside, self.go_on = threading.Event(), threading.Event()
+        monkeypatch.setattr("searchkit.ingest.pipeline.walk", self)
+
+    def __call__(
+        self, root: str, selection: Selection, *, start: str | None = None
+    ) -> Iterator[FileEntry | Problem]:
+        mine = start is None and self.armed.is_set()
+        for number, found in enumerate(walk(root, selection, start=start)):
+            yield found
+            if mine and number == self.after:
+                self.armed.clear()
+                self.inside.set()
+                assert self.go_on.wait(2 * PATIENCE)
+
+
+def test_changes_wait_for_no_look_and_the_look_undoes_none(
+    watching: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        (watching.notes / f"n{number:02}.txt").write_text(f"note {number} about thing{number}\n")
+    look = Held(monkeypatch, after=20)
+    watching.thread.start()
+    watching.report_where(lambda report: report.indexed == 41)
+    look.armed.set()
+    assert look.inside.wait(PATIENCE)
+    try:
+        changed = ["n01.txt", "n31.txt"]  # of each two the look has passed one, and not the other
+        for name in changed:
+            (watching.notes / name).write_text(f"the keeper of lighthouse {name} rowed out\n")
+        (watching.notes / "n02.txt").unlink()
+        (watching.notes / "n32.txt").unlink()
+        (watching.notes / "n03.txt").rename(watching.notes / "z03.txt")
+        (watching.notes / "n33.txt").rename(watching.notes / "a33.txt")
+        watching.report_where(lambda report: report.indexed == 2 and report.reused == 2)
+        assert {watching.best(f"keeper of lighthouse {name}") for name in changed} == set(changed)
+        assert not look.armed.is_set() and not look.go_on.is_set(), "the look went on"
+    finally:
+        look.go_on.set()
+    watching.report_where(lambda report: report.deleted == 4)
+    watching.end.set()
+    watching.thread.join(PATIENCE)
+    with Collection.open(watching.where, create=False) as library:
+        assert {Path(asset.path) for asset in library.assets()} == set(watching.notes.iterdir())
+        assert examine(library) == []
+    assert {watching.best(f"keeper of lighthouse {name}") for name in changed} == set(changed)
+
+
+def test_what_changes_as_soon_as_it_is_followed_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = watchfiles.watch
+
+    def slow(*folders: str, **options: Any) -> Iterator[set[tuple[Any, str]]]:
+        time.sleep(0.5)  # as where there are many
+        yield from real(*folders, **options)
+
+    monkeypatch.setattr(watchfiles, "watch", slow)
+    events = Events()
+    try:
+        assert events.follow([str(tmp_path)])
+        (tmp_path / "bees.txt").write_text("The hive is fed with sugar syrup.\n")
+        assert str(tmp_path / "bees.txt") in events.get(PATIENCE)
+    finally:
+        events.close()
 
 
 def test_stop_ends_a_long_pause_at_once(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from searchkit.collection import Collection
 from searchkit.doctor import examine
 from searchkit.encoders.hashing import Hashing
 from searchkit.indexers.worker import FULL, Worker
+from searchkit.ingest.walk import walk
 from searchkit.place import writing
 from searchkit.types import IndexReport, Vectors
 from searchkit.work import How, LeaseLost, enqueue, notice, perform
@@ -129,6 +131,30 @@ def test_what_is_gone_is_deleted_but_not_most_of_a_source(anywhere: World) -> No
     anywhere.worker.run(once=True)
     assert len(anywhere.names()) == 19
     assert "--prune" in anywhere.reports[0].warnings[0]
+
+
+def test_a_file_that_is_back_before_a_sweep_ends_is_kept(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enqueue(world.library, world.notes)
+    world.worker.run(once=True)
+    for name in ("n03.txt", "n04.txt", "n05.txt"):
+        (world.notes / name).rename(tmp_path / name)
+    assert enqueue(world.library).queued == 1
+
+    def walk_and_come_back(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        yield from walk(*args, **kwargs)
+        if (tmp_path / "n03.txt").exists():
+            (tmp_path / "n03.txt").rename(
+                world.notes / "n03.txt"
+            )  # with its time: nothing else will notice it
+            (world.notes / "n04.txt").mkdir()  # no file
+
+    monkeypatch.setattr("searchkit.ingest.pipeline.walk", walk_and_come_back)
+    world.worker.run(once=True)
+    assert set(world.names()) == {f"n{number:02}.txt" for number in range(20)} - {"n04.txt", "n05.txt"}
+    assert world.library.search("thing3", k=1)[0].path.endswith("n03.txt")
+    assert examine(world.library) == []
 
 
 def test_an_emptied_source_is_offline_and_loses_nothing(world: World, tmp_path: Path) -> None:
