@@ -126,6 +126,8 @@ def test_a_reader_that_is_open_sees_the_change_and_what_has_begun_ends_as_it_beg
     with Collection.open(world.library.root) as reader:
         assert reader.search("thing7", k=1)[0].space == world.old
         refill(world.library, Hashing(32))
+        while reader.search("thing7", k=1)[0].space == world.old:  # until the new model is loaded
+            time.sleep(0.05)
         assert reader.search("thing7", k=1)[0].space == world.new
         assert reader.similar(world.notes / "n07.txt", k=1)[0].space == world.new
     assert before.manifest.space == world.old  # its store and its encoder still fit together
