@@ -53,6 +53,12 @@ MEASURES = ("recall@1", "ndcg@10")
 PARTS = ("scifact", "qmsum", "qmsum, all meetings", "needle")
 WAYS = ("window", "heading", "late")
 AS_THEY_ARE = "none"
+CUT = {
+    "as by default": Chunking("window"),
+    "32 tokens": Chunking("window", 32, 0),
+    "sentences": Chunking("sentence"),
+}
+"""How the documents with a needle are cut."""
 JOINING = {"over", "under", "one", "two", "its", "our", "own"}
 """Words that both may have: they say nothing of what is asked."""
 
@@ -104,7 +110,9 @@ class Remembering:
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
             keys, vectors = list(self._known), np.stack(list(self._known.values()))
-            np.savez(self._folder / "texts.npz", keys=np.array(keys), vectors=vectors)
+            scratch = self._folder / "texts.tmp.npz"
+            np.savez(scratch, keys=np.array(keys), vectors=vectors)
+            scratch.replace(self._folder / "texts.npz")
 
 
 def main() -> None:
@@ -253,32 +261,33 @@ def choose(encoder: Remembering, dev: BeirTask) -> dict[str, Any]:
 
 def needle(encoder: Remembering, folder: Path) -> dict[str, Any]:
     """recall@1 by the tenth of the document in which the sentence was put: ten documents each."""
-    task = load_beir(folder, "test")
     texts = [d.text for split in ("test", "dev") for d in meetings(load_beir(folder, split)).values()]
     rng = random.Random(SEED)
     documents: dict[str, Document] = {}
-    questions: list[str] = []
-    for number, (fact, question) in enumerate(NEEDLES):
+    for number, (fact, question, _) in enumerate(NEEDLES):
         if shared := stems(fact) & stems(question):
             sys.exit(f"passages: {fact!r} and {question!r} share {', '.join(shared)}: not other words")
         text = texts[number % len(texts)]
         depth = (number % 10 + rng.random()) / 10
         at = text.find("\n", int(depth * (len(text) - 1))) + 1 or len(text)
         documents[str(number)] = Document(f"{text[:at]}{fact}\n{text[at:]}")
-        questions.append(question)
-    corpus = index(encoder, documents, Chunking("window"))  # type: ignore[arg-type]
-    asked = dict(zip(documents, questions, strict=True))
-    task = replace(task, queries=asked, qrels={key: {key: 1} for key in asked})
+    task = replace(load_beir(folder, "test"), qrels={key: {key: 1} for key in documents})
+    found: dict[str, Any] = {"documents": len(documents)}
+    for cut_as, chunking in CUT.items():
+        corpus = index(encoder, documents, chunking)  # type: ignore[arg-type]
+        found[cut_as] = {"passages": len(corpus.texts)}
+        for column, asked in enumerate(("in other words", "naming the thing"), 1):
+            questions = {str(number): some[column] for number, some in enumerate(NEEDLES)}
+            found[cut_as][asked] = asked_for(encoder, replace(task, queries=questions), corpus)
+    return found
+
+
+def asked_for(encoder: Remembering, task: BeirTask, corpus: Corpus) -> dict[str, Any]:
     run = meaning(encoder, task, corpus)
-    found = {"meaning": run}
-    for name, language in (("words", AS_THEY_ARE), ("stems", None)):
-        words = exact(task, corpus, language)
-        found |= {name: words} | {f"meaning and {name}, {how}": both(run, words, how) for how in HYBRIDS}
-    return {
-        "documents": len(documents),
-        "passages": len(corpus.texts),
-        **{name: by_tenth(run) for name, run in found.items()},
-    }
+    words = exact(task, corpus)
+    ways = {"meaning": run, "stems": words}
+    ways |= {f"meaning and stems, {how}": both(run, words, how) for how in HYBRIDS}
+    return {name: by_tenth(one) for name, one in ways.items()}
 
 
 def stems(text: str) -> set[str]:

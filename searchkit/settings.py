@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FILE = "searchkit.toml"
 PREFIX = "SEARCHKIT_"
-CHUNKING = ("window", "heading", "late")
+CHUNKING = ("window", "heading", "sentence", "late")
 COLLAPSE = ("exact", "near", "none")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -50,7 +50,7 @@ class Settings:
     threads: int = field(default_factory=_processors)
     """Threads that read and decode files."""
     chunking: str | None = None
-    """How documents are cut: "window", "heading" or "late". None is the collection's own, …"""
+    """How documents are cut: "window", "heading", "sentence" or "late". None is the collection's own, …"""
     chunk_tokens: int | None = None
     chunk_overlap: int | None = None
     """… as for these two; a new one gets the defaults."""

@@ -181,7 +181,7 @@ class Chunking:
     """How documents become passages. None: what the collection has; for a new one, the default."""
 
     method: str | None = None
-    """"window", "heading" or "late"."""
+    """"window", "heading", "sentence" or "late"."""
     tokens: int | None = None
     """Of a passage at most, of the encoder's own."""
     overlap: int | None = None

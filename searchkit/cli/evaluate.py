@@ -28,7 +28,7 @@ def evaluate(
     model: Model = None,
     split: Annotated[str, typer.Option("--split", metavar="NAME", help="The split to measure.")] = "test",
     chunking: Annotated[
-        Literal["whole", "window", "heading", "late"],
+        Literal["whole", "window", "heading", "sentence", "late"],
         typer.Option("--chunking", help="BEIR: a vector a document, or one a passage, cut so."),
     ] = "whole",
     chunk_tokens: Annotated[

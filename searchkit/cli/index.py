@@ -63,7 +63,7 @@ def index(
     batch_size: BatchSize = None,
     threads: Threads = None,
     chunking: Annotated[
-        Literal["window", "heading", "late"] | None,
+        Literal["window", "heading", "sentence", "late"] | None,
         typer.Option("--chunking", help="Of a new collection: how documents become passages."),
     ] = None,
     chunk_tokens: Annotated[

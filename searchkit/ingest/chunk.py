@@ -17,6 +17,9 @@ from searchkit.types import Document, Passage
 SEGMENT = 200_000
 """Characters that are tokenized at once. A longer text is cut first, and no window crosses the cut."""
 
+SHORT = 8
+"""Tokens, below which a sentence is no passage by itself."""
+
 INSIDE, SYMBOL, WORD, LINE, SENTENCE, PARAGRAPH = range(6)
 """How good a place to cut: inside a word, beside punctuation, between words, lines, sentences, paragraphs."""
 
@@ -86,6 +89,25 @@ class TokenWindow:
         return min(end, marks.best(max(beyond, early), max(beyond, late), near=near))
 
 
+class SentenceWindow(TokenWindow):
+    """A Chunker: every sentence is a passage, with those before it that say too little for one ("Yes.").
+
+    One of more than `tokens` is cut as by `TokenWindow`. A line is no sentence: text may be wrapped anywhere.
+    """
+
+    def _windows(self, text: str) -> Iterator[tuple[int, int]]:
+        marks = _Marks(text, self.offsets(text))
+        first = 0
+        while first < marks.last:
+            end = marks.sentence(first, SHORT)
+            start, stop = marks.positions[first], marks.positions[end]
+            if marks.reach(first, self.tokens) >= end:
+                yield start, stop
+            else:
+                yield from ((start + a, start + b) for a, b in super()._windows(text[start:stop]))
+            first = end
+
+
 class _Marks:
     """The places of a text where a passage may begin or end: each token's first character, and the end."""
 
@@ -114,6 +136,11 @@ class _Marks:
     def before(self, end: int, tokens: int) -> int:
         """The first mark with no more than `tokens` between it and `end`."""
         return bisect_left(self._tokens, self._tokens[end] - tokens)
+
+    def sentence(self, first: int, least: int) -> int:
+        """The first mark behind a sentence that is `least` tokens or more from `first`; else the last one."""
+        ends = range(self.after(first, least), self.last)
+        return next((mark for mark in ends if self._worth[mark] >= SENTENCE), self.last)
 
     def best(self, early: int, late: int, *, near: int) -> int:
         """The best place to cut from `early` to `late`; of equals the one nearest to `near`."""

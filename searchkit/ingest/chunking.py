@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from searchkit.errors import BadInput
-from searchkit.ingest.chunk import TokenWindow
+from searchkit.ingest.chunk import SentenceWindow, TokenWindow
 from searchkit.ingest.sections import HeadingWindow
 from searchkit.protocols import Chunker, Encoder
 from searchkit.types import Chunking
 
-METHODS = ("window", "heading", "late")
+METHODS = ("window", "heading", "sentence", "late")
+KINDS: dict[str, type[TokenWindow | HeadingWindow]] = {"heading": HeadingWindow, "sentence": SentenceWindow}
+"""The chunkers of those methods that do not cut as "window" does."""
 METHOD = "window"
 TOKENS = 128
 """Longer passages mix subjects: in 254 tokens the sentence that answers a question drowned."""
@@ -31,7 +33,8 @@ def settled(asked: Chunking, encoder: Encoder) -> Chunking:
     longest = room(encoder)
     method = asked.method or METHOD
     tokens = min(TOKENS, longest) if asked.tokens is None else asked.tokens
-    overlap = min(OVERLAP, max(0, tokens) // 4) if asked.overlap is None else asked.overlap
+    usual = 0 if method == "sentence" else min(OVERLAP, max(0, tokens) // 4)
+    overlap = usual if asked.overlap is None else asked.overlap
     if method not in METHODS:
         raise BadInput(f"chunking is {method!r}", hint=f"one of: {', '.join(METHODS)}")
     if not 0 < tokens <= longest:
@@ -49,5 +52,5 @@ def settled(asked: Chunking, encoder: Encoder) -> Chunking:
 def chunker(chunking: Chunking, encoder: Encoder) -> Chunker:
     """The chunker of a settled chunking. Late chunking has the passages of "window", and other vectors."""
     assert chunking.tokens is not None and chunking.overlap is not None
-    kind = HeadingWindow if chunking.method == "heading" else TokenWindow
+    kind = KINDS.get(chunking.method or METHOD, TokenWindow)
     return kind(offsets=encoder.token_offsets, tokens=chunking.tokens, overlap=chunking.overlap)

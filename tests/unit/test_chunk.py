@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from searchkit.errors import BadInput
 from searchkit.ingest import chunk
-from searchkit.ingest.chunk import TokenWindow
+from searchkit.ingest.chunk import SentenceWindow, TokenWindow
 from searchkit.types import Document, PageSpan, Passage
 
 Offsets = Callable[[str], Sequence[tuple[int, int]]]
@@ -78,13 +78,14 @@ def windows(draw: st.DrawFn, most: int = 24) -> tuple[int, int]:
     return tokens, draw(st.integers(0, tokens - 1))
 
 
+@pytest.mark.parametrize("kind", [TokenWindow, SentenceWindow])
 @pytest.mark.parametrize("offsets", [words, characters, wordpieces])
 @settings(max_examples=60, deadline=None)
 @given(text=texts, window=windows())
 def test_any_text_is_covered_in_order_within_the_window(
-    offsets: Offsets, text: str, window: tuple[int, int]
+    kind: type[TokenWindow], offsets: Offsets, text: str, window: tuple[int, int]
 ) -> None:
-    chunker = TokenWindow(offsets=offsets, tokens=window[0], overlap=window[1])
+    chunker = kind(offsets=offsets, tokens=window[0], overlap=window[1])
     passages = list(chunker(Document(text)))
     assert_lawful(text, passages)
     assert passages == list(chunker(Document(text)))
@@ -174,6 +175,39 @@ def test_the_passage_says_on_which_page_it_starts() -> None:
         ("one two three", 1),
         ("four five six", 3),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        (
+            "One two three four five six seven eight. A b c d e f g h! Is the last one short? Yes.",
+            ["One two three four five six seven eight.", "A b c d e f g h!", "Is the last one short? Yes."],
+        ),
+        (
+            "Yes. No. Why? One two three four five.\nA line goes\non and on, on here. The end: near, I say.",
+            [
+                "Yes. No. Why? One two three four five.",
+                "A line goes\non and on, on here.",
+                "The end: near, I say.",
+            ],
+        ),
+        ("a b c d e f g h i j k\n\nA paragraph without a stop ends one too", None),
+    ],
+    ids=["sentences", "short ones and wrapped lines", "paragraphs"],
+)
+def test_a_sentence_is_a_passage_with_what_is_too_short_before_it(text: str, cut: list[str] | None) -> None:
+    found = [one.text for one in SentenceWindow(offsets=words, tokens=20, overlap=0)(Document(text))]
+    assert found == (cut or text.split("\n\n"))
+
+
+def test_a_sentence_that_is_too_long_is_cut_as_a_window() -> None:
+    long = " ".join(f"w{n}" for n in range(30)) + "."
+    text = f"Before it comes a sentence of its own. {long} After it comes another one of them."
+    found = [one.text for one in SentenceWindow(offsets=words, tokens=12, overlap=0)(Document(text))]
+    assert found[0] == "Before it comes a sentence of its own."
+    assert found[-1] == "After it comes another one of them."
+    assert " ".join(found[1:-1]) == long and len(found) == 5
 
 
 @pytest.mark.parametrize(("tokens", "overlap"), [(0, 0), (-1, 0), (8, 8), (8, 9), (8, -1)])
