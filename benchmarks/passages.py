@@ -51,7 +51,7 @@ DEPTH = 100
 SEED = 5
 MEASURES = ("recall@1", "ndcg@10")
 PARTS = ("scifact", "qmsum", "qmsum, all meetings", "needle")
-WAYS = ("window", "heading", "late")
+WAYS = ("window", "heading", "sentence", "late")
 AS_THEY_ARE = "none"
 CUT = {
     "as by default": Chunking("window"),
