@@ -294,12 +294,12 @@ def test_a_tower_comes_to_see_what_the_teacher_sees_place_by_place(
         yield lambda step, numbers: far.append(numbers["map"])
 
     monkeypatch.setattr(loop, "events", kept)
-    run(shown, data, tmp_path, steps=60)
+    run(shown, data, tmp_path, steps=40)
     taught = np.array(far)
-    assert len(taught) == 60 and taught[-5:].mean() < 0.5 * taught[:5].mean()
+    assert len(taught) == 40 and taught[-5:].mean() < 0.5 * taught[:5].mean()
     far.clear()
     alone = replace(shown, optimisation=replace(shown.optimisation, map_weight=0.0))
-    run(alone, data, tmp_path / "alone", steps=60)
+    run(alone, data, tmp_path / "alone", steps=40)
     assert taught[-5:].mean() < 0.7 * np.mean(far[-5:])
 
 
@@ -344,7 +344,12 @@ def test_signed_numbers_of_a_teacher_keep_their_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "tower", [MixerTower("repmixer", 32, (8, 16), (1, 1), head_width=8), INVERTED], ids=lambda one: one.kind
+    "tower",
+    [
+        pytest.param(MixerTower("repmixer", 32, (8, 16), (1, 1), head_width=8), marks=pytest.mark.slow),
+        INVERTED,
+    ],
+    ids=lambda one: one.kind,
 )
 def test_a_run_of_a_tower_of_convolutions_exports_as_an_encoder_that_computes_the_same(
     tower: MixerTower | InvertedTower, recipe: Recipe, data: Path, tmp_path: Path
