@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from searchkit.encoders.device import keep_freed_memory
-from searchkit.models.image_towers import read_config
+from searchkit.encoders.vision import preprocess
+from searchkit.models.image_towers import ImageNetwork, read_config
 from searchkit.training.batches import batches
 from searchkit.training.corpus import EncodeText, load_corpus, visual_teacher
 from searchkit.training.events import events
@@ -26,6 +29,8 @@ log = logging.getLogger(__name__)
 
 SAVE_EVERY = 50
 """Steps between checkpoints."""
+MEASURED = 10
+"""Batches, the last ones, on which the averaged weights' norms are measured."""
 
 
 def train(
@@ -72,6 +77,7 @@ def train(
     log.info("training %s from step %d to %d", recipe.name, first, total)
 
     began = time.monotonic()
+    shown_last: deque[Tensor] = deque(maxlen=MEASURED)
     student.train()
     with events(work, first) as write:
         for step, batch in batches(
@@ -92,9 +98,31 @@ def train(
             if step % 50 == 49:
                 said = " ".join(f"{name} {number:.3f}" for name, number in parts.items())
                 log.info("step %d/%d %s %.0f pictures/s", step + 1, total, said, speed)
+            shown_last.append(batch.pixels)
             if (step + 1) % SAVE_EVERY == 0 or step + 1 == total:
+                measure_norms(average.module, shown_last)
                 state.save(step + 1, recipe)
     return write_encoder(average.module, recipe.name, out)
+
+
+@torch.no_grad()
+def measure_norms(tower: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Batch norms of averaged weights get the statistics that those weights give: the average of what the
+    norms of moving weights saw is of no network, and through fifty layers all pictures become one vector."""
+    assert isinstance(tower, ImageNetwork)
+    norms = [one for one in tower.modules() if isinstance(one, nn.BatchNorm2d)]
+    if not norms:
+        return
+    momenta = [one.momentum for one in norms]
+    for one in norms:
+        one.reset_running_stats()
+        one.momentum = None  # the mean of all that follow
+    tower.train()
+    for pixels in batches:
+        tower(preprocess(tower.config).normalise(pixels))
+    tower.eval()
+    for one, momentum in zip(norms, momenta, strict=True):
+        one.momentum = momentum
 
 
 def learning_rate(step: int, total: int, options: Optimisation) -> float:

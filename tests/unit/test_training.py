@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from searchkit.encoders.hashing import Hashing
 from searchkit.encoders.vision import ViTTower, preprocess
 from searchkit.errors import BadInput, ModelMissing
 from searchkit.evaluation.labels import held_out
+from searchkit.models.image_towers import image_network, read_config
 from searchkit.registry import load_encoder
 from searchkit.training import corpus, loop
 from searchkit.training.batches import make_batch
@@ -370,6 +372,19 @@ def test_a_run_of_a_tower_of_convolutions_exports_as_an_encoder_that_computes_th
     halves = load_encoder(str(tmp_path / "out")).encode_images(pixels)
     assert (halves * after).sum(1).min() > 0.999
     assert encoder.space.key != load_encoder(str(tmp_path / "out")).space.key
+
+
+def test_norms_of_averaged_weights_are_measured_on_what_they_see() -> None:
+    torch.manual_seed(0)
+    tower = image_network(read_config({**asdict(INVERTED), "dim": 8}))
+    batches = [torch.randint(0, 255, (16, 32, 32, 3), dtype=torch.uint8) for _ in range(3)]
+    normal = preprocess(tower.config).normalise(torch.cat(batches))
+    with torch.no_grad():
+        wanted = copy.deepcopy(tower).train()(normal)
+        apart = (tower.eval()(normal) - wanted).abs().max()
+        loop.measure_norms(tower, batches)
+        assert (tower(normal) - wanted).abs().max() < 0.1 * apart
+    assert not tower.training
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
