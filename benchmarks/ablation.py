@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from main_job import machine
+from towers import TOWERS
 
 from searchkit.encoders.minilm import minilm
 from searchkit.evaluation import evaluate_captions, load_captions
 from searchkit.registry import load_encoder
 from searchkit.training.data import load_pictures
 from searchkit.training.loop import train
-from searchkit.training.recipe import FEATURES, Dataset, InvertedTower, Recipe, load_recipe
+from searchkit.training.recipe import FEATURES, Dataset, Recipe, load_recipe
 from searchkit.training.reinforce import reinforce
 from searchkit.training.stored_teachers import stored_teachers
 from searchkit.types import Runtime
@@ -45,7 +46,7 @@ ROWS = (
 ALIKE = {ROWS[0]: "captions", ROWS[1]: "captions", ROWS[2]: "labels", ROWS[3]: "maps"}
 """The rows that see the same data; all others see it reinforced."""
 KEPT = ("*.reinforced", "*.npy", "*.done", "head-*.pt", "*.pixels")
-SMALL = InvertedTower("inverted", 96, 16, (16, 24, 40, 56, 96), (1, 2, 3, 2, 2), (2, 2, 2, 1, 2), end=640)
+SMALL = "inverted 16…96, 96 px"
 
 
 def main() -> None:
@@ -63,7 +64,7 @@ def main() -> None:
         "labelled photos": options.photos,
         "augmentations": options.augmentations,
         "steps of the teacher's head": options.head_steps,
-        "tower": "the recipe's" if options.full else "inverted 16…96, 96 px",
+        "tower": "the recipe's" if options.full else SMALL,
         "split": "dev",
     }
     found = json.loads(options.out.read_text()) if options.out.is_file() else {}
@@ -126,7 +127,7 @@ def row_recipe(name: str, whole: Recipe, options: argparse.Namespace) -> Recipe:
     return replace(
         whole,
         name="ablation",
-        tower=whole.tower if options.full else SMALL,
+        tower=whole.tower if options.full else TOWERS[SMALL],
         teacher=replace(
             whole.teacher,
             head_steps=options.head_steps,

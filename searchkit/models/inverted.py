@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from searchkit.models.head import two_layer_head
 from searchkit.models.reparam import Branches, fuse
 
 POINT, SMALL = (1, 1), (3, 3)
@@ -91,9 +92,7 @@ class InvertedTower(nn.Module):
                 before = after
             self.stages.append(nn.Sequential(*blocks))
         self.end = Branches(before, config.end, POINT)
-        self.head = nn.Sequential(
-            nn.Linear(config.end, 2 * config.dim), nn.GELU(), nn.Linear(2 * config.dim, config.dim)
-        )
+        self.head = two_layer_head(config.width, config.dim)
         if config.fused:
             fuse(self)
 

@@ -18,6 +18,7 @@ from math import gcd
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from searchkit.models.head import two_layer_head
 from searchkit.models.reparam import Branches, NormedPointwise, RepMixer, ScaledPointwise, fuse
 
 SMALL, LARGE = (3, 3), (7, 7)
@@ -124,9 +125,7 @@ class RepMixerTower(nn.Module):
             Branches(last, 2 * last, SMALL, groups=last, pointwise=True),
             nn.GELU(),
         )
-        self.head = nn.Sequential(
-            nn.Linear(config.width, 2 * config.dim), nn.GELU(), nn.Linear(2 * config.dim, config.dim)
-        )
+        self.head = two_layer_head(config.width, config.dim)
         if config.fused:
             fuse(self)
 

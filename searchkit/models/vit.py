@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from searchkit.models.head import two_layer_head
+
 
 @dataclass(frozen=True, slots=True)
 class ViTConfig:
@@ -88,9 +90,7 @@ class VisionTransformer(nn.Module):
         self.position = nn.Parameter(torch.randn(1, config.tokens, config.width) * 0.02)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width)
-        self.head = nn.Sequential(
-            nn.Linear(config.width, 2 * config.dim), nn.GELU(), nn.Linear(2 * config.dim, config.dim)
-        )
+        self.head = two_layer_head(config.width, config.dim)
         self.apply(_initialise)
 
     def features(self, pixels: Tensor) -> Tensor:

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 EVEN = 200
 """Pictures of each set whose maps say how each channel of a map is spread."""
 
+PART = 10_000
+"""Texts that are encoded before it is said how many are left."""
+
 EncodeText = Callable[[Sequence[str]], Vectors]
 
 
@@ -91,8 +94,13 @@ def _text_vectors(texts: list[str], work: Path, encode_text: EncodeText) -> Tens
     digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
     store = work / f"texts-{digest}.npy"
     if not store.is_file():
-        log.info("encoding %d texts", len(texts))
-        np.save(store, encode_text(texts))
+        parts = []
+        for first in range(0, max(1, len(texts)), PART):
+            log.info("texts: %d/%d", first, len(texts))
+            parts.append(encode_text(texts[first : first + PART]))
+        scratch = work / "texts.tmp.npy"
+        np.save(scratch, np.concatenate(parts))
+        scratch.replace(store)  # a run that is killed while it writes does not read half of it the next time
     return torch.from_numpy(np.load(store))
 
 

@@ -69,20 +69,20 @@ def train(
     average = torch.optim.swa_utils.AveragedModel(
         student.tower,
         multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(options.average),  # type: ignore[no-untyped-call]
-        use_buffers=True,
     )
     optimiser = torch.optim.AdamW(_decayed(student, options.weight_decay), lr=options.rate, betas=(0.9, 0.98))
     state = Checkpoint(work / "checkpoint.pt", student, average, optimiser)
     first = state.load()
     log.info("training %s from step %d to %d", recipe.name, first, total)
 
+    threads = max(2, processes)
+    # as many as an uninterrupted run would have seen by now
+    before = batches(recipe, corpus, range(max(0, first - MEASURED), first), shown=shown, threads=threads)
+    last = deque((batch.pixels.to(place) for _, batch in before), maxlen=MEASURED)
     began = time.monotonic()
-    shown_last: deque[Tensor] = deque(maxlen=MEASURED)
     student.train()
     with events(work, first) as write:
-        for step, batch in batches(
-            recipe, corpus, range(first, total), shown=shown, threads=max(2, processes)
-        ):
+        for step, batch in batches(recipe, corpus, range(first, total), shown=shown, threads=threads):
             rate = learning_rate(step, total, options)
             for group in optimiser.param_groups:
                 group["lr"] = rate
@@ -98,9 +98,9 @@ def train(
             if step % 50 == 49:
                 said = " ".join(f"{name} {number:.3f}" for name, number in parts.items())
                 log.info("step %d/%d %s %.0f pictures/s", step + 1, total, said, speed)
-            shown_last.append(batch.pixels)
+            last.append(batch.pixels)
             if (step + 1) % SAVE_EVERY == 0 or step + 1 == total:
-                measure_norms(average.module, shown_last)
+                measure_norms(average.module, last)
                 state.save(step + 1, recipe)
     return write_encoder(average.module, recipe.name, out)
 

@@ -83,8 +83,8 @@ class InvertedTower:
 
 
 AnyTower = Tower | MixerTower | InvertedTower
-TOWERS: dict[str, type[AnyTower]] = {"vit": Tower, "repmixer": MixerTower, "inverted": InvertedTower}
-"""By `kind` in a recipe; where none is given it is "vit"."""
+KINDS: dict[str, type[AnyTower]] = {"repmixer": MixerTower, "inverted": InvertedTower}
+"""By `kind` in a recipe; where none is given it is a `Tower`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ def load_recipe(name_or_path: str) -> Recipe:
             name=raw["name"],
             seed=raw["seed"],
             templates=tuple(raw["templates"]),
-            tower=_section(TOWERS[raw["tower"].get("kind", "vit")], raw["tower"]),
+            tower=_tower(raw["tower"]),
             teacher=_teacher(raw["teacher"]),
             optimisation=_section(Optimisation, raw["optimisation"]),
             data=tuple(_section(Dataset, one) for one in raw["data"]),
@@ -183,6 +183,14 @@ def recipe_text(name_or_path: str) -> str:
         known = ", ".join(sorted(one.name[:-5] for one in folder.iterdir() if one.name.endswith(".toml")))
         raise BadInput(f"no recipe named {name_or_path!r}", hint=f"known: {known}; or give a .toml file")
     return packaged.read_text()
+
+
+def _tower(raw: dict[str, Any]) -> AnyTower:
+    kind = raw.get("kind")
+    if kind is not None and kind not in KINDS:
+        raise TypeError(f"no tower of kind {kind!r}: {', '.join(KINDS)}, or none given")
+    tower: AnyTower = _section(Tower if kind is None else KINDS[kind], raw)
+    return tower
 
 
 def _teacher(raw: dict[str, Any]) -> Teacher:

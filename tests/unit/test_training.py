@@ -40,6 +40,7 @@ from searchkit.training.recipe import (
     TeacherMap,
     Tower,
     load_recipe,
+    recipe_text,
 )
 from searchkit.training.reinforce import reinforce
 from searchkit.training.student import map_distance
@@ -145,7 +146,7 @@ def test_a_killed_run_resumes_to_the_weights_of_one_that_was_not(
 
     with monkeypatch.context() as cut:
         cut.setattr(loop.Checkpoint, "save", save_and_die)
-        cut.setattr(loop, "SAVE_EVERY", 11)
+        cut.setattr(loop, "SAVE_EVERY", 25)  # then fewer steps are left than norms are measured on
         with pytest.raises(KeyboardInterrupt):
             run(recipe, data, tmp_path / "cut")
     resumed = load_file(run(recipe, data, tmp_path / "cut") / "model.safetensors")
@@ -426,6 +427,13 @@ def test_unusable_training_data_is_named(
 ) -> None:
     with pytest.raises(BadInput, match=message):
         load_pictures(data, change(Dataset("captioned.parquet", "captions", 1.0)), ())
+
+
+def test_a_tower_of_an_unknown_kind_is_named_with_the_known_ones(tmp_path: Path) -> None:
+    text = recipe_text("pocket").replace('kind = "inverted"', 'kind = "swin"')
+    (tmp_path / "one.toml").write_text(text)
+    with pytest.raises(BadInput, match="no tower of kind 'swin': repmixer, inverted"):
+        load_recipe(str(tmp_path / "one.toml"))
 
 
 def test_the_bundled_recipe_reads_and_a_mistake_in_one_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,10 @@
+"""What the image towers that training makes have in common."""
+
+from __future__ import annotations
+
+from torch import nn
+
+
+def two_layer_head(width: int, dim: int) -> nn.Sequential:
+    """From a pooled trunk, (b, width), into the space, (b, dim)."""
+    return nn.Sequential(nn.Linear(width, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
