@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from searchkit.training.corpus import Corpus
@@ -35,21 +36,30 @@ class Batch:
 
 
 def batches(
-    recipe: Recipe, corpus: Corpus, steps: range, *, shown: Sequence[RenderedViews] = (), threads: int = 2
+    recipe: Recipe,
+    corpus: Corpus,
+    steps: range,
+    *,
+    side: Callable[[int], int],
+    shown: Sequence[RenderedViews] = (),
+    threads: int = 2,
 ) -> Iterator[tuple[int, Batch]]:
-    """(step, batch) for each step, made by threads a few steps ahead. A step's batch depends on
-    (seed, step) alone, so that a resumed run sees what an uninterrupted one would have."""
+    """(step, batch) for each step, made by threads a few steps ahead; its pictures are `side(step)` wide.
+    A step's batch depends on (seed, step, side) alone, so that a resumed run sees what an uninterrupted one
+    would have."""
     ahead = 2 * threads
     with ThreadPoolExecutor(threads) as pool:
         waiting: list[Future[Batch]] = []
         queued = iter(steps)
         for step in steps:
             while len(waiting) < ahead and (upcoming := next(queued, None)) is not None:
-                waiting.append(pool.submit(make_batch, recipe, corpus, upcoming, shown))
+                waiting.append(pool.submit(make_batch, recipe, corpus, upcoming, side(upcoming), shown))
             yield step, waiting.pop(0).result()
 
 
-def make_batch(recipe: Recipe, corpus: Corpus, step: int, shown: Sequence[RenderedViews] = ()) -> Batch:
+def make_batch(
+    recipe: Recipe, corpus: Corpus, step: int, side: int, shown: Sequence[RenderedViews] = ()
+) -> Batch:
     rng = np.random.default_rng([recipe.seed, step])
     shares = [spec.share for spec in recipe.data if any(s.name == Path(spec.file).stem for s in corpus.sets)]
     counts = np.maximum(1, np.round(np.array(shares) / sum(shares) * recipe.optimisation.batch)).astype(int)
@@ -80,7 +90,7 @@ def make_batch(recipe: Recipe, corpus: Corpus, step: int, shown: Sequence[Render
             if len(written):
                 synthetic.append(int(rng.choice(written)))
     return Batch(
-        torch.from_numpy(np.stack(pixels)),
+        resized(torch.from_numpy(np.stack(pixels)), side),
         np.stack(features),
         [np.stack(seen) for seen in maps],
         torch.from_numpy(np.array(texts)),
@@ -89,3 +99,11 @@ def make_batch(recipe: Recipe, corpus: Corpus, step: int, shown: Sequence[Render
         torch.tensor(has_synthetic),
         [teacher.of_pictures(places) for teacher in corpus.teachers],
     )
+
+
+def resized(pixels: Tensor, side: int) -> Tensor:
+    """(b, p, p, 3) uint8 → (b, side, side, 3)."""
+    if pixels.shape[1] == side:
+        return pixels
+    planes = pixels.permute(0, 3, 1, 2)
+    return F.interpolate(planes, (side, side), mode="bilinear", antialias=True).permute(0, 2, 3, 1)

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from searchkit.encoders.device import keep_freed_memory
 from searchkit.encoders.vision import preprocess
 from searchkit.models.image_towers import ImageNetwork, read_config
-from searchkit.training.batches import batches
+from searchkit.training.batches import Batch, batches
 from searchkit.training.corpus import EncodeText, load_corpus, visual_teacher
 from searchkit.training.events import events
 from searchkit.training.export import write_encoder
@@ -27,7 +27,7 @@ from searchkit.training.student import Student, student_loss
 
 log = logging.getLogger(__name__)
 
-SAVE_EVERY = 50
+SAVE_EVERY = 100
 """Steps between checkpoints."""
 MEASURED = 10
 """Batches, the last ones, on which the averaged weights' norms are measured."""
@@ -75,14 +75,20 @@ def train(
     first = state.load()
     log.info("training %s from step %d to %d", recipe.name, first, total)
 
-    threads = max(2, processes)
+    def side(step: int) -> int:
+        early = options.early_pixels and step < options.late * total
+        return options.early_pixels if early else recipe.tower.pixels
+
+    def steps_from(first: int, end: int) -> Iterator[tuple[int, Batch]]:
+        steps = range(max(0, first), end)
+        return batches(recipe, corpus, steps, side=side, shown=shown, threads=max(2, processes))
+
     # as many as an uninterrupted run would have seen by now
-    before = batches(recipe, corpus, range(max(0, first - MEASURED), first), shown=shown, threads=threads)
-    last = deque((batch.pixels.to(place) for _, batch in before), maxlen=MEASURED)
+    last = deque((one.pixels.to(place) for _, one in steps_from(first - MEASURED, first)), maxlen=MEASURED)
     began = time.monotonic()
     student.train()
     with events(work, first) as write:
-        for step, batch in batches(recipe, corpus, range(first, total), shown=shown, threads=threads):
+        for step, batch in steps_from(first, total):
             rate = learning_rate(step, total, options)
             for group in optimiser.param_groups:
                 group["lr"] = rate

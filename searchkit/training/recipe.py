@@ -127,6 +127,10 @@ class Optimisation:
     """Weight of 1 − cos(student's embedding, teacher's embedding in the text space)."""
     map_weight: float = 0.0
     """Weight of the mean of 1 − cos(student's map, teacher's map) over the places of each of its maps."""
+    early_pixels: int = 0
+    """Side of a picture until `late`; 0 is the tower's own. Smaller pictures teach more of them an hour."""
+    late: float = 0.8
+    """Part of the steps behind which pictures have the tower's own side."""
     average: float = 0.99
     """Decay of the moving average of the weights, which is what is kept."""
     distil: float = 0.0
@@ -148,6 +152,12 @@ class Recipe:
     withheld: tuple[Withheld, ...] = ()
     bank_file: str = ""
     """Further sentences, one a line, gzipped: more for `bank` to draw from."""
+
+    def __post_init__(self) -> None:
+        if self.optimisation.early_pixels and isinstance(self.tower, Tower):
+            raise TypeError(
+                "early_pixels is for towers of convolutions: a transformer's positions are of one size"
+            )
 
 
 def load_recipe(name_or_path: str) -> Recipe:

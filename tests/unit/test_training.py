@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +26,7 @@ from searchkit.evaluation.labels import held_out
 from searchkit.models.image_towers import image_network, read_config
 from searchkit.registry import load_encoder
 from searchkit.training import corpus, loop
-from searchkit.training.batches import make_batch
+from searchkit.training.batches import Batch, make_batch, resized
 from searchkit.training.data import crop_box, load_pictures
 from searchkit.training.events import Write
 from searchkit.training.export import export_run, read_run
@@ -43,7 +44,7 @@ from searchkit.training.recipe import (
     recipe_text,
 )
 from searchkit.training.reinforce import reinforce
-from searchkit.training.student import map_distance
+from searchkit.training.student import Student, map_distance
 from searchkit.training.teacher import unsigned
 from searchkit.types import Runtime
 
@@ -309,7 +310,7 @@ def test_a_tower_comes_to_see_what_the_teacher_sees_place_by_place(
 def test_a_mirrored_picture_has_a_mirrored_map(shown: Recipe, data: Path, tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     read = corpus.load_corpus(shown, data, tmp_path / "work", encode)
-    batch = make_batch(shown, read, 0)
+    batch = make_batch(shown, read, 0, 32)
     left = batch.maps[0][..., 3] > 100  # (b, 4, 4)
     kept = left[:, :, :2].all((1, 2)) & ~left[:, :, 2:].any((1, 2))
     turned = left[:, :, 2:].all((1, 2)) & ~left[:, :, :2].any((1, 2))
@@ -317,6 +318,30 @@ def test_a_mirrored_picture_has_a_mirrored_map(shown: Recipe, data: Path, tmp_pa
     for pixels, seen in zip(batch.pixels.numpy(), batch.maps[0], strict=True):
         eighths = pixels.reshape(4, 8, 4, 8, 3).mean(axis=(1, 3))
         assert np.abs(eighths - seen[..., :3]).mean() < np.abs(eighths - seen[:, ::-1, :3]).mean()
+
+
+def test_early_steps_see_smaller_pictures_and_late_ones_the_towers_own(
+    shown: Recipe, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides: list[int] = []
+    real = loop.student_loss
+
+    def looked(student: Student, batch: Batch, *rest: Any) -> Any:
+        sides.append(batch.pixels.shape[1])
+        return real(student, batch, *rest)
+
+    monkeypatch.setattr(loop, "student_loss", looked)
+    options = replace(shown.optimisation, early_pixels=24, late=0.6)
+    run(replace(shown, optimisation=options), data, tmp_path, steps=5)
+    assert sides == [24, 24, 24, 32, 32]
+
+
+def test_a_smaller_picture_is_the_same_picture() -> None:
+    pixels = torch.zeros(1, 32, 32, 3, dtype=torch.uint8)
+    pixels[:, :16, :, 0], pixels[:, :, 16:, 2] = 200, 100
+    small = resized(pixels, 16)
+    assert small.shape == (1, 16, 16, 3) and small.dtype == torch.uint8
+    assert torch.equal(small[:, [2, 13]][:, :, [2, 13]], pixels[:, [4, 26]][:, :, [4, 26]])
 
 
 def test_the_distance_of_maps_is_that_of_their_places_on_one_grid() -> None:
@@ -439,6 +464,12 @@ def test_a_tower_of_an_unknown_kind_is_named_with_the_known_ones(tmp_path: Path)
 def test_the_bundled_recipe_reads_and_a_mistake_in_one_is_named(tmp_path: Path) -> None:
     assert isinstance(load_recipe("pocket").tower, InvertedTower)
     assert isinstance(load_recipe("pocket-reinforced").tower, Tower)
+    early = tmp_path / "early.toml"
+    early.write_text(
+        recipe_text("pocket-reinforced").replace("[optimisation]", "[optimisation]\nearly_pixels = 96")
+    )
+    with pytest.raises(BadInput, match="early_pixels is for towers of convolutions"):
+        load_recipe(str(early))
     with pytest.raises(BadInput, match="no recipe named 'pockets'"):
         load_recipe("pockets")
     wrong = tmp_path / "wrong.toml"
