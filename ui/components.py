@@ -130,6 +130,15 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def on_one_line(text: str | None) -> str:
+    """A passage as it is shown among others.
+
+    >>> on_one_line(" two\n words "), on_one_line(None)
+    ('two words', '')
+    """
+    return printable(" ".join((text or "").split()))
+
+
 def homely(text: str) -> str:
     """A path, or a text with paths, as it is shown: what lies in the home folder begins with "~".
 

@@ -3,13 +3,6 @@
 const DO = { open: ["Open", "Look at it"], more: ["More", "More like this"], less: ["Less", "Less like this"] };
 const RATE = { right: ["thumb_up", "Right for this question"], wrong: ["thumb_down", "Wrong for this question"] };
 
-const make = (tag, given, ...inside) => {
-  const one = document.createElement(tag);
-  for (const [name, value] of Object.entries(given)) one.setAttribute(name, value);
-  one.append(...inside.filter((part) => part !== null && part !== undefined));
-  return one;
-};
-
 const button = (what, name) => {
   const [word, title] = DO[what] ?? RATE[what];
   const given = { type: "button", title, "data-do": what };

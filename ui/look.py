@@ -1,9 +1,10 @@
-"""How the page looks; what its keys do is in `keys.js`."""
+"""How the page looks; what its keys do is in `keys.js`, what its components do in scripts of their own."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from PIL import Image, ImageDraw
@@ -61,7 +62,16 @@ STYLE = """<style>
 @media(max-width:640px){[data-testid=stMainBlockContainer]{padding-left:.8rem;padding-right:.8rem}}
 </style>"""
 
-KEYS = Path(__file__).with_name("keys.js")
+
+@cache
+def script(name: str) -> str:
+    return Path(__file__).with_name(f"{name}.js").read_text("utf-8")
+
+
+def component(name: str) -> Any:
+    """What calls a component that `name`.js draws."""
+    js = script("element") + script(name)
+    return st.components.v2.component(f"searchkit_{name}", js=js, isolate_styles=False)
 
 
 @cache
@@ -77,4 +87,4 @@ def icon() -> Image.Image:
 def dress() -> None:
     """Both are the page's own words: nothing of a collection is among them."""
     st.html(STYLE)
-    st.html(f"<script>{KEYS.read_text('utf-8')}</script>", unsafe_allow_javascript=True)
+    st.html(f"<script>{script('keys')}</script>", unsafe_allow_javascript=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -18,9 +17,9 @@ from searchkit.errors import Unreadable
 from searchkit.pictures import thumbnail_name
 from searchkit.ratings import NOTHING, RIGHT, WRONG, rate, rated
 from searchkit.types import Hit, Item, Kind
-from searchkit.ui import asking, opened
+from searchkit.ui import asking, look, opened
 from searchkit.ui.asking import Answer
-from searchkit.ui.components import name, printable, word
+from searchkit.ui.components import name, on_one_line, printable, word
 from searchkit.ui.words import parted
 
 THUMBS = "/thumb"
@@ -31,9 +30,7 @@ NARROWEST = {"small": 110, "medium": 150, "large": 230}
 VALUES = {"right": RIGHT, "wrong": WRONG, "": NOTHING}
 SAID = {value: said for said, value in VALUES.items()}
 
-_cards = st.components.v2.component(
-    "searchkit_hits", js=Path(__file__).with_name("hits.js").read_text("utf-8"), isolate_styles=False
-)
+_cards = look.component("hits")
 
 
 def show(library: Collection, answer: Answer, hits: Sequence[Hit], words: str, *, key: str) -> None:
@@ -94,7 +91,7 @@ def _card(library: Collection, hit: Hit, words: str, sure: bool) -> dict[str, An
         made["sure"] = [word(hit.confidence), f"{hit.confidence:.2f}"]
     if hit.kind is Kind.IMAGE:
         return made | _thumb(library, hit.item)
-    text = printable(" ".join((hit.text or "").split()))
+    text = on_one_line(hit.text)
     cut = text if len(text) <= SNIPPET else text[:SNIPPET].rstrip() + " …"
     return made | {"heading": printable(hit.item.heading or ""), "text": parted(cut, words)}
 

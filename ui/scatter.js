@@ -4,13 +4,6 @@
 const NEAR = 14; // pixels from a point at which it is meant
 const SIZE = 3.5;
 
-const make = (tag, given, ...inside) => {
-  const one = document.createElement(tag);
-  for (const [name, value] of Object.entries(given)) one.setAttribute(name, value);
-  one.append(...inside);
-  return one;
-};
-
 // Whether a place lies inside a line that is closed: a ray from it crosses the line an odd number of times.
 const isInside = ([x, y], line) =>
   line.reduce((odd, [ax, ay], n) => {
@@ -107,7 +100,8 @@ class Scatter {
     this.tip.hidden = number < 0;
     if (number >= 0) {
       const [, , , name, thumb, text] = this.points[number];
-      this.tip.replaceChildren(...(thumb ? [make("img", { src: thumb, alt: "" })] : []), make("b", {}, name), ...(text ? [make("span", {}, text)] : []));
+      const inside = [thumb && make("img", { src: thumb, alt: "" }), make("b", {}, name), text && make("span", {}, text)];
+      this.tip.replaceChildren(...inside.filter(Boolean));
       const [x, y] = this.places[number];
       const { clientWidth, clientHeight } = this.box;
       this.tip.style.cssText = `${x > clientWidth / 2 ? `right:${clientWidth - x + 14}px` : `left:${x + 14}px`};${y > clientHeight / 2 ? `bottom:${clientHeight - y}px` : `top:${y}px`}`;

@@ -246,13 +246,19 @@ def test_where_a_picture_fits_the_words_is_shown_when_asked_for(page: Page, libr
     assert "Bright and in colour where it fits best" in drawn(test)
 
 
-def test_what_is_like_many_items_is_asked_for_and_taken_back_in_one_line(page: Page, tmp_path: Path) -> None:
+def of_notes(tmp_path: Path, count: int) -> Collection:
+    """ "library", with so many passages that say nearly the same."""
     folder = tmp_path / "many"
     folder.mkdir()
-    for n in range(6):
-        (folder / f"note{n}.txt").write_text(f"The hive {n} is fed with sugar syrup in autumn.\n")
-    with Collection.open(tmp_path / "library", model="hashing") as made:
-        made.add(folder)
+    for n in range(count):
+        (folder / f"note{n:02d}.txt").write_text(f"The hive {n} is fed with sugar syrup in autumn.\n")
+    made = Collection.open(tmp_path / "library", model="hashing")
+    made.add(folder)
+    return made
+
+
+def test_what_is_like_many_items_is_asked_for_and_taken_back_in_one_line(page: Page, tmp_path: Path) -> None:
+    with of_notes(tmp_path, 6) as made:
         ids = [hit.item.id for hit in made.search(HIVE)][:4]
     test = page(tmp_path / "library", like=ids)  # type: ignore[arg-type]
     assert not test.exception
@@ -340,12 +346,7 @@ def test_what_is_opened_shows_its_neighbourhood_and_why_it_was_found(page: Page,
 
 
 def test_more_hits_than_a_page_holds_are_turned_over(page: Page, tmp_path: Path) -> None:
-    folder = tmp_path / "many"
-    folder.mkdir()
-    for n in range(30):
-        (folder / f"note{n:02d}.txt").write_text(f"The hive {n} is fed with sugar syrup in autumn.\n")
-    with Collection.open(tmp_path / "library", model="hashing") as made:
-        made.add(folder)
+    of_notes(tmp_path, 30).close()
     test = page(tmp_path / "library", q=HIVE)
     test.session_state["weak"] = False
     first = set(names(test))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -15,9 +14,9 @@ from searchkit.collection import Collection
 from searchkit.ingest.thumbs import name_of
 from searchkit.search.trace import Trace
 from searchkit.types import Item, Kind
-from searchkit.ui import asking, components, export, results
+from searchkit.ui import asking, components, export, look, results
 from searchkit.ui.asking import KINDS, Answer
-from searchkit.ui.components import name, printable
+from searchkit.ui.components import name, on_one_line, printable
 
 LIKED = 12
 """Items at most that are asked with together."""
@@ -30,11 +29,7 @@ SAID = (
     "one, Escape lets go"
 )
 
-_scatter = st.components.v2.component(
-    "searchkit_map",
-    js=Path(components.__file__).with_name("scatter.js").read_text("utf-8"),
-    isolate_styles=False,
-)
+_scatter = look.component("scatter")
 
 
 def page() -> None:
@@ -93,7 +88,7 @@ def _seen(library: Collection, item: Item) -> tuple[str, str]:
     """Its thumbnail, or how its text begins."""
     if item.kind is Kind.IMAGE:
         return f"{results.THUMBS}/{name_of(item, library.manifest.space)}", ""
-    return "", printable(" ".join((item.text or "").split()))[:BEGINNING]
+    return "", on_one_line(item.text)[:BEGINNING]
 
 
 def _group(item: Item, by: str) -> str:

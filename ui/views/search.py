@@ -43,13 +43,9 @@ def _question() -> dict[str, UploadedFile | None]:
         "Search", key="q", placeholder="two dogs on a beach   ( / )", label_visibility="collapsed"
     )
     with more.popover("Ask more", width="stretch"):
-        upload = st.file_uploader(
+        upload = _upload(
             "With a picture: find what is like it. One can be pasted (Ctrl+V) or dropped anywhere, too.",
-            type=PICTURES,
-            key="picture",
-            max_upload_size=MEGABYTES,
-            on_change=asking.came,
-            args=("picture",),
+            "picture",
         )
         st.text_input("But not", key="not", placeholder="snow")
         st.slider("How much the picture counts beside the words", 0.1, 3.0, step=0.1, key="weight")
@@ -57,15 +53,15 @@ def _question() -> dict[str, UploadedFile | None]:
         st.toggle("Nearly the same pictures once", key="near")
         st.toggle("Each document once", key="group")
     with st.container(key="pasting"):  # seen only when what was pasted is refused
-        pasted = st.file_uploader(
-            "Pasted picture",
-            type=PICTURES,
-            key="pasted",
-            max_upload_size=MEGABYTES,
-            on_change=asking.came,
-            args=("pasted",),
-        )
+        pasted = _upload("Pasted picture", "pasted")
     return {"picture": upload, "pasted": pasted}
+
+
+def _upload(label: str, key: str) -> UploadedFile | None:
+    given = st.file_uploader(
+        label, type=PICTURES, key=key, max_upload_size=MEGABYTES, on_change=asking.came, args=(key,)
+    )
+    return given
 
 
 def _filters(library: Collection, asked: Question) -> None:
