@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from searchkit.errors import BadInput
 from searchkit.types import Document, Passage
@@ -90,13 +91,14 @@ class TokenWindow:
 
 
 class SentenceWindow(TokenWindow):
-    """A Chunker: every sentence is a passage, with those before it that say too little for one ("Yes.").
+    """A Chunker: every sentence is a passage; with those before it that say too little for one ("Yes.").
 
-    One of more than `tokens` is cut as by `TokenWindow`. A line is no sentence: text may be wrapped anywhere.
+    One of more than `tokens` is cut as by `TokenWindow`. A line ends a sentence where it ends of itself, as
+    in lists and transcripts, and not because the text was wrapped.
     """
 
     def _windows(self, text: str) -> Iterator[tuple[int, int]]:
-        marks = _Marks(text, self.offsets(text))
+        marks = _Marks(text, self.offsets(text), ended_lines(text))
         first = 0
         while first < marks.last:
             end = marks.sentence(first, SHORT)
@@ -111,7 +113,10 @@ class SentenceWindow(TokenWindow):
 class _Marks:
     """The places of a text where a passage may begin or end: each token's first character, and the end."""
 
-    def __init__(self, text: str, offsets: Sequence[tuple[int, int]]) -> None:
+    def __init__(
+        self, text: str, offsets: Sequence[tuple[int, int]], ended: Container[int] = frozenset()
+    ) -> None:
+        """At `ended` line breaks a sentence ends."""
         self.positions, self._tokens = [0], [0]
         """Of each mark: its character, and how many tokens begin before it."""
         for number, (start, end) in enumerate(offsets):
@@ -122,7 +127,7 @@ class _Marks:
             self.positions.append(len(text))
             self._tokens.append(len(offsets))
         self.last = len(self.positions) - 1
-        self._worth = [_worth(text, position) for position in self.positions]
+        self._worth = [_worth(text, position, ended) for position in self.positions]
 
     def reach(self, first: int, tokens: int) -> int:
         """The furthest mark with no more than `tokens` between it and `first`; at least the next one."""
@@ -147,7 +152,7 @@ class _Marks:
         return max(range(early, max(early, late) + 1), key=lambda m: (self._worth[m], -abs(m - near)))
 
 
-def _worth(text: str, position: int) -> int:
+def _worth(text: str, position: int, ended: Container[int]) -> int:
     """How good a place to cut lies just before a character."""
     before = text[max(0, position - 80) : position]
     word = before.rstrip()
@@ -158,10 +163,33 @@ def _worth(text: str, position: int) -> int:
         return SENTENCE
     if gap and word.rstrip(CLOSERS).endswith(STOPS):
         return SENTENCE
+    if "\n" in gap:
+        return SENTENCE if text.rindex("\n", 0, position) in ended else LINE
     if gap:
-        return LINE if "\n" in gap else WORD
+        return WORD
     following = text[position : position + 1]
     return INSIDE if before[-1:].isalnum() and following.isalnum() else SYMBOL
+
+
+def ended_lines(text: str) -> set[int]:
+    """The line breaks of a text that end something: all of them, or in a text that was wrapped, where most
+    lines end because the next word does not fit, those behind which it would have fitted.
+
+    >>> sorted(ended_lines("milk\\neggs\\ntwo loaves of bread\\nsalt"))
+    [4, 9, 29]
+    >>> sorted(ended_lines("what is wrapped has\\nlines of one width\\nalmost\\nand is read on"))
+    [45]
+    """
+    lines = text.split("\n")
+    lengths = sorted(len(line.rstrip()) for line in lines if line.strip())
+    width = lengths[len(lengths) * 9 // 10] if lengths else 0
+    breaks, at = [], -1
+    for line, after in pairwise(lines):
+        at += len(line) + 1
+        if line.strip() and (word := after.split(None, 1)):
+            breaks.append((at, len(line.rstrip()) + 1 + len(word[0]) > width))
+    is_wrapped = 2 * sum(full for _, full in breaks) > len(breaks)
+    return {at for at, full in breaks if not (is_wrapped and full)}
 
 
 def segments(text: str, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, str]]:

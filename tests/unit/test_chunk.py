@@ -201,6 +201,22 @@ def test_a_sentence_is_a_passage_with_what_is_too_short_before_it(text: str, cut
     assert found == (cut or text.split("\n\n"))
 
 
+def test_a_line_that_ends_of_itself_is_a_sentence_and_a_wrapped_one_is_not() -> None:
+    said = "A: so we could have it in green or in blue\nB: the ferry leaves at nine from the old pier"
+    told = (
+        "The ferry leaves from the old pier at nine and\ncomes back at noon with the mail and the milk\n"
+        "for all who live there. Who wants to be aboard\nwaits at the pier."
+    )
+    cut = SentenceWindow(offsets=words, tokens=60, overlap=0)
+    assert [one.text for one in cut(Document(said))] == said.split("\n")
+    assert [one.text for one in cut(Document(told))] == [
+        told[: told.index(" Who")],
+        told[told.index("Who") :],
+    ]
+    both = f"{told}\nShopping for the whole of the next week\neggs and milk and flour and butter and salt"
+    assert [one.text for one in cut(Document(both))][2:] == both.split("\n")[4:]
+
+
 def test_a_sentence_that_is_too_long_is_cut_as_a_window() -> None:
     long = " ".join(f"w{n}" for n in range(30)) + "."
     text = f"Before it comes a sentence of its own. {long} After it comes another one of them."
