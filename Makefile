@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test lint types check slow extras setup bench clean
+.PHONY: demo test lint types check slow extras setup bench pocket clean
 demo: setup
 	$(BIN)/python examples/demo.py
 
@@ -34,6 +34,13 @@ extras:                # OpenCLIP, timm and onnxruntime in an environment of the
 bench: setup           # make bench DATA=folder-of-real-data
 	$(BIN)/python benchmarks/main_job.py --data $(DATA)
 	$(BIN)/python benchmarks/confidence.py --data $(DATA)
+
+POCKET ?= .train/pocket
+pocket: setup          # make pocket DATA=folder-of-real-data: trains what comes along once more; hours on a CPU; resumes
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train]'
+	mkdir -p $(POCKET).work
+	test -f $(POCKET).work/scenes.parquet || $(BIN)/python data/make_demo.py parquet $(POCKET).work/scenes.parquet
+	$(BIN)/searchkit train --recipe pocket --data $(DATA) --out $(POCKET)
 
 setup: $(STAMP)
 

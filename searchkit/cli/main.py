@@ -46,7 +46,7 @@ COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
     (spaces, "searchkit spaces rollback"),
     (ui, "searchkit ui --port 8600"),
     (models, "searchkit models --json"),
-    (evaluate, "searchkit evaluate ./scifact --split test --chunking passages"),
+    (evaluate, "searchkit evaluate ./scifact --split test --hybrid convex"),
     (adapt, "searchkit adapt -c shop --pairs products.csv"),
     (bench, "searchkit bench ~/Pictures --model pocket"),
     (train, "searchkit train --recipe pocket --data ./data --out ./my-model"),

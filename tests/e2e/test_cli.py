@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from searchkit.cli.main import COMMANDS, app
@@ -124,7 +126,9 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(("command", "example"), COMMANDS, ids=lambda value: getattr(value, "__name__", ""))
-def test_the_help_of_every_command_ends_with_an_example(command: Any, example: str) -> None:
+def test_the_help_of_every_command_ends_with_an_example_that_it_takes(command: Any, example: str) -> None:
+    name, *words = shlex.split(example.split(" | ")[0])[1:]
+    get_command(app).commands[name].make_context(name, words)  # type: ignore[attr-defined]
     result = CliRunner().invoke(app, [command.__name__, "--help"], terminal_width=200)
     assert result.exit_code == 0
     assert result.stdout.rstrip().endswith(f"Example: {example}")
