@@ -1,4 +1,4 @@
-"""`pocket`: MiniLM's text tower and a small ViT of our own in MiniLM's 384-dimensional space.
+"""`pocket`: MiniLM's text tower and a small image tower of our own in MiniLM's 384-dimensional space.
 
 The bundled image tower, and any folder that `searchkit train` wrote, differ in their weights alone.
 """
@@ -10,7 +10,7 @@ from searchkit.encoders.checkpoint import Checkpoint
 from searchkit.encoders.device import Placement
 from searchkit.encoders.minilm import learned_minilm, minilm
 from searchkit.encoders.towers import TwoTowers
-from searchkit.encoders.vision import ViTTower
+from searchkit.encoders.vision import TrainedTower
 from searchkit.types import EncoderRecord
 
 TEXT = "text.safetensors"
@@ -18,10 +18,10 @@ TEXT = "text.safetensors"
 
 
 def load(found: Checkpoint, record: EncoderRecord | None, where: Placement) -> TwoTowers:
-    """The encoder in a folder. Raises `ModelMissing` and `BadInput` as `ViTTower` does."""
+    """The encoder in a folder. Raises `ModelMissing` and `BadInput` as `TrainedTower` does."""
     _ = found.weight_files  # where they are a pickle, this says so
     own = found.folder / TEXT if found.has(TEXT) else None
-    images = ViTTower(found.folder, where)
+    images = TrainedTower(found.folder, where)
     record, space = record_and_space(
         found, images.family, dim=images.config.dim, pixels=images.config.pixels, text=own
     )

@@ -22,7 +22,7 @@ def preprocess(config: ImageConfig) -> Preprocess:
     return Preprocess(config.pixels, MEAN, STD, "squash", reducing_gap=3.0)
 
 
-class ViTTower(ImageTower):
+class TrainedTower(ImageTower):
     """A folder's tower; the weights are read at the first call.
 
     Raises `ModelMissing` for a folder without a tower, `BadInput` for one whose files are of another kind.

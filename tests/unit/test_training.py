@@ -20,7 +20,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from searchkit.encoders.hashing import Hashing
-from searchkit.encoders.vision import ViTTower, preprocess
+from searchkit.encoders.vision import TrainedTower, preprocess
 from searchkit.errors import BadInput, ModelMissing
 from searchkit.evaluation.labels import held_out
 from searchkit.models.image_towers import image_network, read_config
@@ -128,7 +128,7 @@ def run(recipe: Recipe, data: Path, root: Path, steps: int | None = None) -> Pat
 
 
 def test_a_trained_tower_finds_the_right_captions(recipe: Recipe, data: Path, tmp_path: Path) -> None:
-    tower = ViTTower(run(recipe, data, tmp_path, steps=60))
+    tower = TrainedTower(run(recipe, data, tmp_path, steps=60))
     pictures = [Image.open(io.BytesIO(coloured(name, 1000))) for name in COLOURS]
     vectors = tower.encode([tower.prepare(picture) for picture in pictures])
     captions = encode([f"a {name} square" for name in COLOURS])
@@ -227,7 +227,7 @@ def test_a_student_learns_from_the_similarities_of_its_teachers_alone(
 ) -> None:
     options = replace(taught.optimisation, distil=1.0, feature_weight=0.0, space_weight=0.0, steps=60)
     only = replace(taught, optimisation=options, data=taught.data[:1])
-    tower = ViTTower(run(only, data, tmp_path))
+    tower = TrainedTower(run(only, data, tmp_path))
     pictures = [Image.open(io.BytesIO(coloured(name, 1000))) for name in COLOURS]
     vectors = tower.encode([tower.prepare(picture) for picture in pictures])
     captions = encode([f"something {name}" for name in COLOURS])
@@ -480,4 +480,4 @@ def test_the_bundled_recipe_reads_and_a_mistake_in_one_is_named(tmp_path: Path) 
 
 def test_a_folder_without_a_tower_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelMissing, match="no image tower"):
-        ViTTower(tmp_path)
+        TrainedTower(tmp_path)
