@@ -1,11 +1,8 @@
-"""The main job on the project's own samples: index pictures and documents, then ask in every direction.
-
-python examples/demo.py [FOLDER]      the collection goes to FOLDER, .demo/library by default
-"""
+"""The main job on the project's own samples: index pictures and documents, then ask in every direction."""
 
 from __future__ import annotations
 
-import sys
+import argparse
 import textwrap
 from pathlib import Path
 
@@ -17,7 +14,11 @@ INDENT = 14 * " "
 
 
 def main() -> None:
-    where = Path(sys.argv[1] if len(sys.argv) > 1 else ".demo/library")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("folder", nargs="?", type=Path, default=".demo/library", help="of the collection")
+    where = parser.parse_args().folder
     with Collection.open(where) as library:
         print(f"Indexing {ALBUM} and {PAPERS} into {where} …")
         report = library.add(ALBUM, PAPERS)
