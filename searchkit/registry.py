@@ -214,7 +214,7 @@ def load_captioner(
     if name in points:
         captioner: Captioner = points[name].load()()
         return name, captioner
-    others = f"by name: {', '.join(sorted(points)) or f'none ({CAPTIONERS} is the group of entry points)'}"
+    others = f", or an entry point of the group {CAPTIONERS}: {', '.join(sorted(points)) or 'there is none'}"
     found = _blip_files(name, runtime, f"captioner named {name!r}", others)
     from searchkit.encoders.blip import CAPTIONING, read_blip
     from searchkit.encoders.blip_captions import BlipCaptioner
@@ -226,7 +226,7 @@ def load_captioner(
 
 def load_matcher(name: str, runtime: Runtime = AUTO) -> BlipMatcher:
     """A BLIP that matches texts with pictures, found as `load_encoder` finds a model. Raises as that does."""
-    found = _blip_files(name, runtime, f"matcher {name!r}", "owner/model of the hub")
+    found = _blip_files(name, runtime, f"matcher named {name!r}")
     from searchkit.encoders.blip import MATCHING, read_blip
     from searchkit.encoders.blip_matches import BlipMatcher
     from searchkit.encoders.device import placement
@@ -234,11 +234,12 @@ def load_matcher(name: str, runtime: Runtime = AUTO) -> BlipMatcher:
     return BlipMatcher(read_blip(found, placement(runtime), MATCHING))
 
 
-def _blip_files(name: str, runtime: Runtime, what: str, others: str) -> Checkpoint:
+def _blip_files(name: str, runtime: Runtime, what: str, others: str = "") -> Checkpoint:
     folder = _folder(name)
     if folder is None and not is_repository(name):
         raise ModelMissing(
-            f"no {what}, and no folder of that name with a model", hint=f"a BLIP's name or folder; {others}"
+            f"no {what}, and no folder of that name with a model",
+            hint=f"give a BLIP: owner/model, or a folder{others}",
         )
     if folder is not None:
         found = Checkpoint(str(folder), folder)

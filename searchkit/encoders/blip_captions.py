@@ -55,6 +55,8 @@ class BlipCaptioner:
                 input_ids=ids,
                 attention_mask=torch.ones_like(ids),
                 do_sample=True,
+                num_beams=1,
+                temperature=1.0,
                 top_p=NUCLEUS,
                 top_k=0,
                 num_return_sequences=self.captions,

@@ -29,6 +29,7 @@ from tests.tiny_blip import CLS, DEC, ENC, PIXELS, SEP, pictures, square, write
 
 EXACT = Runtime(device="cpu", dtype="float32")
 TEXTS = ["a dog", "the red cat on the beach", "half of the picture is blue and the right is yellow"]
+PARTS = ("text_config", "vision_config")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -205,6 +206,40 @@ def test_the_eps_of_published_configurations_is_put_right(copy: Path) -> None:
     assert not any(np.allclose(a.scores, b.scores, atol=1e-6) for a, b in zip(before, other, strict=True))
 
 
+OLD = {
+    "_name_or_path": "", "add_cross_attention": False, "architectures": None, "bad_words_ids": None,
+    "begin_suppress_tokens": None, "chunk_size_feed_forward": 0, "decoder_start_token_id": None,
+    "diversity_penalty": 0.0, "do_sample": False, "early_stopping": False, "encoder_no_repeat_ngram_size": 0,
+    "finetuning_task": None, "forced_bos_token_id": None, "forced_eos_token_id": None, "id2label":
+    {"0": "LABEL_0", "1": "LABEL_1"}, "initializer_factor": 1.0, "is_encoder_decoder": False, "label2id":
+    {"LABEL_0": 0, "LABEL_1": 1}, "length_penalty": 1.0, "max_length": 7, "min_length": 0,
+    "no_repeat_ngram_size": 2, "num_beam_groups": 1, "num_beams": 3, "num_return_sequences": 1,
+    "output_attentions": False, "output_hidden_states": False, "output_scores": False, "prefix": None,
+    "problem_type": None, "pruned_heads": {}, "remove_invalid_values": False, "repetition_penalty": 3.0,
+    "return_dict": True, "return_dict_in_generate": False, "suppress_tokens": None, "temperature": 0.1,
+    "tf_legacy_loss": False, "tie_encoder_decoder": False, "tokenizer_class": None, "top_k": 50, "top_p": 1.0,
+    "torch_dtype": None, "torchscript": False, "typical_p": 1.0, "use_bfloat16": False,
+}  # fmt: skip
+"""What the configurations of 2022 say of every network; of how to write, some other values than their own."""
+
+
+def test_old_configurations_are_read_and_do_not_decide_how_captions_are_written(
+    captions: tuple[Path, Any, Any], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(captions[0], tmp_path / "old"))
+    said = json.loads((folder / "config.json").read_text())
+    parts = {part: {**OLD, **said[part], "transformers_version": "4.26.0"} for part in PARTS}
+    change(
+        folder / "config.json",
+        **parts,
+        text_config_dict=None,
+        vision_config_dict=None,
+        logit_scale_init_value=2.6,
+    )
+    (folder / "generation_config.json").unlink()
+    assert captioner(folder)(pictures()) == captioner(captions[0])(pictures())
+
+
 @pytest.mark.parametrize("file", ["model.safetensors", "tokenizer.json", "preprocessor_config.json"])
 def test_a_file_that_is_missing_is_named(copy: Path, file: str) -> None:
     (copy / file).unlink()
@@ -240,7 +275,7 @@ def test_one_for_the_other_and_neither_for_an_encoder(
     with pytest.raises(BadInput, match="a BLIP, which is no encoder") as caught:
         load_encoder(str(matches[0]), EXACT)
     assert "--rerank" in caught.value.hint
-    with pytest.raises(ModelMissing, match="no matcher 'nowhere'"):
+    with pytest.raises(ModelMissing, match="no matcher named 'nowhere'"):
         load_matcher("nowhere", EXACT)
 
 
