@@ -107,11 +107,21 @@ class VectorStore(Protocol):
 class Reranker(Protocol):
     """Looks again, and closer, at the best of what was found: a cross-encoder, an image–text matcher.
 
-    Law: (n,) finite scores for the n items, in their order, the higher the better; the same question and
-    item give the same score whatever else is there.
+    Law: (n,) scores for the n items, in their order, the higher the better; the same question and item give
+    the same score whatever else is there. None is infinite; an item with NaN, which cannot be judged (its
+    file is gone, it is of another kind), keeps its place among the others.
     """
 
     def __call__(self, query: Query, items: Sequence[Item]) -> np.ndarray: ...
+
+
+class Captioner(Protocol):
+    """Says in words what pictures show.
+
+    Law: of each picture, in input order, none or several captions; upright RGB pictures of any size.
+    """
+
+    def __call__(self, pictures: Sequence[Image], /) -> Sequence[Sequence[str]]: ...
 
 
 class Parser(Protocol):

@@ -4,7 +4,7 @@ for. The same tables give `searchkit models`, the dispatch and the error texts."
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 from searchkit.encoders.checkpoint import Checkpoint, is_repository
 from searchkit.encoders.hub import BASIC, cached, fetch, fetch_export
-from searchkit.encoders.records import RECORDS
+from searchkit.encoders.records import RECORDS, licence
 from searchkit.errors import BadInput, ModelMissing
 from searchkit.parsers.suffixes import CODE
 from searchkit.types import EncoderRecord, Runtime
 
 if TYPE_CHECKING:
-    from searchkit.protocols import Encoder, Parser
+    from searchkit.encoders.blip_matches import BlipMatcher
+    from searchkit.protocols import Captioner, Encoder, Parser
 
 DEFAULT_ENCODER = "pocket"
 AUTO = Runtime()
@@ -44,6 +45,8 @@ class Family:
 def _model_type(*names: str) -> Callable[[Checkpoint], bool]:
     return lambda found: found.has("config.json") and found.json().get("model_type") in names
 
+
+_is_blip = _model_type("blip")
 
 FAMILIES: dict[str, Family] = {
     "searchkit": Family(
@@ -170,7 +173,14 @@ def pull(name: str, runtime: Runtime = AUTO) -> Checkpoint:
     _check_licence(record, runtime)
     files = FAMILIES[record.family].files if record is not None else BASIC[:1]
     found = fetch(name, files=files, offline=runtime.offline, again=True)
-    _load(found, record, runtime)  # is it of a kind that can be used?
+    if _is_blip(found):
+        from searchkit.encoders.blip import read_blip
+        from searchkit.encoders.device import placement
+
+        _check_terms(name, *licence(found), runtime)
+        read_blip(found, placement(runtime))
+    else:
+        _load(found, record, runtime)  # is it of a kind that can be used?
     return found
 
 
@@ -191,17 +201,52 @@ def exports(name: str, runtime: Runtime = AUTO) -> tuple[Path, Path | None]:
     return text, export("onnx/vision_model.onnx") or (text if text.name == "model.onnx" else None)
 
 
-def load_captioner(name: str) -> Callable[..., Sequence[Sequence[str]]]:
-    """Pictures to captions of each, by the name of an entry point in the group `searchkit.captioners`: a
-    function without arguments that gives such a function. Raises `BadInput` naming those that there are."""
+def load_captioner(
+    name: str, runtime: Runtime = AUTO, *, captions: int = 5, seed: int = 0
+) -> tuple[str, Captioner]:
+    """What a store says of a captioner, and the captioner: pictures to captions of each.
+
+    `name` is an entry point in the group `searchkit.captioners`, a function without arguments that gives such
+    a function; or a BLIP that writes captions, as `load_encoder` finds its checkpoints, of which `captions`
+    and `seed` are. Raises as `load_encoder` does.
+    """
     points = {point.name: point for point in entry_points(group=CAPTIONERS)}
-    if name not in points:
-        raise BadInput(
-            f"no captioner named {name!r}; there is: {', '.join(sorted(points)) or 'none'}",
-            hint=f"none comes along: install a package with an entry point in the group {CAPTIONERS!r}",
+    if name in points:
+        captioner: Captioner = points[name].load()()
+        return name, captioner
+    others = f", or an entry point of the group {CAPTIONERS}: {', '.join(sorted(points)) or 'there is none'}"
+    found = _blip_files(name, runtime, f"captioner named {name!r}", others)
+    from searchkit.encoders.blip import CAPTIONING, read_blip
+    from searchkit.encoders.blip_captions import BlipCaptioner
+    from searchkit.encoders.device import placement
+
+    blip = BlipCaptioner(read_blip(found, placement(runtime), CAPTIONING), captions=captions, seed=seed)
+    return blip.identity, blip
+
+
+def load_matcher(name: str, runtime: Runtime = AUTO) -> BlipMatcher:
+    """A BLIP that matches texts with pictures, found as `load_encoder` finds a model. Raises as that does."""
+    found = _blip_files(name, runtime, f"matcher named {name!r}")
+    from searchkit.encoders.blip import MATCHING, read_blip
+    from searchkit.encoders.blip_matches import BlipMatcher
+    from searchkit.encoders.device import placement
+
+    return BlipMatcher(read_blip(found, placement(runtime), MATCHING))
+
+
+def _blip_files(name: str, runtime: Runtime, what: str, others: str = "") -> Checkpoint:
+    folder = _folder(name)
+    if folder is None and not is_repository(name):
+        raise ModelMissing(
+            f"no {what}, and no folder of that name with a model",
+            hint=f"give a BLIP: owner/model, or a folder{others}",
         )
-    captioner: Callable[..., Sequence[Sequence[str]]] = points[name].load()()
-    return captioner
+    if folder is not None:
+        found = Checkpoint(str(folder), folder)
+    else:
+        found = fetch(name, files=BASIC, offline=runtime.offline)
+    _check_terms(name, *licence(found), runtime)
+    return found
 
 
 def is_here(record: EncoderRecord) -> bool:
@@ -213,9 +258,14 @@ def is_here(record: EncoderRecord) -> bool:
 
 
 def _check_licence(record: EncoderRecord | None, runtime: Runtime) -> None:
-    if record is not None and record.restricted and not runtime.accept_licence:
+    if record is not None:
+        _check_terms(record.name, record.licence, record.restricted, runtime)
+
+
+def _check_terms(name: str, terms: str, restricted: bool, runtime: Runtime) -> None:
+    if restricted and not runtime.accept_licence:
         raise BadInput(
-            f"{record.name} is under {record.licence}, which allows less than Apache-2.0 or MIT "
+            f"{name} is under {terms}, which allows less than Apache-2.0 or MIT "
             "(as a rule: no commercial use)",
             hint="read the licence on its page; to accept it: --accept-licence",
         )
@@ -230,6 +280,10 @@ def _load(found: Checkpoint, record: EncoderRecord | None, runtime: Runtime) -> 
             encoder: Encoder = import_module(family.module).load(found, record, placement(runtime))
             _check_licence(encoder.record, runtime)
             return encoder
+    if _is_blip(found):
+        raise BadInput(
+            f"{found.name} is a BLIP, which is no encoder", hint="it is for --captioner or --rerank"
+        )
     said = found.json().get("model_type") if found.has("config.json") else None
     raise BadInput(
         f"{found.name} is of a kind that is not known (model_type {said!r})",

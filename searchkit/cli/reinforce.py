@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from searchkit.cli import output
-from searchkit.cli.options import Device, Dtype, Json, Offline, Quiet
+from searchkit.cli.options import AcceptLicence, Device, Dtype, Json, Offline, Quiet
 from searchkit.cli.progress import bar
 from searchkit.settings import load
 
@@ -22,8 +22,16 @@ def reinforce(
         int, typer.Option("--augmentations", metavar="N", min=1, help="Views of each picture.")
     ] = 10,
     captioner: Annotated[
-        str | None, typer.Option("--captioner", metavar="C", help="Who writes further captions.")
+        str | None,
+        typer.Option(
+            "--captioner",
+            metavar="C",
+            help="Who writes more captions: a BLIP's name or folder, or a plugin.",
+        ),
     ] = None,
+    captions: Annotated[
+        int, typer.Option("--captions", metavar="N", min=1, help="That a BLIP writes of each picture.")
+    ] = 5,
     split: Annotated[
         str | None, typer.Option("--split", metavar="NAME", help="Only rows of this split.")
     ] = None,
@@ -39,6 +47,7 @@ def reinforce(
     device: Device = None,
     dtype: Dtype = None,
     offline: Offline = None,
+    accept_licence: AcceptLicence = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -54,12 +63,13 @@ def reinforce(
     from searchkit.types import JSON_SCHEMA
 
     settings = load(device=device, dtype=dtype, offline=offline)
+    runtime = settings.runtime(accept_licence=accept_licence)
     told = load_recipe(recipe)
-    writer = (captioner, load_captioner(captioner)) if captioner else None
+    writer = load_captioner(captioner, runtime, captions=captions, seed=told.seed) if captioner else None
     spec = Dataset(data.name, text_column(data), 1.0, split=split)
     pictures = load_pictures(data.parent, spec, told.templates)
     names = [name.strip() for name in teachers.split(",") if name.strip()]
-    chosen = stored_teachers(names, data.parent, told.teacher, runtime=settings.runtime(), threads=threads)
+    chosen = stored_teachers(names, data.parent, told.teacher, runtime=runtime, threads=threads)
     with bar(quiet=quiet) as show:
         folder = run(
             pictures,

@@ -8,6 +8,7 @@ import typer
 
 from searchkit.cli import output
 from searchkit.cli.options import (
+    AcceptLicence,
     CollectionName,
     Count,
     Device,
@@ -24,7 +25,8 @@ from searchkit.settings import load
 
 if TYPE_CHECKING:
     from searchkit.collection import Collection
-    from searchkit.types import Hit
+    from searchkit.protocols import Reranker
+    from searchkit.types import Hit, Runtime
 
 NOTHING_FOUND = 1
 
@@ -74,6 +76,10 @@ def search(
     hybrid: Annotated[
         bool, typer.Option("--hybrid", help="Exact words, of passages and file names, count too.")
     ] = False,
+    rerank: Annotated[
+        str | None,
+        typer.Option("--rerank", metavar="NAME|FOLDER", help="Look at the best pictures again: a BLIP."),
+    ] = None,
     sort: Annotated[
         Literal["confidence", "date"], typer.Option("--sort", help="The order of the hits.")
     ] = "confidence",
@@ -87,6 +93,7 @@ def search(
     device: Device = None,
     dtype: Dtype = None,
     offline: Offline = None,
+    accept_licence: AcceptLicence = False,
     paths_only: PathsOnly = False,
     null: Null = False,
     as_json: Json = False,
@@ -123,7 +130,9 @@ def search(
     unwanted = [Part(text=text, weight=weight) for text, weight in map(_weighted, avoid or ())]
     unwanted += [Part(image=file, weight=weight) for file, weight in map(_weighted, avoid_image or ())]
 
-    with Collection.open(settings.collection, create=False, runtime=settings.runtime()) as library:
+    runtime = settings.runtime(accept_licence=accept_licence)
+
+    with Collection.open(settings.collection, create=False, runtime=runtime) as library:
         found = library.search(
             query,
             image=image,
@@ -137,6 +146,7 @@ def search(
             until=until,
             sort=sort,
             hybrid=hybrid,
+            rerank=None if rerank is None else _matcher(library, rerank, runtime),
             min_confidence=settings.min_confidence,
             collapse=settings.collapse,
             group=group,
@@ -149,6 +159,12 @@ def search(
     if not found and not quiet:
         output.note("nothing found")
     return 0 if found else NOTHING_FOUND
+
+
+def _matcher(library: Collection, name: str, runtime: Runtime) -> Reranker:
+    from searchkit.matcher import Matcher
+
+    return Matcher(library, name, runtime)
 
 
 def _context(library: Collection, hit: Hit, passages: int) -> dict[str, Any]:

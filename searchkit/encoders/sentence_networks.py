@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import partial
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -15,7 +12,8 @@ from torch import Tensor, nn
 
 from searchkit.encoders.checkpoint import AGAIN, Checkpoint, account
 from searchkit.encoders.device import Placement
-from searchkit.errors import BadInput, ModelMissing
+from searchkit.encoders.foreign import LOCAL, building, need_transformers
+from searchkit.errors import BadInput
 from searchkit.models.bert import Bert, BertConfig, from_hugging_face
 
 T5 = ("t5", "mt5", "umt5")
@@ -35,12 +33,7 @@ def token_network(
     if _is_plain_bert(config):
         network = _bert(found, config, width)
         return partial(_filled, found, network)
-    if find_spec("transformers") is None:
-        raise ModelMissing(
-            f"{found.name} is a {config.get('model_type')}, which the package transformers builds; it is not "
-            "installed",
-            hint="pip install transformers",
-        )
+    need_transformers(found, "transformers")
     return partial(_foreign, found, width, where)
 
 
@@ -105,27 +98,19 @@ class Foreign(nn.Module):
 
 
 def _foreign(found: Checkpoint, width: int, where: Placement) -> Foreign:
-    transformers: Any = import_module("transformers")
-    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        with _silence():
-            config = transformers.AutoConfig.from_pretrained(found.folder, **local)
-            config.use_cache = False
-            half = config.model_type in T5 or bool(getattr(config, "is_encoder_decoder", False))
-            kind = transformers.AutoModelForTextEncoding if half else transformers.AutoModel
-            network, info = kind.from_pretrained(
-                found.folder,
-                config=config,
-                use_safetensors=True,
-                dtype=where.dtype,
-                output_loading_info=True,
-                **local,
-            )
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError) as error:
-        raise BadInput(
-            f"{found.name}: transformers cannot build its network: {error}",
-            hint="if it is newer than the package: pip install --upgrade transformers",
-        ) from error
+    with building(found) as transformers:
+        config = transformers.AutoConfig.from_pretrained(found.folder, **LOCAL)
+        config.use_cache = False
+        half = config.model_type in T5 or bool(getattr(config, "is_encoder_decoder", False))
+        kind = transformers.AutoModelForTextEncoding if half else transformers.AutoModel
+        network, info = kind.from_pretrained(
+            found.folder,
+            config=config,
+            use_safetensors=True,
+            dtype=where.dtype,
+            output_loading_info=True,
+            **LOCAL,
+        )
     dropped = ("decoder.",) if half else ()
     left_over = [n for n in info["unexpected_keys"] if not _is_unused(n) and not n.startswith(dropped)]
     missing = [name for name in info["missing_keys"] if not _is_unused(name)]
@@ -133,21 +118,6 @@ def _foreign(found: Checkpoint, width: int, where: Placement) -> Foreign:
     if config.hidden_size != width:
         raise BadInput(f"{found.name}: pooling takes {width} numbers of {config.hidden_size}", hint=AGAIN)
     return Foreign(network)
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """transformers draws a bar and reports what it loads; the library says nothing, so it is told not to."""
-    logging: Any = import_module("transformers.utils.logging")
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _is_unused(name: str) -> bool:

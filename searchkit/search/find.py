@@ -127,11 +127,15 @@ def _reranked(
 ) -> list[tuple[float, Folded]]:
     first = ranked[:RERANKED]
     scores = np.asarray(rerank(query, [one.best.item for _, one in first]), np.float64)
-    if scores.shape != (len(first),) or not np.isfinite(scores).all():
-        raise BadInput(f"a reranker gave scores of shape {scores.shape}", hint=f"({len(first)},), finite")
-    order = np.argsort(-scores, kind="stable")
+    if scores.shape != (len(first),) or np.isinf(scores).any():
+        wanted = f"({len(first)},), finite or NaN"
+        raise BadInput(f"a reranker gave scores of shape {scores.shape}", hint=wanted)
+    judged = np.flatnonzero(~np.isnan(scores))
+    best = judged[np.argsort(-scores[judged], kind="stable")]
+    order = np.arange(len(first))
+    order[judged] = best  # what was not judged keeps its place
     if trace is not None:
-        trace.leg("rerank", [Candidate(first[n][1].best.item, float(scores[n])) for n in order])
+        trace.leg("rerank", [Candidate(first[n][1].best.item, float(scores[n])) for n in best])
     return [*(first[n] for n in order), *ranked[RERANKED:]]
 
 

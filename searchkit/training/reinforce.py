@@ -35,6 +35,7 @@ from torch import Tensor
 
 from searchkit.errors import BadInput, Unreadable
 from searchkit.ingest.images import decode_bytes
+from searchkit.protocols import Captioner
 from searchkit.training.augment import Augmentation, draw
 from searchkit.training.data import Pictures
 
@@ -47,9 +48,6 @@ CHUNK = 16
 """Pictures that are decoded ahead of the teachers: their augmentations lie in memory."""
 CHECKED = 64
 """Side of the replayed pictures that a shard's checksum is of."""
-
-Captioner = Callable[[Sequence[Image.Image]], Sequence[Sequence[str]]]
-"""Pictures to captions, none or several of each."""
 
 
 class StoredTeacher(Protocol):
@@ -72,7 +70,7 @@ class Manifest:
     """Name and identity of each."""
     augmentations: int
     captioner: str
-    """Its name; "" without."""
+    """Its name, and what else its captions depend on; "" without."""
     seed: int
     shard: int
     pictures: str

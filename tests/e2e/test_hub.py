@@ -19,7 +19,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from searchkit.encoders.blip import MATCHING
 from searchkit.encoders.bundled import bundled_folder
+from tests.tiny_blip import write
 
 SCRIPT = Path(sys.executable).with_name("searchkit")
 OLD, NEW = "a" * 40, "b" * 40
@@ -196,6 +198,16 @@ def test_a_pickle_in_a_folder_is_refused(tmp_path: Path, photos: Path) -> None:
     (folder / "pytorch_model.bin").write_bytes(b"\x80\x04.")
     failed = searchkit(tmp_path, None, "index", photos, "--model", folder)
     assert failed.returncode == 2 and "pytorch_model.bin" in failed.stderr
+
+
+@pytest.mark.slow
+def test_a_blip_is_fetched_ahead_like_an_encoder(hub: Hub, tmp_path: Path) -> None:
+    write(tmp_path / "blip", MATCHING)
+    files = {path.name: path.read_bytes() for path in (tmp_path / "blip").iterdir() if path.is_file()}
+    hub.repositories["someone/blip"] = {OLD: files}
+    pulled = searchkit(tmp_path, hub, "models", "pull", "someone/blip", "--json")
+    assert pulled.returncode == 0, pulled.stderr
+    assert json.loads(pulled.stdout)["name"] == f"someone/blip@{OLD}"
 
 
 def test_a_name_that_the_hub_does_not_know_is_refused(hub: Hub, tmp_path: Path, photos: Path) -> None:

@@ -33,7 +33,7 @@ from transformers import (
     XLMRobertaModel,
 )
 
-from searchkit.encoders import sentence, sentence_networks
+from searchkit.encoders import foreign, sentence
 from searchkit.encoders.checkpoint import Checkpoint
 from searchkit.encoders.device import Placement
 from searchkit.encoders.minilm import minilm
@@ -590,7 +590,7 @@ def test_a_tokenizer_of_another_model_is_refused(
 def test_bert_needs_no_other_package_and_others_say_which(
     saved: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sentence_networks, "find_spec", lambda name: None)
+    monkeypatch.setattr(foreign, "find_spec", lambda name: None)
     assert ours(saved("bert")).encode_text(["a"]).shape == (1, 32)
     with pytest.raises(ModelMissing, match=r"mpnet.*transformers") as caught:
         ours(saved("mpnet"))

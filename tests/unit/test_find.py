@@ -196,7 +196,16 @@ def test_a_reranker_puts_the_best_in_its_own_order_and_leaves_the_rest() -> None
     assert names(ask(shelf, rerank=by_name, k=1)) == [f"{RERANKED - 1:03}-0"]
 
 
-@pytest.mark.parametrize("wrong", [np.zeros(3), np.full(40, np.nan)])
+def test_what_a_reranker_cannot_judge_keeps_its_place() -> None:
+    shelf = Shelf(*[candidate(f"{n}", 0.9 - n / 100) for n in range(6)])
+    trace = Trace()
+    scores = np.array([1, np.nan, 3, np.nan, np.nan, 5])
+    hits = ask(shelf, rerank=lambda query, items: scores, trace=trace)
+    assert names(hits) == ["5-0", "1-0", "2-0", "3-0", "4-0", "0-0"]
+    assert trace.of("5-0")["rerank"] == (1, 5.0) and "rerank" not in trace.of("1-0")
+
+
+@pytest.mark.parametrize("wrong", [np.zeros(3), np.full(40, np.inf)])
 def test_a_reranker_that_breaks_its_law_is_refused(wrong: np.ndarray) -> None:
     shelf = Shelf(*[candidate(f"{n}", 0.5) for n in range(40)])
     with pytest.raises(BadInput, match="reranker"):

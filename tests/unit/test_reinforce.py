@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from searchkit.encoders.hashing import Hashing
-from searchkit.errors import BadInput
+from searchkit.errors import BadInput, ModelMissing
 from searchkit.training import augment
 from searchkit.training.augment import Augmentation, draw, from_numbers
 from searchkit.training.data import Pictures
@@ -184,7 +184,7 @@ def test_who_cannot_teach_is_refused_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="teacher's file"):
         stored_teachers(["features"], tmp_path, spec)
     told = CliRunner().invoke(app, ["reinforce", "x.parquet", "--teachers", "hashing", "--captioner", "who"])
-    assert isinstance(told.exception, BadInput) and "no captioner named 'who'" in str(told.exception)
+    assert isinstance(told.exception, ModelMissing) and "no captioner named 'who'" in str(told.exception)
     assert "searchkit.captioners" in told.exception.hint
 
 
