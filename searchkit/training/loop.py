@@ -22,6 +22,7 @@ from searchkit.training.corpus import EncodeText, load_corpus, visual_teacher
 from searchkit.training.events import events
 from searchkit.training.export import write_encoder
 from searchkit.training.recipe import Optimisation, Recipe
+from searchkit.training.refit import refit
 from searchkit.training.rendered import RenderedViews
 from searchkit.training.student import Student, student_loss
 
@@ -108,6 +109,8 @@ def train(
             if (step + 1) % SAVE_EVERY == 0 or step + 1 == total:
                 measure_norms(average.module, last)
                 state.save(step + 1, recipe)
+    if options.refit:
+        refit(average.module, corpus, steps=options.refit, seed=recipe.seed)
     return write_encoder(average.module, recipe.name, out)
 
 

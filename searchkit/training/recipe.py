@@ -131,6 +131,10 @@ class Optimisation:
     """Side of a picture until `late`; 0 is the tower's own. Smaller pictures teach more of them an hour."""
     late: float = 0.8
     """Part of the steps behind which pictures have the tower's own side."""
+    dropout: float = 0.0
+    """Part of the trunk's numbers that the head does not see in a step."""
+    refit: int = 0
+    """Steps that fit the head anew at the end; 0 leaves it as it has learned with the trunk."""
     average: float = 0.99
     """Decay of the moving average of the weights, which is what is kept."""
     distil: float = 0.0

@@ -62,14 +62,16 @@ def student_loss(
     + λ_f·(1 − cos(W·trunk, teacher)) + λ_s·(1 − cos(embedding, head(teacher)))
     + λ_m·mean over maps and their places of (1 − cos(W'·map, teacher's map))."""
     device = batch.pixels.device
+    chooser = torch.Generator().manual_seed(step)  # a resumed run chooses as an uninterrupted one
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
         trunk, maps = student.sees(preprocess(student.tower.config).normalise(batch.pixels))
-        embedded, mapped = student.tower.head(trunk), student.to_feature(trunk)
+        kept = torch.rand(trunk.shape, generator=chooser).to(device) >= options.dropout
+        embedded = student.tower.head(trunk * kept / (1 - options.dropout))
+        mapped = student.to_feature(trunk)
     embedded = nn.functional.normalize(embedded.float(), dim=-1)
     wanted = teacher.features(batch.features).to(device)
     with torch.no_grad():
         target = teacher.to_space(wanted)
-    chooser = torch.Generator().manual_seed(step)
     bank = torch.randint(len(corpus.texts), (options.bank,), generator=chooser).to(device)
     scale = (student.log_scale.exp() / options.temperature).clamp(max=100)
     contrast = embedded.new_zeros(())

@@ -128,7 +128,7 @@ class Standardise:
 def space_head(width: int, dim: int) -> nn.Module:
     """(n, width) standardised features → (n, dim), not normalised."""
     return nn.Sequential(
-        nn.Dropout(0.2), nn.Linear(width, 768), nn.GELU(), nn.Dropout(0.3), nn.Linear(768, dim)
+        nn.Dropout(0.2), nn.Linear(width, 2 * dim), nn.GELU(), nn.Dropout(0.3), nn.Linear(2 * dim, dim)
     )
 
 

@@ -336,6 +336,39 @@ def test_early_steps_see_smaller_pictures_and_late_ones_the_towers_own(
     assert sides == [24, 24, 24, 32, 32]
 
 
+def test_a_head_that_is_fitted_anew_finds_captions_and_leaves_the_trunk(
+    recipe: Recipe, data: Path, tmp_path: Path
+) -> None:
+    options = replace(recipe.optimisation, steps=2)
+    plain = run(replace(recipe, optimisation=options), data, tmp_path / "plain")
+    anew = run(replace(recipe, optimisation=replace(options, refit=100)), data, tmp_path / "anew")
+    before, after = (load_file(folder / "model.safetensors") for folder in (plain, anew))
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {"head.0.weight", "head.0.bias", "head.2.weight", "head.2.bias"}
+    pictures = [Image.open(io.BytesIO(coloured(name, 1000))) for name in COLOURS]
+    captions = encode([f"something {name}" for name in COLOURS])
+
+    def found(folder: Path) -> list[int]:
+        tower = TrainedTower(folder)
+        vectors = tower.encode([tower.prepare(picture) for picture in pictures])
+        best: list[int] = (vectors @ captions.T).argmax(1).tolist()
+        return best
+
+    assert found(anew) == [0, 1, 2, 3] != found(plain)
+
+
+def test_the_head_sees_the_trunk_without_what_is_dropped_and_a_resumed_run_drops_the_same(
+    recipe: Recipe, data: Path, tmp_path: Path
+) -> None:
+    dropping = replace(recipe, optimisation=replace(recipe.optimisation, dropout=0.5))
+    one, same, other = (
+        load_file(run(what, data, tmp_path / name, steps=3) / "model.safetensors")
+        for what, name in ((dropping, "one"), (dropping, "same"), (recipe, "other"))
+    )
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not all(torch.equal(one[name], other[name]) for name in one)
+
+
 def test_a_smaller_picture_is_the_same_picture() -> None:
     pixels = torch.zeros(1, 32, 32, 3, dtype=torch.uint8)
     pixels[:, :16, :, 0], pixels[:, :, 16:, 2] = 200, 100

@@ -1,0 +1,62 @@
+"""The head once more, on the trunk as it has become, with dropout.
+
+While the trunk learns, the head learns the captions of the few captioned pictures by heart: they come round
+dozens of times. Fitted anew for some minutes it finds more for captions of others (on Flickr8k's dev photos,
+text → image recall@10 0.284 → 0.301).
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from searchkit.encoders.vision import preprocess
+from searchkit.models.image_towers import ImageNetwork
+from searchkit.training.corpus import Corpus
+from searchkit.training.teacher import fit_head
+
+BATCH = 64
+
+
+def refit(tower: nn.Module, corpus: Corpus, *, steps: int, seed: int) -> None:
+    """Replace the weights of the tower's head. All stored views of the pictures that have a text are looked
+    at once; the trunk stays as it is."""
+    assert isinstance(tower, ImageNetwork)
+    rows = [
+        (number, row, view)
+        for number, (one, texts) in enumerate(zip(corpus.sets, corpus.text_rows, strict=True))
+        for row in range(len(one))
+        if len(texts[row])
+        for view in range(one.views)
+    ]
+
+    def choose(rng: np.random.Generator, picked: np.ndarray) -> np.ndarray:
+        return np.array([rng.choice(corpus.text_rows[rows[n][0]][rows[n][1]]) for n in picked])
+
+    head = fit_head(trunk(tower, corpus, rows), corpus.texts.cpu(), choose, steps=steps, seed=seed)
+    for mine, fitted in zip(_layers(tower.head), _layers(head), strict=True):
+        mine.load_state_dict(fitted.state_dict())
+
+
+@torch.inference_mode()
+def trunk(tower: ImageNetwork, corpus: Corpus, rows: list[tuple[int, int, int]]) -> Tensor:
+    """(data set, picture, view) of n pictures → (n, width) on the CPU."""
+    place, inputs = next(tower.parameters()).device, preprocess(tower.config)
+
+    def pixels(row: tuple[int, int, int]) -> np.ndarray:
+        return corpus.sets[row[0]].view(*row[1:], tower.config.pixels)
+
+    tower.eval()
+    seen = []
+    with ThreadPoolExecutor(2) as decoders:
+        for first in range(0, len(rows), BATCH):
+            shown = np.stack(list(decoders.map(pixels, rows[first : first + BATCH])))
+            seen.append(tower.features(inputs.normalise(torch.from_numpy(shown).to(place))).cpu())
+    return torch.cat(seen).clone()
+
+
+def _layers(head: nn.Module) -> list[nn.Linear]:
+    return [one for one in head.modules() if isinstance(one, nn.Linear)]
