@@ -346,6 +346,7 @@ def visitor(browser: Any, address: str) -> Iterator[Visitor]:
 def test_a_visitor_asks_by_key_opens_a_result_and_rates_it(visitor: Visitor, world: World) -> None:
     visitor.go().ask("hive sugar syrup autumn")
     visitor.saw("1 found")
+    visitor.tab.locator("mark").first.wait_for()  # hits are drawn by a script, all at once
     assert visitor.tab.locator("mark").count() == 4
     assert "q=hive" in visitor.tab.url
     visitor.tab.get_by_role("button", name="Open").first.click()
