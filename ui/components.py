@@ -133,7 +133,7 @@ def printable(text: str) -> str:
 def on_one_line(text: str | None) -> str:
     """A passage as it is shown among others.
 
-    >>> on_one_line(" two\n words "), on_one_line(None)
+    >>> on_one_line(" two\\n words "), on_one_line(None)
     ('two words', '')
     """
     return printable(" ".join((text or "").split()))
