@@ -138,6 +138,7 @@ def test_a_trained_tower_finds_the_right_captions(recipe: Recipe, data: Path, tm
 def test_a_killed_run_resumes_to_the_weights_of_one_that_was_not(
     recipe: Recipe, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    recipe = replace(recipe, optimisation=replace(recipe.optimisation, dropout=0.3))
     whole = load_file(run(recipe, data, tmp_path / "whole") / "model.safetensors")
     real = loop.Checkpoint.save
 
@@ -357,15 +358,12 @@ def test_a_head_that_is_fitted_anew_finds_captions_and_leaves_the_trunk(
     assert found(anew) == [0, 1, 2, 3] != found(plain)
 
 
-def test_the_head_sees_the_trunk_without_what_is_dropped_and_a_resumed_run_drops_the_same(
-    recipe: Recipe, data: Path, tmp_path: Path
-) -> None:
+def test_the_head_sees_the_trunk_without_what_is_dropped(recipe: Recipe, data: Path, tmp_path: Path) -> None:
     dropping = replace(recipe, optimisation=replace(recipe.optimisation, dropout=0.5))
-    one, same, other = (
-        load_file(run(what, data, tmp_path / name, steps=3) / "model.safetensors")
-        for what, name in ((dropping, "one"), (dropping, "same"), (recipe, "other"))
+    one, other = (
+        load_file(run(what, data, tmp_path / name, steps=1) / "model.safetensors")
+        for what, name in ((dropping, "one"), (recipe, "other"))
     )
-    assert all(torch.equal(one[name], same[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
 
 
