@@ -131,7 +131,6 @@ def search(
     unwanted += [Part(image=file, weight=weight) for file, weight in map(_weighted, avoid_image or ())]
 
     runtime = settings.runtime(accept_licence=accept_licence)
-
     with Collection.open(settings.collection, create=False, runtime=runtime) as library:
         found = library.search(
             query,

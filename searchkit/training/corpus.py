@@ -18,7 +18,14 @@ from searchkit.training.leaks import guard, read_sentences
 from searchkit.training.recipe import Recipe
 from searchkit.training.rendered import Views
 from searchkit.training.store import Seen, reinforced_pictures, stored_features
-from searchkit.training.teacher import Standardise, TFLiteTeacher, fit_head, space_head, teacher_features
+from searchkit.training.teacher import (
+    ChooseText,
+    Standardise,
+    TFLiteTeacher,
+    fit_head,
+    space_head,
+    teacher_features,
+)
 from searchkit.types import Vectors
 
 log = logging.getLogger(__name__)
@@ -49,6 +56,18 @@ class Corpus:
     """As `text_rows`, of the sentences that a captioner wrote."""
     teachers: Sequence[TextTeacher] = ()
     """Those that read text, from reinforced data sets."""
+
+    def described(self) -> list[tuple[int, int]]:
+        """(data set, picture) of those that have a text."""
+        return [(s, r) for s, some in enumerate(self.text_rows) for r, texts in enumerate(some) if len(texts)]
+
+    def text_of(self, rows: Sequence[tuple[int, ...]]) -> ChooseText:
+        """Draws a text for each of some of these rows, which begin with data set and picture."""
+
+        def choose(rng: np.random.Generator, picked: np.ndarray) -> np.ndarray:
+            return np.array([rng.choice(self.text_rows[rows[n][0]][rows[n][1]]) for n in picked])
+
+        return choose
 
     def to(self, device: torch.device) -> Corpus:
         """With all that steps multiply there."""
@@ -119,7 +138,7 @@ def visual_teacher(recipe: Recipe, corpus: Corpus, work: Path) -> VisualTeacher:
         Standardise(np.concatenate([one[:EVEN, 0].reshape(-1, one.shape[-1]) for one in of_sets]))
         for of_sets in zip(*corpus.maps, strict=True)
     ]
-    rows = [(s, r) for s, one in enumerate(corpus.text_rows) for r, t in enumerate(one) if len(t)]
+    rows = corpus.described()
     flat = np.stack([corpus.features[s][r, 0] for s, r in rows])
     standardise = Standardise(flat)
     spec = recipe.teacher
@@ -129,9 +148,7 @@ def visual_teacher(recipe: Recipe, corpus: Corpus, work: Path) -> VisualTeacher:
         known.load_state_dict(torch.load(store, weights_only=True))
         return VisualTeacher(known.eval(), standardise, even)
 
-    def choose(rng: np.random.Generator, picked: np.ndarray) -> np.ndarray:
-        return np.array([rng.choice(corpus.text_rows[rows[i][0]][rows[i][1]]) for i in picked])
-
+    choose = corpus.text_of(rows)
     head = fit_head(standardise(flat), corpus.texts, choose, steps=spec.head_steps, seed=recipe.seed)
     torch.save(head.state_dict(), store)
     return VisualTeacher(head, standardise, even)

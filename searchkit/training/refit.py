@@ -25,18 +25,9 @@ def refit(tower: nn.Module, corpus: Corpus, *, steps: int, seed: int) -> None:
     """Replace the weights of the tower's head. All stored views of the pictures that have a text are looked
     at once; the trunk stays as it is."""
     assert isinstance(tower, ImageNetwork)
-    rows = [
-        (number, row, view)
-        for number, (one, texts) in enumerate(zip(corpus.sets, corpus.text_rows, strict=True))
-        for row in range(len(one))
-        if len(texts[row])
-        for view in range(one.views)
-    ]
-
-    def choose(rng: np.random.Generator, picked: np.ndarray) -> np.ndarray:
-        return np.array([rng.choice(corpus.text_rows[rows[n][0]][rows[n][1]]) for n in picked])
-
-    head = fit_head(trunk(tower, corpus, rows), corpus.texts.cpu(), choose, steps=steps, seed=seed)
+    rows = [(one, row, view) for one, row in corpus.described() for view in range(corpus.sets[one].views)]
+    features, texts = trunk(tower, corpus, rows), corpus.texts.cpu()
+    head = fit_head(features, texts, corpus.text_of(rows), steps=steps, seed=seed)
     for mine, fitted in zip(_layers(tower.head), _layers(head), strict=True):
         mine.load_state_dict(fitted.state_dict())
 
@@ -55,7 +46,7 @@ def trunk(tower: ImageNetwork, corpus: Corpus, rows: list[tuple[int, int, int]])
         for first in range(0, len(rows), BATCH):
             shown = np.stack(list(decoders.map(pixels, rows[first : first + BATCH])))
             seen.append(tower.features(inputs.normalise(torch.from_numpy(shown).to(place))).cpu())
-    return torch.cat(seen).clone()
+    return torch.cat(seen)
 
 
 def _layers(head: nn.Module) -> list[nn.Linear]:

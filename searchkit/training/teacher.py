@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 STORED = 2
 """Of the files that features are kept in: 1 had signed numbers as unsigned ones, the largest as the least."""
 
+ChooseText = Callable[[np.random.Generator, np.ndarray], np.ndarray]
+"""(rng, (n,) rows of pictures) → (n,) rows of texts that describe them."""
+
 
 class TFLiteTeacher:
     """A quantised TFLite network: its feature of a picture, (width,) uint8, and its maps."""
@@ -135,7 +138,7 @@ def space_head(width: int, dim: int) -> nn.Module:
 def fit_head(
     features: torch.Tensor,
     texts: torch.Tensor,
-    choose: Callable[[np.random.Generator, np.ndarray], np.ndarray],
+    choose: ChooseText,
     *,
     steps: int,
     seed: int,
