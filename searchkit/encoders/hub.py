@@ -133,7 +133,7 @@ def _missing(name: str, files: Sequence[str], found: Checkpoint | None, why: str
     return ModelMissing(
         f"{name} is not on this machine {why}: missing {', '.join(missing)} (looked in {where})",
         hint=f"once, with a network: searchkit models pull {name.partition('@')[0]}; or copy these files "
-        "into a folder and name it: --model FOLDER",
+        "into a folder and give that folder's name instead",
     )
 
 
