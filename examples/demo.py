@@ -7,6 +7,10 @@ import textwrap
 from pathlib import Path
 
 from searchkit import Collection, Hit
+from searchkit.errors import SpaceMismatch
+from searchkit.registry import load_encoder
+from searchkit.spaces import refill
+from searchkit.types import IndexReport
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 ALBUM, PAPERS = DATA / "album", DATA / "papers"
@@ -21,7 +25,7 @@ def main() -> None:
     where = parser.parse_args().folder
     with Collection.open(where) as library:
         print(f"Indexing {ALBUM} and {PAPERS} into {where} …")
-        report = library.add(ALBUM, PAPERS)
+        report = indexed(library)
         print(
             f"  {report.indexed} files encoded, {report.unchanged} unchanged, {report.failed} failed"
             f" in {report.seconds:.1f} s\n"
@@ -45,6 +49,14 @@ def main() -> None:
 And with your own folders:
   .venv/bin/searchkit index ~/Pictures ~/Documents
   .venv/bin/searchkit search "two dogs running on a beach\"""")
+
+
+def indexed(library: Collection) -> IndexReport:
+    """Where an earlier version of the encoder made the library, all of it is encoded again."""
+    try:
+        return library.add(ALBUM, PAPERS)
+    except SpaceMismatch:
+        return refill(library, load_encoder("pocket"), ALBUM, PAPERS)
 
 
 def show(title: str, hits: list[Hit]) -> None:
