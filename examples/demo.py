@@ -56,7 +56,7 @@ def indexed(library: Collection) -> IndexReport:
     try:
         return library.add(ALBUM, PAPERS)
     except SpaceMismatch:
-        return refill(library, load_encoder("pocket"), ALBUM, PAPERS)
+        return refill(library, load_encoder(library.manifest.encoder), ALBUM, PAPERS)
 
 
 def show(title: str, hits: list[Hit]) -> None:
