@@ -2,9 +2,9 @@
 
     python benchmarks/main_job.py --data FOLDER [--out benchmarks/results/main_job.json] [--only PART]
 
-FOLDER holds `scifact/` (BEIR layout), `flickr8k.parquet` (image, captions, split) and `qmsum/` (BEIR
-layout). None of it comes with searchkit. The collection part goes
-through the command line, as a person would.
+FOLDER holds `scifact/` (BEIR layout), `flickr8k.parquet` (image, captions, split), `photos.parquet` (image,
+label, source) and `qmsum/` (BEIR layout). None of it comes with searchkit. All goes through the command line,
+as a person would.
 """
 
 from __future__ import annotations
@@ -50,11 +50,22 @@ def main() -> None:
 
 
 def scifact(data: Path) -> dict[str, Any]:
-    return run("evaluate", str(data / "scifact"), "--json")
+    return evaluated(data / "scifact")
 
 
 def flickr8k(data: Path) -> dict[str, Any]:
-    return run("evaluate", str(data / "flickr8k.parquet"), "--split", "test", "--json")
+    return evaluated(data / "flickr8k.parquet", "--split", "test")
+
+
+def zeroshot(data: Path) -> dict[str, Any]:
+    """Labels given by name alone to photos that training held out."""
+    photos, sources = data / "photos.parquet", ("caltech-101", "tf-flowers")
+    return {source: evaluated(photos, "--source", source, "--held-out", "10") for source in sources}
+
+
+def evaluated(*arguments: str | Path) -> dict[str, Any]:
+    """In float32, so that it is the same on a processor that multiplies bfloat16 and on one that does not."""
+    return run("evaluate", *map(str, arguments), "--dtype", "float32", "--json")
 
 
 def collection(data: Path) -> dict[str, Any]:
@@ -116,6 +127,7 @@ def startup(_: Path) -> dict[str, Any]:
 PARTS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "scifact": scifact,
     "flickr8k": flickr8k,
+    "zeroshot": zeroshot,
     "collection": collection,
     "photos": photos,
     "startup": startup,

@@ -1,7 +1,7 @@
 """Image towers side by side on this processor, and what a question costs: accuracy against CPU time.
 
     python benchmarks/towers.py [--only speed text accuracy] [--rounds N]
-    python benchmarks/towers.py --only accuracy --data FOLDER [--work FOLDER] [--steps N]
+    python benchmarks/towers.py --only accuracy --data FOLDER [--work FOLDER] [--steps N] [--towers NAME …]
 
 All towers run fused, in one process, in turns, on one thread of torch, beside CLIP's ViT-B/32 at 256 pixels
 with random weights (network.py). A figure is the CPU time of the cheapest of several rounds: other work on
@@ -70,7 +70,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--data", type=Path, help="For accuracy: the folder of the recipe's data.")
     parser.add_argument("--work", type=Path, default=Path(".bench-cache/towers"))
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--towers", nargs="*", choices=[*ACCURATE, SHOWN], default=[*ACCURATE, SHOWN])
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/towers.json"))
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -159,7 +160,7 @@ def accuracy(options: argparse.Namespace) -> dict[str, Any]:
     recipe = budgeted(load_recipe("pocket"), options.steps)
     dev = load_captions(options.data / "flickr8k.parquet", "dev")
     rows: dict[str, Any] = {}
-    for name in [*ACCURATE, SHOWN]:
+    for name in options.towers:
         work = options.work / name.replace(" ", "-").replace("…", "-").replace(",", "").replace("'", "")
         shared = options.work / ("shown" if name == SHOWN else "shared")
         _lend(shared, work)
@@ -181,13 +182,13 @@ def accuracy(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def budgeted(recipe: Recipe, steps: int) -> Recipe:
-    """The captioned and the labelled photos, one view each, for few steps."""
+    """The captioned and the labelled photos, one view each, of the tower's size, for few steps."""
     data = tuple(
         replace(one, views=1, limit=6000)
         for one in recipe.data
         if one.file in ("flickr8k.parquet", "photos.parquet")
     )
-    options = replace(recipe.optimisation, steps=steps, warmup=steps // 8, batch=64)
+    options = replace(recipe.optimisation, steps=steps, warmup=steps // 8, batch=64, early_pixels=0)
     return replace(recipe, name="towers", data=data, optimisation=options)
 
 

@@ -55,6 +55,17 @@ def test_the_readme_quotes_the_measured_figures(part: str, path: str, form: str)
 
 
 @pytest.mark.parametrize(
+    ("row", "source"), [("Caltech-101", "caltech-101"), ("flowers", "tf-flowers")], ids=lambda name: name
+)
+def test_the_card_quotes_the_measured_zero_shot_figures(row: str, source: str) -> None:
+    results = json.loads((ROOT / "benchmarks" / "results" / "main_job.json").read_text())
+    found = results["zeroshot"][source]["metrics"]
+    card = (ROOT / "searchkit" / "weights" / "pocket" / "README.md").read_text()
+    asked = [found["single"]["top1"], found["ensemble"]["top1"], found["ensemble"]["top5"]]
+    assert f"| {row} | {' | '.join(f'{value:.3f}' for value in asked)} |" in card
+
+
+@pytest.mark.parametrize(
     ("part", "run", "form"),
     [
         ("scifact", "meaning and stems, convex", "nDCG@10 **{:.3f}** by scores"),
@@ -145,6 +156,16 @@ def test_the_page_on_pocket_quotes_the_measured_figures() -> None:
     for name, row in json.loads((results / "leaks.json").read_text())["training"].items():
         pictures, near, texts, equal = list(row.values())[:4]
         assert f"| {name} | {pictures:,} | {near} | {texts:,} | {equal} |" in page
+
+
+def test_the_page_on_pocket_quotes_what_each_part_of_the_training_is_worth() -> None:
+    page = (ROOT / "docs" / "pocket.md").read_text()
+    rows = json.loads((ROOT / "benchmarks" / "results" / "ablation.json").read_text())["rows"]
+    assert len(rows) == 8
+    for name, row in rows.items():
+        cells = [row["text_to_image"][key] for key in ("recall@1", "recall@5", "recall@10")]
+        cells.append(row["image_to_text"]["recall@10"])
+        assert f"| {name} | {' | '.join(f'{value:.3f}' for value in cells)} |" in page
 
 
 def test_links_in_the_docs_lead_somewhere() -> None:
