@@ -14,6 +14,7 @@ from searchkit.registry import PARSERS
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 10.0
+MEGABYTES = 1000
 FEW, MANY, SHARE = 30, 2000, 200
 
 each_parser = pytest.mark.parametrize(
@@ -39,6 +40,7 @@ def survive(name: str, suffix: str, *, first: int, count: int, folder: Path) -> 
     odd = [outcome for outcome in outcomes if outcome[1] not in ("parsed", "refused")]
     assert not slow and not odd
     assert len(outcomes) == count
+    assert last[0] == "peak" and max(last[1:]) < MEGABYTES
     return Counter(outcome[1] for outcome in outcomes)
 
 
