@@ -134,14 +134,18 @@ def held_by_this_process() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
+def most_held(process: str) -> int:
+    """Bytes of memory at most, so far. Not what getrusage says: that begins with what the parent held."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return max([int(kilobytes) << 10 for kilobytes in re.findall(r"VmHWM:\s+(\d+) kB", status)], default=0)
+
+
 def most_of_a_child() -> int:
-    """Bytes that any of this process's children has held at once so far; PDFium reads in one."""
+    """Of this process's children that are there; PDFium reads in one."""
     peaks = [0]
     for file in Path("/proc/self/task").glob("*/children"):
         with suppress(FileNotFoundError, ProcessLookupError):  # the thread or the child ended meanwhile
-            for child in file.read_text().split():
-                status = Path(f"/proc/{child}/status").read_text()
-                peaks += [int(kilobytes) << 10 for kilobytes in re.findall(r"VmHWM:\s+(\d+) kB", status)]
+            peaks += [most_held(child) for child in file.read_text().split()]
     return max(peaks)
 
 
@@ -171,8 +175,7 @@ def main(name: str, seed: int, count: int, suffix: str) -> None:
             outcome = f"{type(error).__name__}: {error}"
         print(json.dumps([number, outcome, round(time.perf_counter() - began, 3)]), flush=True)
         childs = max(childs, most_of_a_child())
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
-    print(json.dumps(["peak", own // 1_000_000, childs // 1_000_000]), flush=True)
+    print(json.dumps(["peak", most_held("self") // 1_000_000, childs // 1_000_000]), flush=True)
 
 
 if __name__ == "__main__":
