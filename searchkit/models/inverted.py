@@ -96,10 +96,14 @@ class InvertedTower(nn.Module):
         if config.fused:
             fuse(self)
 
+    def stemmed(self, pixels: Tensor) -> Tensor:
+        """(b, 3, p, p) → (b, stem, p/2, p/2): what the first stage sees."""
+        # one pixel's channels side by side: half the time of the other order, forward and backward
+        return F.relu(self.stem(pixels.contiguous(memory_format=torch.channels_last)), inplace=True)
+
     def maps(self, pixels: Tensor) -> list[Tensor]:
         """(b, 3, p, p) → (b, c, h, w) behind each stage: for distillation from a teacher's maps."""
-        # one pixel's channels side by side: half the time of the other order, forward and backward
-        x = F.relu(self.stem(pixels.contiguous(memory_format=torch.channels_last)), inplace=True)
+        x = self.stemmed(pixels)
         seen = []
         for stage in self.stages:
             x = stage(x)

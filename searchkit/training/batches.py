@@ -57,19 +57,23 @@ def batches(
             yield step, waiting.pop(0).result()
 
 
+def counts(recipe: Recipe, corpus: Corpus, batch: int) -> np.ndarray:
+    """How many pictures of each data set there are among `batch`, by its share; one at least."""
+    shares = [spec.share for spec in recipe.data if any(s.name == Path(spec.file).stem for s in corpus.sets)]
+    return np.maximum(1, np.round(np.array(shares) / sum(shares) * batch)).astype(int)
+
+
 def make_batch(
     recipe: Recipe, corpus: Corpus, step: int, side: int, shown: Sequence[RenderedViews] = ()
 ) -> Batch:
-    rng = np.random.default_rng([recipe.seed, step])
-    shares = [spec.share for spec in recipe.data if any(s.name == Path(spec.file).stem for s in corpus.sets)]
-    counts = np.maximum(1, np.round(np.array(shares) / sum(shares) * recipe.optimisation.batch)).astype(int)
+    rng, batch = np.random.default_rng([recipe.seed, step]), recipe.optimisation.batch
     pixels, features, texts, has_text = [], [], [], []
     maps: list[list[np.ndarray]] = [[] for _ in recipe.teacher.maps]
     synthetic: list[int] = []
     has_synthetic: list[bool] = []
     places: list[tuple[int, int, int]] = []
     for number, (one, stored, text_rows, count) in enumerate(
-        zip(corpus.sets, corpus.features, corpus.text_rows, counts, strict=True)
+        zip(corpus.sets, corpus.features, corpus.text_rows, counts(recipe, corpus, batch), strict=True)
     ):
         for row in rng.integers(0, len(one), count):
             view = int(rng.integers(one.views))

@@ -17,6 +17,9 @@ from searchkit.evaluation.labels import held_out
 from searchkit.ingest.images import decode_bytes
 from searchkit.training.recipe import Dataset
 
+TEXTS = ("captions", "label", "none")
+"""What a recipe may say that a data set has of texts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
@@ -53,17 +56,17 @@ def load_pictures(folder: Path, spec: Dataset, templates: Sequence[str]) -> Pict
     path = folder / spec.file
     if not path.is_file():
         raise BadInput(f"training data {path} is missing", hint="give its folder with --data")
-    wanted = {"captions": "captions", "label": "label"}.get(spec.text)
     names = pq.read_schema(path).names
-    if wanted is None or wanted not in names or "image" not in names:
-        raise BadInput(f"{path} has columns {', '.join(names)}; needs image and {wanted or spec.text}")
+    needed = ["image"] if spec.text == "none" else ["image", spec.text]
+    if spec.text not in TEXTS or not set(needed) <= set(names):
+        raise BadInput(f"{path} has columns {', '.join(names)}; needs {' and '.join(needed)}")
     table = pq.read_table(path, filters=[("split", "=", spec.split)] if spec.split else None)
     images = table.column("image").to_pylist()
-    raw = table.column(wanted).to_pylist()
+    texts: list[tuple[str, ...]] = [()] * len(images)
     if spec.text == "captions":
-        texts = [tuple(captions) for captions in raw]
-    else:
-        texts = [_prompts(label, templates) for label in raw]
+        texts = [tuple(captions) for captions in table.column("captions").to_pylist()]
+    elif spec.text == "label":
+        texts = [_prompts(label, templates) for label in table.column("label").to_pylist()]
     if spec.hold_out:
         kept = [i for i, image in enumerate(images) if not held_out(image, spec.hold_out)]
         images, texts = [images[i] for i in kept], [texts[i] for i in kept]

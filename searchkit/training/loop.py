@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -18,18 +17,20 @@ from searchkit.encoders.device import keep_freed_memory
 from searchkit.encoders.vision import preprocess
 from searchkit.models.image_towers import ImageNetwork, read_config
 from searchkit.training.batches import Batch, batches
+from searchkit.training.blockwise import learn_blockwise
+from searchkit.training.checkpoint import SAVE_EVERY, Checkpoint
 from searchkit.training.corpus import EncodeText, load_corpus, visual_teacher
 from searchkit.training.events import events
 from searchkit.training.export import write_encoder
-from searchkit.training.recipe import Optimisation, Recipe
+from searchkit.training.recipe import Recipe
 from searchkit.training.refit import refit
 from searchkit.training.rendered import RenderedViews
+from searchkit.training.schedule import learning_rate
 from searchkit.training.student import Student, student_loss
+from searchkit.training.teacher import TFLiteTeacher
 
 log = logging.getLogger(__name__)
 
-SAVE_EVERY = 100
-"""Steps between checkpoints."""
 MEASURED = 10
 """Batches, the last ones, on which the averaged weights' norms are measured."""
 
@@ -67,12 +68,17 @@ def train(
     torch.manual_seed(recipe.seed)
     config = read_config({**asdict(recipe.tower), "dim": corpus.texts.shape[1]})
     student = Student(config, recipe.teacher).to(place)
+    path = work / "checkpoint.pt"
+    if recipe.blockwise and not path.is_file():
+        learn_blockwise(
+            student, recipe, corpus, lambda side: TFLiteTeacher(data, recipe.teacher, pixels=side), work
+        )
     average = torch.optim.swa_utils.AveragedModel(
         student.tower,
         multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(options.average),  # type: ignore[no-untyped-call]
     )
     optimiser = torch.optim.AdamW(_decayed(student, options.weight_decay), lr=options.rate, betas=(0.9, 0.98))
-    state = Checkpoint(work / "checkpoint.pt", student, average, optimiser)
+    state = Checkpoint(path, student=student, average=average, optimiser=optimiser)
     first = state.load()
     log.info("training %s from step %d to %d", recipe.name, first, total)
 
@@ -134,44 +140,9 @@ def measure_norms(tower: nn.Module, batches: Iterable[Tensor]) -> None:
         one.momentum = momentum
 
 
-def learning_rate(step: int, total: int, options: Optimisation) -> float:
-    """Linear to `rate` over `warmup` steps, then half a cosine to zero."""
-    if step < options.warmup:
-        return options.rate * (step + 1) / options.warmup
-    done = (step - options.warmup) / max(1, total - options.warmup)
-    return options.rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-
-
 def _decayed(student: Student, weight_decay: float) -> list[dict[str, Any]]:
     """Weight decay on matrices only: not on biases, norms, positions and the scale."""
     named = list(student.named_parameters())
     matrices = [p for n, p in named if p.ndim >= 2 and "position" not in n]
     others = [p for n, p in named if not (p.ndim >= 2 and "position" not in n)]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-
-
-class Checkpoint:
-    """Everything that a resumed run needs, replaced atomically. Never read from anyone else's file."""
-
-    def __init__(
-        self, path: Path, student: Student, average: nn.Module, optimiser: torch.optim.Optimizer
-    ) -> None:
-        self.path = path
-        self.parts: dict[str, Any] = {"student": student, "average": average, "optimiser": optimiser}
-
-    def save(self, step: int, recipe: Recipe) -> None:
-        state: dict[str, Any] = {name: part.state_dict() for name, part in self.parts.items()}
-        state |= {"step": step, "recipe": asdict(recipe)}
-        scratch = self.path.with_suffix(".tmp")
-        torch.save(state, scratch)
-        scratch.replace(self.path)
-
-    def load(self) -> int:
-        """The step to go on from; 0 without a checkpoint."""
-        if not self.path.is_file():
-            return 0
-        state = torch.load(self.path, weights_only=True, map_location="cpu")
-        for name, part in self.parts.items():
-            part.load_state_dict(state[name])
-        step: int = state["step"]
-        return step

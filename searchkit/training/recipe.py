@@ -16,11 +16,12 @@ FEATURES = "features"
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A parquet with an `image` column and either `captions` (a list) or `label` (a name)."""
+    """A parquet with an `image` column and, unless its pictures alone are learned from, `captions` (a list)
+    or `label` (a name)."""
 
     file: str
     text: str
-    """"captions" or "label"."""
+    """"captions", "label" or "none": the teacher's sight of the pictures is all that is learned then."""
     share: float
     """Part of each batch that comes from here."""
     views: int = 1
@@ -111,6 +112,27 @@ class Teacher:
 
 
 @dataclass(frozen=True, slots=True)
+class Blockwise:
+    """What a tower of kind "inverted" learns first, of the same data: see `searchkit.training.blockwise`."""
+
+    tensors: tuple[int, ...]
+    """Of the teacher: the map that each stage learns to see, of as many channels as the stage has."""
+    steps: int
+    forced: int
+    """Steps in which each stage looks at the teacher's map before its own, and not at the student's."""
+    batch: int
+    pixels: int
+    """Side of the pictures that both look at."""
+    rate: float
+    warmup: int = 50
+    feature_weight: float = 3.0
+    """Weight of 1 − cos(student's linear map, teacher's feature)."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tensors", tuple(self.tensors))  # TOML has lists
+
+
+@dataclass(frozen=True, slots=True)
 class Optimisation:
     steps: int
     batch: int
@@ -154,6 +176,8 @@ class Recipe:
     optimisation: Optimisation
     data: tuple[Dataset, ...] = field(default_factory=tuple)
     withheld: tuple[Withheld, ...] = ()
+    blockwise: Blockwise | None = None
+    """What comes before the first step of `optimisation`."""
     bank_file: str = ""
     """Further sentences, one a line, gzipped: more for `bank` to draw from."""
 
@@ -178,6 +202,7 @@ def load_recipe(name_or_path: str) -> Recipe:
             optimisation=_section(Optimisation, raw["optimisation"]),
             data=tuple(_section(Dataset, one) for one in raw["data"]),
             withheld=tuple(_section(Withheld, one) for one in raw.get("withheld", ())),
+            blockwise=_section(Blockwise, raw["blockwise"]) if "blockwise" in raw else None,
             bank_file=raw.get("bank_file", ""),
         )
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:

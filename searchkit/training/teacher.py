@@ -27,9 +27,10 @@ ChooseText = Callable[[np.random.Generator, np.ndarray], np.ndarray]
 
 
 class TFLiteTeacher:
-    """A quantised TFLite network: its feature of a picture, (width,) uint8, and its maps."""
+    """A quantised TFLite network: its feature of a picture, (width,) uint8, and its maps. It looks at
+    pictures of the recipe's side, or of `pixels`."""
 
-    def __init__(self, folder: Path, spec: Teacher, threads: int = 1) -> None:
+    def __init__(self, folder: Path, spec: Teacher, threads: int = 1, pixels: int = 0) -> None:
         path = folder / spec.file
         if not path.is_file():
             raise BadInput(f"the teacher's file {path} is missing", hint="give its folder with --data")
@@ -41,18 +42,40 @@ class TFLiteTeacher:
             ) from error
         self.spec = spec
         self.network = Interpreter(str(path), num_threads=threads, experimental_preserve_all_tensors=True)
-        self.network.allocate_tensors()
         self.input = self.network.get_input_details()[0]["index"]
+        if pixels:
+            self.network.resize_tensor_input(self.input, [1, pixels, pixels, 3])
+        self.network.allocate_tensors()
+        self.units = {one["index"]: one["quantization"] for one in self.network.get_tensor_details()}
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         return self.sees(pixels)[0]
 
     def sees(self, pixels: np.ndarray) -> list[np.ndarray]:
         """The feature, then each map of the recipe, (side, side, width) uint8."""
-        self.network.set_tensor(self.input, pixels[None])
-        self.network.invoke()
+        self._look(pixels)
         feature = unsigned(self.network.get_tensor(self.spec.tensor)).reshape(-1)
         return [feature, *(unsigned(self.network.get_tensor(one.tensor))[0] for one in self.spec.maps)]
+
+    def values(self, pixels: np.ndarray, tensors: Sequence[int]) -> tuple[np.ndarray, list[np.ndarray]]:
+        """The feature, (width,) float32, and the maps `tensors`, (side, side, channels) each, as the numbers
+        that the quantised ones stand for. Raises `BadInput` for a tensor that it does not have."""
+        self._look(pixels)
+        feature, *maps = (self._value(one) for one in (self.spec.tensor, *tensors))
+        return feature.reshape(-1), maps
+
+    def _look(self, pixels: np.ndarray) -> None:
+        self.network.set_tensor(self.input, pixels[None])
+        self.network.invoke()
+
+    def _value(self, tensor: int) -> np.ndarray:
+        if tensor not in self.units:
+            raise BadInput(
+                f"the teacher has no tensor {tensor}", hint="look its tensors up in the TFLite file"
+            )
+        scale, zero = self.units[tensor]
+        value: np.ndarray = (self.network.get_tensor(tensor)[0].astype(np.float32) - zero) * np.float32(scale)
+        return value
 
 
 def unsigned(quantised: np.ndarray) -> np.ndarray:

@@ -27,10 +27,11 @@ from searchkit.models.image_towers import image_network, read_config
 from searchkit.registry import load_encoder
 from searchkit.training import corpus, loop
 from searchkit.training.batches import Batch, make_batch, resized
+from searchkit.training.checkpoint import Checkpoint
 from searchkit.training.data import crop_box, load_pictures
 from searchkit.training.events import Write
 from searchkit.training.export import export_run, read_run
-from searchkit.training.loop import learning_rate, train
+from searchkit.training.loop import train
 from searchkit.training.recipe import (
     Dataset,
     InvertedTower,
@@ -44,6 +45,7 @@ from searchkit.training.recipe import (
     recipe_text,
 )
 from searchkit.training.reinforce import reinforce
+from searchkit.training.schedule import learning_rate
 from searchkit.training.student import Student, map_distance
 from searchkit.training.teacher import unsigned
 from searchkit.types import Runtime
@@ -140,14 +142,14 @@ def test_a_killed_run_resumes_to_the_weights_of_one_that_was_not(
 ) -> None:
     recipe = replace(recipe, optimisation=replace(recipe.optimisation, dropout=0.3))
     whole = load_file(run(recipe, data, tmp_path / "whole") / "model.safetensors")
-    real = loop.Checkpoint.save
+    real = Checkpoint.save
 
-    def save_and_die(self: loop.Checkpoint, step: int, recipe: Recipe) -> None:
+    def save_and_die(self: Checkpoint, step: int, recipe: Recipe) -> None:
         real(self, step, recipe)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as cut:
-        cut.setattr(loop.Checkpoint, "save", save_and_die)
+        cut.setattr(Checkpoint, "save", save_and_die)
         cut.setattr(loop, "SAVE_EVERY", 25)  # then fewer steps are left than norms are measured on
         with pytest.raises(KeyboardInterrupt):
             run(recipe, data, tmp_path / "cut")
@@ -203,13 +205,13 @@ def test_reinforced_training_resumes_to_the_weights_of_a_run_that_was_not_killed
 ) -> None:
     whole = load_file(run(taught, data, tmp_path / "whole") / "model.safetensors")
     with pytest.MonkeyPatch.context() as cut:
-        real = loop.Checkpoint.save
+        real = Checkpoint.save
 
-        def save_and_die(self: loop.Checkpoint, step: int, recipe: Recipe) -> None:
+        def save_and_die(self: Checkpoint, step: int, recipe: Recipe) -> None:
             real(self, step, recipe)
             raise KeyboardInterrupt
 
-        cut.setattr(loop.Checkpoint, "save", save_and_die)
+        cut.setattr(Checkpoint, "save", save_and_die)
         cut.setattr(loop, "SAVE_EVERY", 11)
         with pytest.raises(KeyboardInterrupt):
             run(taught, data, tmp_path / "cut")
@@ -462,6 +464,15 @@ def test_a_crop_lies_inside_the_picture_and_keeps_enough_of_it() -> None:
         left, top, right, bottom = crop_box(rng, 40, 30)
         assert 0 <= left < right <= 40 and 0 <= top < bottom <= 30
         assert (right - left) * (bottom - top) >= 0.4 * 40 * 30 * 0.75
+
+
+def test_pictures_can_be_learned_from_without_texts(shown: Recipe, data: Path, tmp_path: Path) -> None:
+    silent = Dataset("labelled.parquet", "none", 0.5)
+    assert set(load_pictures(data, silent, ("a {label}",)).texts) == {()}
+    both = run(replace(shown, data=(shown.data[0], silent)), data, tmp_path / "both", steps=5)
+    told = run(shown, data, tmp_path / "told", steps=5)
+    weights = [load_file(one / "model.safetensors") for one in (both, told)]
+    assert not all(torch.equal(one, weights[1][name]) for name, one in weights[0].items())
 
 
 def test_the_learning_rate_warms_up_and_ends_at_nothing(recipe: Recipe) -> None:
