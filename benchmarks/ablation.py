@@ -28,7 +28,7 @@ from searchkit.evaluation import evaluate_captions, load_captions
 from searchkit.registry import load_encoder
 from searchkit.training.data import load_pictures
 from searchkit.training.loop import train
-from searchkit.training.recipe import FEATURES, Dataset, Recipe, load_recipe
+from searchkit.training.recipe import FEATURES, Dataset, Recipe, TeacherMap, load_recipe
 from searchkit.training.reinforce import reinforce
 from searchkit.training.stored_teachers import stored_teachers
 from searchkit.types import Runtime
@@ -47,6 +47,8 @@ ALIKE = {ROWS[0]: "captions", ROWS[1]: "captions", ROWS[2]: "labels", ROWS[3]: "
 """The rows that see the same data; all others see it reinforced."""
 KEPT = ("*.reinforced", "*.npy", "*.done", "head-*.pt", "*.pixels")
 SMALL = "inverted 16…96, 96 px"
+MAPS = (TeacherMap(tensor=156, width=96, side=14), TeacherMap(tensor=170, width=320, side=7))
+"""Of the recipe's teacher, for the last stages of the small tower."""
 
 
 def main() -> None:
@@ -131,7 +133,7 @@ def row_recipe(name: str, whole: Recipe, options: argparse.Namespace) -> Recipe:
         teacher=replace(
             whole.teacher,
             head_steps=options.head_steps,
-            maps=load_recipe("pocket").teacher.maps if name == ROWS[3] else (),
+            maps=MAPS if name == ROWS[3] else (),
         ),
         data=data,
         optimisation=optimisation,

@@ -38,7 +38,7 @@ class Student(nn.Module):
                 hint='take a tower of kind "inverted", or no [[teacher.maps]]',
             )
         like = zip(stages[len(stages) - len(teacher.maps) :], teacher.maps, strict=True)
-        self.to_maps = nn.ModuleList(nn.Linear(width, one.width) for width, one in like)
+        self.to_maps = nn.ModuleList(_to_map(width, one.width) for width, one in like)
 
     def sees(self, pixels: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
         """(b, 3, p, p) → the trunk (b, width), and (b, h, w, c) like each map of the teacher."""
@@ -105,6 +105,15 @@ def student_loss(
         parts["map"] = torch.stack(far).mean()
         loss = loss + options.map_weight * parts["map"]
     return loss, {name: one.item() for name, one in parts.items()}
+
+
+def _to_map(width: int, wanted: int) -> nn.Linear:
+    """From a stage to a map; of the same width, what has been learned blockwise is right from the start."""
+    layer = nn.Linear(width, wanted)
+    if width == wanted:
+        nn.init.eye_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    return layer
 
 
 def map_distance(student: Tensor, teacher: Tensor) -> Tensor:

@@ -30,6 +30,7 @@ from searchkit.training.recipe import (
     Recipe,
     Teacher,
     Tower,
+    load_recipe,
 )
 from searchkit.training.student import Student
 from searchkit.training.teacher import TFLiteTeacher
@@ -200,6 +201,12 @@ def test_a_tower_that_is_not_like_the_teacher_is_refused(
     assert isinstance(vit.tower, Tower)
     plain = Student(read_config({**asdict(vit.tower), "dim": 8}), vit.teacher)
     refused(vit, plain, "the tower has not as many stages")
+
+
+def test_the_bundled_recipe_learns_a_map_with_each_stage() -> None:
+    read = load_recipe("pocket")
+    assert read.blockwise is not None and isinstance(read.tower, InvertedTower)
+    assert len(read.blockwise.tensors) == len(read.tower.channels)
 
 
 def test_numbers_are_those_that_the_quantised_ones_stand_for() -> None:

@@ -172,7 +172,7 @@ def test_the_page_on_pocket_quotes_what_each_tower_learned() -> None:
     page = (ROOT / "docs" / "pocket.md").read_text()
     found = json.loads((ROOT / "benchmarks" / "results" / "towers.json").read_text())
     for name, row in found["accuracy"]["towers"].items():
-        tower = found["speed"]["towers"][name.split(", shown")[0]]
+        tower = found["speed"]["towers"][name.split(", half")[0]]
         cost = f"{tower['cpu ms a picture']:.1f} | {row['cpu minutes of this run']:.0f}"
         both = [row[f"{way} recall@10"] for way in ("text to image", "image to text")]
         assert f"| {name} | {cost} | {both[0]:.3f} | {both[1]:.3f} |" in page
