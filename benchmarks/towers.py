@@ -197,8 +197,15 @@ def budgeted(recipe: Recipe, steps: int) -> Recipe:
     options = replace(
         recipe.optimisation, steps=steps, warmup=steps // 8, rate=2e-3, batch=64, early_pixels=0
     )
-    teacher = replace(recipe.teacher, maps=())
-    return replace(recipe, name="towers", data=data, teacher=teacher, optimisation=options, blockwise=None)
+    return replace(
+        recipe,
+        name="towers",
+        data=data,
+        withheld=recipe.withheld[:1],
+        teacher=replace(recipe.teacher, maps=()),
+        optimisation=options,
+        blockwise=None,
+    )
 
 
 def half_blockwise(recipe: Recipe) -> Recipe:

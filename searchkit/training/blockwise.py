@@ -7,11 +7,10 @@
     d       squared distance, mean over places and channels, each channel's by its variance
 
 From random weights, the last stages learn nothing of use before the first ones have; looking at the teacher's
-maps all of them begin at once (teacher forcing). After 60,000 pictures so taught the trunk is nearer to the
-teacher's feature (cosine 0.58) than after 640,000 that were held to two maps and the feature (0.46).
+maps all of them begin at once (teacher forcing).
 
 The teacher looks at the pixels that the student sees, at the student's size: place for place the maps have
-one size, and a look costs a tenth of the student's step.
+one size. Of so small a picture it sees less than of a large one; what comes after has its large ones.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from searchkit.encoders.vision import preprocess
 from searchkit.errors import BadInput
 from searchkit.models.inverted import InvertedTower
 from searchkit.training.batches import counts
-from searchkit.training.checkpoint import SAVE_EVERY, Checkpoint
+from searchkit.training.checkpoint import BLOCKWISE, SAVE_EVERY, Checkpoint
 from searchkit.training.corpus import Corpus
 from searchkit.training.losses import cosine_distance
 from searchkit.training.recipe import Blockwise, Recipe
@@ -62,6 +61,7 @@ class Lesson:
 class Measures:
     """The unit of each map is the mean deviation of its channels; `variances` are those in that unit."""
 
+    shapes: Sequence[tuple[int, int, int]]  # channels, height, width
     units: Sequence[float]
     variances: Sequence[Tensor]  # (c, 1, 1)
     feature: Standardise
@@ -80,26 +80,17 @@ def learn_blockwise(
     Raises `BadInput` where the tower's stages are not like the teacher's maps.
     """
     options, tower = recipe.blockwise, student.tower
-    assert options is not None
-    if not isinstance(tower, InvertedTower) or len(tower.stages) != len(options.tensors):
-        raise BadInput(
-            f"[blockwise] names {len(options.tensors)} maps of the teacher, the tower has not as many stages",
-            hint='take a tower of kind "inverted" with a stage for each of `tensors`',
-        )
+    assert options is not None and isinstance(tower, InvertedTower)
     place = next(student.parameters()).device
     looks = teacher(options.pixels)
     measures = measured(recipe, corpus, looks, options)
-    widths = [len(one) for one in measures.variances]
-    if widths != list(tower.config.channels):
-        raise BadInput(
-            f"the teacher's maps have {widths} channels, the tower's stages {list(tower.config.channels)}",
-            hint="name other `tensors` in [blockwise], or give the tower those `channels`",
-        )
+    _refuse_unlike(tower, measures, options.pixels)
     learning = [tower.stem, tower.stages, tower.end, student.to_feature]
+    weights = [p for part in learning for p in part.parameters()]
     optimiser = torch.optim.AdamW(
-        [p for part in learning for p in part.parameters()], lr=options.rate, betas=(0.9, 0.98)
+        weights, lr=options.rate, betas=(0.9, 0.98), weight_decay=options.weight_decay
     )
-    state = Checkpoint(work / "blockwise.pt", student=student, optimiser=optimiser)
+    state = Checkpoint(work / BLOCKWISE, recipe, student=student, optimiser=optimiser)
     first, began = state.load(), time.monotonic()
     log.info("blockwise, %s from step %d to %d", recipe.name, first, options.steps)
     student.train()
@@ -119,7 +110,20 @@ def learn_blockwise(
                 *(step + 1, options.steps, said, feature.item(), speed),
             )
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == options.steps:
-            state.save(step + 1, recipe)
+            state.save(step + 1)
+
+
+@torch.no_grad()
+def _refuse_unlike(tower: InvertedTower, measures: Measures, pixels: int) -> None:
+    """Raises `BadInput` for maps that are not as wide and as large as the stages'."""
+    mine = [tuple(one.shape[1:]) for one in tower.eval().maps(torch.zeros(1, 3, pixels, pixels))]
+    for stage, (own, seen) in enumerate(zip(mine, measures.shapes, strict=True), start=1):
+        if own != seen:
+            raise BadInput(
+                f"stage {stage} of the tower gives {own[0]} channels of {own[1]} × {own[2]}, "
+                f"the teacher's map {seen[0]} of {seen[1]} × {seen[2]}",
+                hint="name other `tensors` in [blockwise], or give the tower other `channels` or `strides`",
+            )
 
 
 def stage_losses(
@@ -150,12 +154,14 @@ def measured(recipe: Recipe, corpus: Corpus, teacher: TFLiteTeacher, options: Bl
     shown = _drawn(recipe, corpus, options, [recipe.seed, options.steps], MEASURED)
     seen = [teacher.values(one, options.tensors) for one in shown]
     feature = Standardise(np.stack([one for one, _ in seen]))
-    units, variances = [], []
+    shapes, units, variances = [], [], []
     for maps in zip(*(maps for _, maps in seen), strict=True):
+        height, width, channels = maps[0].shape
+        shapes.append((channels, height, width))
         spread = np.stack(maps).std(axis=(0, 1, 2))
         units.append(float(spread.mean()))
         variances.append(torch.from_numpy((spread / units[-1]) ** 2 + LEAST)[:, None, None])
-    return Measures(units, variances, feature)
+    return Measures(shapes, units, variances, feature)
 
 
 def _lessons(

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from searchkit.errors import BadInput
 from searchkit.training.data import load_pictures
 from searchkit.training.ensemble import TextTeacher, text_teachers
 from searchkit.training.leaks import guard, read_sentences
@@ -139,6 +140,8 @@ def visual_teacher(recipe: Recipe, corpus: Corpus, work: Path) -> VisualTeacher:
         for of_sets in zip(*corpus.maps, strict=True)
     ]
     rows = corpus.described()
+    if not rows:
+        raise BadInput("none of the recipe's pictures has a text", hint="a data set needs captions or labels")
     flat = np.stack([corpus.features[s][r, 0] for s, r in rows])
     standardise = Standardise(flat)
     spec = recipe.teacher

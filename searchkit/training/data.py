@@ -59,7 +59,10 @@ def load_pictures(folder: Path, spec: Dataset, templates: Sequence[str]) -> Pict
     names = pq.read_schema(path).names
     needed = ["image"] if spec.text == "none" else ["image", spec.text]
     if spec.text not in TEXTS or not set(needed) <= set(names):
-        raise BadInput(f"{path} has columns {', '.join(names)}; needs {' and '.join(needed)}")
+        raise BadInput(
+            f"{path} has columns {', '.join(names)}; needs {' and '.join(needed)}",
+            hint=f"`text` of a data set is one of: {', '.join(TEXTS)}",
+        )
     table = pq.read_table(path, filters=[("split", "=", spec.split)] if spec.split else None)
     images = table.column("image").to_pylist()
     texts: list[tuple[str, ...]] = [()] * len(images)

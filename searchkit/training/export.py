@@ -12,6 +12,7 @@ from torch import nn
 
 from searchkit.errors import BadInput
 from searchkit.models.image_towers import ImageNetwork, image_network, read_config, to_run, write_config
+from searchkit.training.checkpoint import BLOCKWISE
 
 Dtype = Literal["float32", "float16"]
 
@@ -37,6 +38,8 @@ def read_run(work: Path) -> tuple[ImageNetwork, str, int]:
     the step. Raises `BadInput` for a folder without a checkpoint."""
     path = work / "checkpoint.pt"
     if not path.is_file():
+        if (work / BLOCKWISE).is_file():
+            raise BadInput(f"the run in {work} still learns blockwise: its head knows nothing yet")
         raise BadInput(f"no checkpoint in {work}", hint="name the --work folder of 'searchkit train'")
     state = torch.load(path, weights_only=True, map_location="cpu")
     prefix = "module."

@@ -8,6 +8,7 @@ mirror images count. Either alone takes plain skies and dark rooms for copies of
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,8 @@ from searchkit.errors import BadInput
 from searchkit.ingest.images import decode_bytes
 from searchkit.training.data import Pictures, read_bank
 from searchkit.training.recipe import Recipe, Withheld
+
+log = logging.getLogger(__name__)
 
 BITS = 12
 ALIKE = 0.95
@@ -107,6 +110,8 @@ class Guard:
             np.save(store, self.rows(pictures.images))
         gone = set(np.load(store).tolist())
         kept = [row for row in range(len(pictures)) if row not in gone]
+        if gone:
+            log.info("%s: %d of %d are near what is measured on", pictures.name, len(gone), len(pictures))
         texts = [self.unsaid(pictures.texts[row]) for row in kept]
         return replace(pictures, images=[pictures.images[row] for row in kept], texts=texts)
 

@@ -6,7 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +48,10 @@ def train(
 ) -> Path:
     """Run a recipe to its end, or go on from the checkpoint in `work`; write the encoder into `out`.
 
-    `steps` overrides the recipe's number. On "cuda" the tower multiplies in bfloat16. With `processes` all
-    views are rendered once, by so many, before the first step. On the CPU deterministic for one machine and
-    thread count: a run that was killed and resumed gives the weights of one that was not.
+    `steps` overrides the recipe's number, and is the most of those before, in [blockwise]. On "cuda" the
+    tower multiplies in bfloat16. With `processes` all views are rendered once, by so many, before the first
+    step. On the CPU deterministic for one machine and thread count: a run that was killed and resumed gives
+    the weights of one that was not.
     """
     keep_freed_memory()
     work.mkdir(parents=True, exist_ok=True)
@@ -69,6 +70,9 @@ def train(
     config = read_config({**asdict(recipe.tower), "dim": corpus.texts.shape[1]})
     student = Student(config, recipe.teacher).to(place)
     path = work / "checkpoint.pt"
+    if recipe.blockwise and steps is not None:
+        shorter = replace(recipe.blockwise, steps=min(steps, recipe.blockwise.steps))
+        recipe = replace(recipe, blockwise=shorter)
     if recipe.blockwise and not path.is_file():
         learn_blockwise(
             student, recipe, corpus, lambda side: TFLiteTeacher(data, recipe.teacher, pixels=side), work
@@ -78,7 +82,7 @@ def train(
         multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(options.average),  # type: ignore[no-untyped-call]
     )
     optimiser = torch.optim.AdamW(_decayed(student, options.weight_decay), lr=options.rate, betas=(0.9, 0.98))
-    state = Checkpoint(path, student=student, average=average, optimiser=optimiser)
+    state = Checkpoint(path, recipe, student=student, average=average, optimiser=optimiser)
     first = state.load()
     log.info("training %s from step %d to %d", recipe.name, first, total)
 
@@ -114,7 +118,7 @@ def train(
             last.append(batch.pixels)
             if (step + 1) % SAVE_EVERY == 0 or step + 1 == total:
                 measure_norms(average.module, last)
-                state.save(step + 1, recipe)
+                state.save(step + 1)
     if options.refit:
         refit(average.module, corpus, steps=options.refit, seed=recipe.seed)
     return write_encoder(average.module, recipe.name, out)

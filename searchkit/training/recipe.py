@@ -125,6 +125,7 @@ class Blockwise:
     """Side of the pictures that both look at."""
     rate: float
     warmup: int = 50
+    weight_decay: float = 0.01
     feature_weight: float = 3.0
     """Weight of 1 − cos(student's linear map, teacher's feature)."""
 
@@ -186,6 +187,15 @@ class Recipe:
             raise TypeError(
                 "early_pixels is for towers of convolutions: a transformer's positions are of one size"
             )
+        if self.blockwise:
+            stages = len(self.tower.channels) if isinstance(self.tower, InvertedTower) else 0
+            if stages != len(self.blockwise.tensors):
+                raise TypeError(
+                    f"[blockwise] names {len(self.blockwise.tensors)} maps of the teacher for the {stages} "
+                    'stages of the tower: it is for one of kind "inverted", a map a stage'
+                )
+        if any(one.text == "none" and one.reinforced for one in self.data):
+            raise TypeError("a reinforced data set has texts")
 
 
 def load_recipe(name_or_path: str) -> Recipe:

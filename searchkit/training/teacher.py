@@ -3,6 +3,7 @@ space."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +20,9 @@ from searchkit.training.rendered import Views
 
 log = logging.getLogger(__name__)
 
-STORED = 2
-"""Of the files that features are kept in: 1 had signed numbers as unsigned ones, the largest as the least."""
+STORED = 3
+"""Of the files that features are kept in: 1 had signed numbers as unsigned ones, the largest as the least,
+2 did not say of which pictures they are."""
 
 ChooseText = Callable[[np.random.Generator, np.ndarray], np.ndarray]
 """(rng, (n,) rows of pictures) → (n,) rows of texts that describe them."""
@@ -74,6 +76,10 @@ class TFLiteTeacher:
                 f"the teacher has no tensor {tensor}", hint="look its tensors up in the TFLite file"
             )
         scale, zero = self.units[tensor]
+        if not scale:
+            raise BadInput(
+                f"the teacher's tensor {tensor} is not quantised", hint="name one of int8 or uint8"
+            )
         value: np.ndarray = (self.network.get_tensor(tensor)[0].astype(np.float32) - zero) * np.float32(scale)
         return value
 
@@ -103,7 +109,9 @@ def teacher_features(
     for one_map in spec.maps:
         path = store.with_suffix(f".{one_map.tensor}.npy")
         shapes[path] = (one_map.side, one_map.side, one_map.width)
-    resume = done_file.is_file() and all(path.is_file() for path in shapes)
+    digest = hashlib.sha256(b"".join(hashlib.sha256(one).digest() for one in pictures.images)).hexdigest()
+    known, _, of = done_file.read_text().partition(" ") if done_file.is_file() else ("0", "", "")
+    resume = of == digest and all(path.is_file() for path in shapes)
     kept = [
         np.lib.format.open_memmap(
             path,
@@ -113,7 +121,7 @@ def teacher_features(
         )
         for path, shape in shapes.items()
     ]
-    done = int(done_file.read_text()) if resume else 0
+    done = int(known) if resume else 0
 
     def one(row: int) -> list[np.ndarray]:
         return [pictures.view(row, view, pixels) for view in range(pictures.views)]
@@ -128,16 +136,16 @@ def teacher_features(
                 for stored, seen in zip(kept, teacher.sees(shown), strict=True):
                     stored[row, view] = seen
             if row % 1000 == 999:
-                _flush(kept, done_file, row + 1)
+                _flush(kept, done_file, row + 1, digest)
                 log.info("teacher: %s %d/%d", pictures.name, row + 1, len(pictures))
-    _flush(kept, done_file, len(pictures))
+    _flush(kept, done_file, len(pictures), digest)
     return list(kept)
 
 
-def _flush(kept: Sequence[np.memmap], done_file: Path, done: int) -> None:
+def _flush(kept: Sequence[np.memmap], done_file: Path, done: int, digest: str) -> None:
     for stored in kept:
         stored.flush()
-    done_file.write_text(str(done))
+    done_file.write_text(f"{done} {digest}")
 
 
 class Standardise:

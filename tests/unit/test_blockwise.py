@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,6 @@ from PIL import Image
 
 from searchkit.encoders.vision import preprocess
 from searchkit.errors import BadInput
-from searchkit.models.image_towers import read_config
 from searchkit.models.inverted import InvertedConfig
 from searchkit.models.inverted import InvertedTower as Network
 from searchkit.training import blockwise
@@ -132,7 +131,7 @@ def test_losses_are_their_formula(recipe: Recipe, corpus: Corpus, forced: bool) 
     seen = [torch.randn(3, 6, 4, 4), torch.randn(3, 8, 2, 2)]
     feature = torch.randn(3, 12)
     variances = [torch.rand(c, 1, 1) + 0.5 for c in (6, 8)]
-    measures = Measures([1.0, 1.0], variances, None)  # type: ignore[arg-type]
+    measures = Measures([], [1.0, 1.0], variances, None)  # type: ignore[arg-type]
     far, away = stage_losses(one, Lesson(pixels, seen, feature), measures, forced=forced, place=CPU)
 
     stem = torch.relu(tower.stem(preprocess(LAYOUT).normalise(pixels)))
@@ -154,8 +153,8 @@ def test_a_killed_run_goes_on_to_the_weights_of_one_that_was_not(
     whole = learn(recipe, corpus, tmp_path / "whole").state_dict()
     real = Checkpoint.save
 
-    def save_and_die(self: Checkpoint, step: int, recipe: Recipe) -> None:
-        real(self, step, recipe)
+    def save_and_die(self: Checkpoint, step: int) -> None:
+        real(self, step)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as cut:
@@ -194,13 +193,18 @@ def test_a_tower_that_is_not_like_the_teacher_is_refused(
         with pytest.raises(BadInput, match=message):
             learn_blockwise(one, recipe, corpus, Convolutions, tmp_path)  # type: ignore[arg-type]
 
-    other = replace(recipe, blockwise=replace(recipe.blockwise, tensors=(1,)))
-    refused(other, student(other), "names 1 maps of the teacher")
-    refused(recipe, student(recipe, replace(LAYOUT, channels=(6, 10))), r"maps have \[6, 8\] channels")
-    vit = replace(recipe, tower=Tower(16, 8, 16, 1, 2, 2.0))
-    assert isinstance(vit.tower, Tower)
-    plain = Student(read_config({**asdict(vit.tower), "dim": 8}), vit.teacher)
-    refused(vit, plain, "the tower has not as many stages")
+    wide = replace(LAYOUT, channels=(6, 10))
+    refused(
+        recipe,
+        student(recipe, wide),
+        "stage 2 of the tower gives 10 channels of 2 × 2, the teacher's map 8 of",
+    )
+    large = replace(LAYOUT, strides=(2, 1))
+    refused(recipe, student(recipe, large), "8 channels of 4 × 4, the teacher's map 8 of 2 × 2")
+    with pytest.raises(TypeError, match="1 maps of the teacher for the 2 stages"):
+        replace(recipe, blockwise=replace(recipe.blockwise, tensors=(1,)))
+    with pytest.raises(TypeError, match="2 maps of the teacher for the 0 stages"):
+        replace(recipe, tower=Tower(16, 8, 16, 1, 2, 2.0))
 
 
 def test_the_bundled_recipe_learns_a_map_with_each_stage() -> None:
@@ -227,5 +231,8 @@ def test_numbers_are_those_that_the_quantised_ones_stand_for() -> None:
     feature, maps = teacher.values(np.zeros((2, 2, 3), np.uint8), (9,))
     assert feature.tolist() == [0.0, 64.0, 127.5]
     assert maps[0] == pytest.approx(np.array([[[0.4, 0.5]]]))
+    teacher.units[9] = (0.0, 0)
+    with pytest.raises(BadInput, match="tensor 9 is not quantised"):
+        teacher.values(np.zeros((2, 2, 3), np.uint8), (9,))
     with pytest.raises(BadInput, match="has no tensor 8"):
         teacher.values(np.zeros((2, 2, 3), np.uint8), (8,))

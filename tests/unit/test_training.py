@@ -33,6 +33,7 @@ from searchkit.training.events import Write
 from searchkit.training.export import export_run, read_run
 from searchkit.training.loop import train
 from searchkit.training.recipe import (
+    Blockwise,
     Dataset,
     InvertedTower,
     MixerTower,
@@ -47,7 +48,7 @@ from searchkit.training.recipe import (
 from searchkit.training.reinforce import reinforce
 from searchkit.training.schedule import learning_rate
 from searchkit.training.student import Student, map_distance
-from searchkit.training.teacher import unsigned
+from searchkit.training.teacher import teacher_features, unsigned
 from searchkit.types import Runtime
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 220), "white": (240, 240, 240)}
@@ -144,8 +145,8 @@ def test_a_killed_run_resumes_to_the_weights_of_one_that_was_not(
     whole = load_file(run(recipe, data, tmp_path / "whole") / "model.safetensors")
     real = Checkpoint.save
 
-    def save_and_die(self: Checkpoint, step: int, recipe: Recipe) -> None:
-        real(self, step, recipe)
+    def save_and_die(self: Checkpoint, step: int) -> None:
+        real(self, step)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as cut:
@@ -207,8 +208,8 @@ def test_reinforced_training_resumes_to_the_weights_of_a_run_that_was_not_killed
     with pytest.MonkeyPatch.context() as cut:
         real = Checkpoint.save
 
-        def save_and_die(self: Checkpoint, step: int, recipe: Recipe) -> None:
-            real(self, step, recipe)
+        def save_and_die(self: Checkpoint, step: int) -> None:
+            real(self, step)
             raise KeyboardInterrupt
 
         cut.setattr(Checkpoint, "save", save_and_die)
@@ -467,12 +468,73 @@ def test_a_crop_lies_inside_the_picture_and_keeps_enough_of_it() -> None:
 
 
 def test_pictures_can_be_learned_from_without_texts(shown: Recipe, data: Path, tmp_path: Path) -> None:
-    silent = Dataset("labelled.parquet", "none", 0.5)
-    assert set(load_pictures(data, silent, ("a {label}",)).texts) == {()}
-    both = run(replace(shown, data=(shown.data[0], silent)), data, tmp_path / "both", steps=5)
-    told = run(shown, data, tmp_path / "told", steps=5)
-    weights = [load_file(one / "model.safetensors") for one in (both, told)]
-    assert not all(torch.equal(one, weights[1][name]) for name, one in weights[0].items())
+    (tmp_path / "work").mkdir()
+    silent = replace(shown, data=(shown.data[0], Dataset("labelled.parquet", "none", 0.5)))
+    read = corpus.load_corpus(silent, data, tmp_path / "work", encode)
+    batch = make_batch(silent, read, 0, 32)
+    assert batch.has_text.tolist() == [True] * 8 + [False] * 8 and len(batch.text) == 8
+    assert len(batch.features) == 16 and batch.features[8:].std(axis=0).min() > 0
+    alone = replace(silent, data=silent.data[1:])
+    with pytest.raises(BadInput, match="none of the recipe's pictures has a text"):
+        run(alone, data, tmp_path)
+    with pytest.raises(TypeError, match="a reinforced data set has texts"):
+        replace(alone, data=(replace(alone.data[0], reinforced="x"),))
+
+
+class Layered(MeanColour):
+    """With maps that are as many and as large as the stages of `INVERTED`."""
+
+    def values(self, pixels: np.ndarray, tensors: Sequence[int]) -> tuple[np.ndarray, list[np.ndarray]]:
+        maps = []
+        for tensor, (width, side) in enumerate(zip(INVERTED.channels, (8, 4, 2), strict=True)):
+            assert tensor == tensors[tensor]
+            block = pixels.shape[0] // side
+            means = pixels.reshape(side, block, side, block, 3).mean(axis=(1, 3), dtype=np.float32)
+            maps.append(np.tile(means, (1, 1, 1 + width // 3))[..., :width] / 50)
+        return self(pixels[::4, ::4]).astype(np.float32), maps
+
+
+def test_a_run_that_is_killed_between_its_parts_gives_the_weights_of_one_that_was_not(
+    shown: Recipe, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "TFLiteTeacher", lambda *_, **__: Layered())
+    first = Blockwise((0, 1, 2), steps=12, forced=6, batch=8, pixels=32, rate=1e-2)
+    both = replace(shown, blockwise=first, optimisation=replace(shown.optimisation, steps=6))
+    whole = load_file(run(both, data, tmp_path / "whole") / "model.safetensors")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as cut:
+        cut.setattr(loop, "student_loss", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(both, data, tmp_path / "cut")
+    work = tmp_path / "cut" / "work"
+    assert (work / "blockwise.pt").is_file() and not (work / "checkpoint.pt").is_file()
+    with pytest.raises(BadInput, match="still learns blockwise"):
+        export_run(work, tmp_path / "out")
+    resumed = load_file(run(both, data, tmp_path / "cut") / "model.safetensors")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    without = load_file(run(replace(both, blockwise=None), data, tmp_path / "without") / "model.safetensors")
+    assert not all(torch.equal(whole[name], without[name]) for name in whole if name.startswith("stem"))
+
+
+def test_a_run_does_not_go_on_with_another_tower(shown: Recipe, data: Path, tmp_path: Path) -> None:
+    run(shown, data, tmp_path, steps=2)
+    with pytest.raises(BadInput, match="begun with another tower"):
+        run(replace(shown, tower=replace(INVERTED, end=32)), data, tmp_path, steps=2)
+
+
+def test_what_the_teacher_saw_of_other_pictures_is_not_taken_for_these(
+    recipe: Recipe, data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "work").mkdir()
+    corpus.load_corpus(recipe, data, tmp_path / "work", encode)
+    pictures = load_pictures(data, recipe.data[0], ())
+    others = replace(pictures, images=pictures.images[1:], texts=pictures.texts[1:])
+    seen = teacher_features(others, MeanColour, tmp_path / "work" / "captioned.npy")[0]
+    assert len(seen) == len(others)
+    assert np.array_equal(seen[0, 0], MeanColour()(others.view(0, 0, 8)))
 
 
 def test_the_learning_rate_warms_up_and_ends_at_nothing(recipe: Recipe) -> None:
