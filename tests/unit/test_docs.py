@@ -155,7 +155,7 @@ def test_the_page_on_pocket_quotes_the_measured_figures() -> None:
         assert f"| {name} | {row['million parameters']:.1f} M | {speed}" in page
     for name, row in json.loads((results / "leaks.json").read_text())["training"].items():
         pictures, near, texts, equal = list(row.values())[:4]
-        assert f"| {name} | {pictures:,} | {near} | {texts:,} | {equal} |" in page
+        assert f"| {name} | {pictures:,} | {near:,} | {texts:,} | {equal} |" in page
 
 
 def test_the_page_on_pocket_quotes_what_each_part_of_the_training_is_worth() -> None:
