@@ -1,8 +1,9 @@
 """The head once more, on the trunk as it has become, with dropout.
 
 While the trunk learns, the head learns the captions of the few captioned pictures by heart: they come round
-dozens of times. Fitted anew for some minutes it finds more for captions of others (on Flickr8k's dev photos,
-text → image recall@10 0.299 → 0.310).
+dozens of times. Fitted anew for some minutes it knows more of others: `pocket` names 0.836 of Caltech-101's
+photos that were held out rightly, and 0.797 before; captions of Flickr8k's dev photos find theirs about as
+well (recall@10 0.510, and 0.515; of version 1, which had learned less, 0.310 and 0.299).
 """
 
 from __future__ import annotations
