@@ -323,7 +323,9 @@ class Visitor:
 
     def ask(self, words: str) -> None:
         self.tab.keyboard.press("/")
+        self.tab.wait_for_selector('input[aria-label="Search"]:focus')
         self.tab.keyboard.insert_text(words)
+        assert self.tab.input_value('input[aria-label="Search"]') == words
         self.tab.keyboard.press("Enter")
         self.settle()
 
