@@ -84,7 +84,7 @@ def learn_blockwise(
     place = next(student.parameters()).device
     looks = teacher(options.pixels)
     measures = measured(recipe, corpus, looks, options)
-    _refuse_unlike(tower, measures, options.pixels)
+    _refuse_unlike(tower, measures, torch.zeros(1, 3, options.pixels, options.pixels, device=place))
     learning = [tower.stem, tower.stages, tower.end, student.to_feature]
     weights = [p for part in learning for p in part.parameters()]
     optimiser = torch.optim.AdamW(
@@ -114,9 +114,9 @@ def learn_blockwise(
 
 
 @torch.no_grad()
-def _refuse_unlike(tower: InvertedTower, measures: Measures, pixels: int) -> None:
+def _refuse_unlike(tower: InvertedTower, measures: Measures, pixels: Tensor) -> None:
     """Raises `BadInput` for maps that are not as wide and as large as the stages'."""
-    mine = [tuple(one.shape[1:]) for one in tower.eval().maps(torch.zeros(1, 3, pixels, pixels))]
+    mine = [tuple(one.shape[1:]) for one in tower.eval().maps(pixels)]
     for stage, (own, seen) in enumerate(zip(mine, measures.shapes, strict=True), start=1):
         if own != seen:
             raise BadInput(

@@ -108,7 +108,7 @@ def student_loss(
 
 
 def _to_map(width: int, wanted: int) -> nn.Linear:
-    """From a stage to a map; of the same width, what has been learned blockwise is right from the start."""
+    """From a stage to a map; of the same width, it begins with what has been learned blockwise."""
     layer = nn.Linear(width, wanted)
     if width == wanted:
         nn.init.eye_(layer.weight)

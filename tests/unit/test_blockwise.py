@@ -18,7 +18,6 @@ from searchkit.models.inverted import InvertedConfig
 from searchkit.models.inverted import InvertedTower as Network
 from searchkit.training import blockwise
 from searchkit.training.blockwise import Lesson, Measures, learn_blockwise, measured, stage_losses
-from searchkit.training.checkpoint import Checkpoint
 from searchkit.training.corpus import Corpus
 from searchkit.training.data import Pictures
 from searchkit.training.recipe import (
@@ -33,6 +32,7 @@ from searchkit.training.recipe import (
 )
 from searchkit.training.student import Student
 from searchkit.training.teacher import TFLiteTeacher
+from tests.killing import killed_at_its_first_save
 
 CPU = torch.device("cpu")
 LAYOUT = InvertedConfig(16, 4, (6, 8), (1, 2), (2, 2), expansion=2, end=12, dim=8)
@@ -148,20 +148,11 @@ def test_losses_are_their_formula(recipe: Recipe, corpus: Corpus, forced: bool) 
 
 
 def test_a_killed_run_goes_on_to_the_weights_of_one_that_was_not(
-    recipe: Recipe, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Recipe, corpus: Corpus, tmp_path: Path
 ) -> None:
     whole = learn(recipe, corpus, tmp_path / "whole").state_dict()
-    real = Checkpoint.save
-
-    def save_and_die(self: Checkpoint, step: int) -> None:
-        real(self, step)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as cut:
-        cut.setattr(Checkpoint, "save", save_and_die)
-        cut.setattr(blockwise, "SAVE_EVERY", 25)  # in the midst of the forced steps
-        with pytest.raises(KeyboardInterrupt):
-            learn(recipe, corpus, tmp_path / "cut")
+    with killed_at_its_first_save(blockwise, after=25):  # in the midst of the forced steps
+        learn(recipe, corpus, tmp_path / "cut")
     resumed = learn(recipe, corpus, tmp_path / "cut").state_dict()
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     fresh = student(recipe).state_dict()

@@ -27,7 +27,6 @@ from searchkit.models.image_towers import image_network, read_config
 from searchkit.registry import load_encoder
 from searchkit.training import corpus, loop
 from searchkit.training.batches import Batch, make_batch, resized
-from searchkit.training.checkpoint import Checkpoint
 from searchkit.training.data import crop_box, load_pictures
 from searchkit.training.events import Write
 from searchkit.training.export import export_run, read_run
@@ -50,6 +49,7 @@ from searchkit.training.schedule import learning_rate
 from searchkit.training.student import Student, map_distance
 from searchkit.training.teacher import teacher_features, unsigned
 from searchkit.types import Runtime
+from tests.killing import killed_at_its_first_save
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 220), "white": (240, 240, 240)}
 WIDTH = 12
@@ -139,21 +139,12 @@ def test_a_trained_tower_finds_the_right_captions(recipe: Recipe, data: Path, tm
 
 
 def test_a_killed_run_resumes_to_the_weights_of_one_that_was_not(
-    recipe: Recipe, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Recipe, data: Path, tmp_path: Path
 ) -> None:
     recipe = replace(recipe, optimisation=replace(recipe.optimisation, dropout=0.3))
     whole = load_file(run(recipe, data, tmp_path / "whole") / "model.safetensors")
-    real = Checkpoint.save
-
-    def save_and_die(self: Checkpoint, step: int) -> None:
-        real(self, step)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as cut:
-        cut.setattr(Checkpoint, "save", save_and_die)
-        cut.setattr(loop, "SAVE_EVERY", 25)  # then fewer steps are left than norms are measured on
-        with pytest.raises(KeyboardInterrupt):
-            run(recipe, data, tmp_path / "cut")
+    with killed_at_its_first_save(loop, after=25):  # then fewer steps are left than norms are measured on
+        run(recipe, data, tmp_path / "cut")
     resumed = load_file(run(recipe, data, tmp_path / "cut") / "model.safetensors")
     shorter = load_file(run(recipe, data, tmp_path / "shorter", steps=11) / "model.safetensors")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
@@ -205,17 +196,8 @@ def test_reinforced_training_resumes_to_the_weights_of_a_run_that_was_not_killed
     taught: Recipe, data: Path, tmp_path: Path
 ) -> None:
     whole = load_file(run(taught, data, tmp_path / "whole") / "model.safetensors")
-    with pytest.MonkeyPatch.context() as cut:
-        real = Checkpoint.save
-
-        def save_and_die(self: Checkpoint, step: int) -> None:
-            real(self, step)
-            raise KeyboardInterrupt
-
-        cut.setattr(Checkpoint, "save", save_and_die)
-        cut.setattr(loop, "SAVE_EVERY", 11)
-        with pytest.raises(KeyboardInterrupt):
-            run(taught, data, tmp_path / "cut")
+    with killed_at_its_first_save(loop, after=11):
+        run(taught, data, tmp_path / "cut")
     resumed = load_file(run(taught, data, tmp_path / "cut") / "model.safetensors")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     options = replace(taught.optimisation, teacher_temperatures={"namer": 0.02})
