@@ -190,8 +190,10 @@ def write_many(base: Path, folder: Path) -> None:
 
 def index_and_watch(folder: str, library: str) -> dict[str, Any]:
     from searchkit.collection import Collection
+    from searchkit.indexers.memory import spare
     from searchkit.types import Progress
 
+    spare()  # as `searchkit index` does
     resident: dict[int, float] = {}
 
     def note(progress: Progress) -> None:
@@ -211,6 +213,7 @@ def index_and_watch(folder: str, library: str) -> dict[str, Any]:
         f"MB after {MANY}": last,
         "growth": round(last / first - 1, 3),
         "highest / first": round(max(resident.values()) / first, 3),
+        "highest of the whole run / first": round(resident_mb("VmHWM") / first, 3),
         "MB when the run was over": resident_mb(),
         "images a second": round(report.images_per_second, 1),
         "cpu ms a picture": round(1e3 * cpu / MANY, 2),
@@ -218,8 +221,9 @@ def index_and_watch(folder: str, library: str) -> dict[str, Any]:
     }
 
 
-def resident_mb() -> float:
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
+def resident_mb(which: str = "VmRSS") -> float:
+    """Now, or the most so far ("VmHWM")."""
+    found = re.search(rf"{which}:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return round(int(found[1]) * 1024 / 1e6, 1)
 

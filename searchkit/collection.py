@@ -545,11 +545,13 @@ class Collection:
         accelerator up to date."""
         from searchkit.stores.lance import give_back
 
+        give_back()  # what encoding took, so that what follows does not come on top of it
         self.store.asked_language = read_manifest(self.root).language or None  # it may be another by now
         self.store.compact()
         self.measure()
         if self.adapter is not None:
             self.measure(self.adapter)
+        give_back()
         self.accelerate()
         record = next((r for r in self.catalog.spaces() if r.space.key == self.manifest.space), None)
         if record is not None and record.golden is None:  # a collection from before these were kept

@@ -110,7 +110,9 @@ def index(
         offline=offline,
     )
     runtime = settings.runtime(accept_licence=accept_licence)
+    from searchkit.indexers.memory import spare
 
+    spare()
     if verbose:
         output.say_more()
     if queue and prune:

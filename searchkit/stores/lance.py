@@ -138,11 +138,14 @@ def _language_of(index: Any) -> str | None:
 
 
 SEPARATORS = re.compile(r"[\W_]+")
+WRITES_BETWEEN = 32
+"""What is freed goes back to the system so often: a heap that an encoder and Lance use by turns grows by the
+holes that neither fills."""
 
 
 def give_back() -> None:
-    """Hand the system what has been freed: glibc keeps it for Lance's threads, each its own, and a process
-    that compacts again and again grows to 1 GB."""
+    """Hand the system what has been freed: glibc keeps it for Lance's threads, each its own, and for an
+    encoder (`keep_freed_memory`); a process that compacts again and again grows to 1 GB."""
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
@@ -175,6 +178,7 @@ class LanceStore:
             self._table.set_unenforced_primary_key("id")
         self._version, self._seen = 0, -SEEN_FOR
         self._told = -1, PLAIN
+        self._writes = 0
 
     @property
     def version(self) -> int:
@@ -198,6 +202,9 @@ class LanceStore:
         with _refusals(self._table.name):
             merge.use_index(False).execute(self._rows(items, vectors))
         self._changed()
+        self._writes += 1
+        if self._writes % WRITES_BETWEEN == 0:
+            give_back()
 
     def delete(self, ids: Sequence[str]) -> None:
         with _refusals(self._table.name):

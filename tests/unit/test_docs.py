@@ -90,6 +90,16 @@ def test_the_readme_quotes_the_figures_beside_the_rivals(size: str) -> None:
     assert f"**{ours:.0f} ms** CPU a photo; rclip {rclip:.0f}, sentence-transformers {other:.0f} " in README
 
 
+def test_the_page_on_the_architecture_quotes_how_memory_grows() -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "encoders.json").read_text())["memory"]
+    first, last = found["MB after 1000"], found["MB after 20000"]
+    most = first * found["highest of the whole run / first"]
+    said = f"{first:.0f} MB became {last:.0f} ({100 * found['growth']:.0f} %; "
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    assert said in page
+    assert f"took {most:.0f} (" in page
+
+
 @pytest.mark.parametrize(
     ("path", "metric"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,10 @@ import ctypes, os, sys, threading
 from searchkit.indexers.memory import spare
 if sys.argv[1] == "sparing":
     spare()
+if sys.argv[1] == "indexing":
+    from typer.testing import CliRunner
+    from searchkit.cli.main import app
+    CliRunner().invoke(app, ["index", *sys.argv[2:]], catch_exceptions=False)
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
 libc.free.argtypes = [ctypes.c_void_p]
@@ -36,12 +41,22 @@ libc.fflush(out)
 """
 
 
-def heaps(how: str) -> int:
-    command = [sys.executable, "-c", THREADS, how]
+def heaps(*how: str) -> int:
+    command = [sys.executable, "-c", THREADS, *how]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.count("<heap ")
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries hand out memory otherwise")
+pytestmark = pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="other C libraries hand out memory otherwise"
+)
+
+
 def test_the_threads_of_a_worker_share_one_heap() -> None:
     assert heaps("plain") > 1
     assert heaps("sparing") == 1
+
+
+def test_so_do_those_of_the_command_that_indexes(tmp_path: Path) -> None:
+    (tmp_path / "some.txt").write_text("A sentence.")
+    assert heaps("indexing", str(tmp_path), "-c", str(tmp_path / "library"), "--model", "hashing", "-q") == 1
+    assert (tmp_path / "library").is_dir()
