@@ -206,7 +206,7 @@ def raw_lance(work: Path, rows: int, name: str, true: dict[str, np.ndarray]) -> 
     built = json.loads(kept.read_text())
     best: dict[str, Any] = {}
     for nprobes in (8, 16, 32, 64, 128):
-        for refine in (5, 20):
+        for refine in (2, 5, 20):
 
             def answer(vector: np.ndarray, nprobes: int = nprobes, refine: int = refine) -> list[int]:
                 query = table.search(vector).distance_type("dot").select(["n", "_distance"]).limit(K)

@@ -31,6 +31,7 @@ GONE = -1
 """The row of an item that was deleted, or written again, since the shelf was made."""
 NAMES = tuple(field.name for field in fields(Item))
 """The order in which an item is written; the id comes first, then the kind."""
+KINDS = {kind.value: kind for kind in Kind}
 DECODE = json.JSONDecoder().raw_decode
 
 _SETTERS = [getattr(Item, name).__set__ for name in NAMES]
@@ -127,7 +128,7 @@ class Shelf:
     def candidate(self, score: float, place: int) -> Candidate:
         start = self._ends.item(place - 1) if place else 0
         row = DECODE(self._items.read(start, self._ends.item(place)))[0]
-        row[1] = Kind(row[1])
+        row[1] = KINDS[row[1]]
         item = object.__new__(Item)  # what a frozen class does to be made takes four times as long
         for put, value in zip(_SETTERS, row, strict=True):
             put(item, value)
@@ -154,9 +155,14 @@ class Shelf:
     def _parameters(self, selector: Any | None) -> Any:
         if self.tuning.exact:
             return faiss.SearchParameters(sel=selector) if selector else None
-        limit = {"sel": selector} if selector else {}
-        lists = faiss.SearchParametersIVF(nprobe=self.tuning.nprobe, **limit)
-        return faiss.IndexRefineSearchParameters(k_factor=self.tuning.k_factor, base_index_params=lists)
+        return parameters(self.tuning.nprobe, self.tuning.k_factor, selector)
+
+
+def parameters(nprobe: int, k_factor: int, selector: Any | None = None) -> Any:
+    """Of a search in an index that `lists.trained` made; among what the selector keeps."""
+    lists = faiss.SearchParametersIVF(nprobe=nprobe, **({"sel": selector} if selector else {}))
+    fewer = faiss.SearchParametersPreTransform(index_params=lists)
+    return faiss.IndexRefineSearchParameters(k_factor=k_factor, base_index_params=fewer)
 
 
 def fill(folder: Path, name: str, index: Any, batches: Batches) -> np.ndarray:
