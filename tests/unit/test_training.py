@@ -547,6 +547,12 @@ def test_a_tower_of_an_unknown_kind_is_named_with_the_known_ones(tmp_path: Path)
         load_recipe(str(tmp_path / "one.toml"))
 
 
+def test_a_recipe_that_lacks_a_part_says_which(tmp_path: Path) -> None:
+    (tmp_path / "short.toml").write_text(recipe_text("pocket").replace("seed = ", "seeds = "))
+    with pytest.raises(BadInput, match=r"short\.toml has no 'seed'"):
+        load_recipe(str(tmp_path / "short.toml"))
+
+
 def test_the_bundled_recipe_reads_and_a_mistake_in_one_is_named(tmp_path: Path) -> None:
     assert isinstance(load_recipe("pocket").tower, InvertedTower)
     assert isinstance(load_recipe("pocket-reinforced").tower, Tower)
