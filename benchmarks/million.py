@@ -4,7 +4,8 @@
 
 The collection is a real one, with a catalog and a store; its encoder is the source of the vectors, so that
 texts lie across a gap from pictures, as in a real space. Every program is asked one question at a time, on
-one thread where it can be told so.
+one thread where it can be told so; by turns in some rounds, of which each program's fastest counts, since
+other work on the machine only ever takes time.
 """
 
 from __future__ import annotations
@@ -178,6 +179,7 @@ def raw_faiss(work: Path, true: dict[str, np.ndarray]) -> dict[str, Any]:
     return asked(answer, true) | {"index": tuning["index"], "nprobe": tuning["nprobe"]}
 
 
+OURS = ("searchkit", "faiss", "filtered")
 LANCE = {"IVF_RQ": "IvfRq", "IVF_SQ": "IvfSq", "HNSW_SQ": "HnswSq"}
 
 
@@ -294,12 +296,16 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--part")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--lance", nargs="*", choices=LANCE, default=list(LANCE), help="LanceDB's indexes")
     args = parser.parse_args()
     if args.part:
         print(json.dumps(run(args.part, args)))
         return
-    parts = {name: part(name, args) for name in ("build", "searchkit", "faiss", "filtered", *args.lance)}
+    parts = {"build": part("build", args)}
+    rounds = [{name: part(name, args) for name in (*OURS, *args.lance)} for _ in range(args.rounds)]
+    for name in rounds[0]:
+        parts[name] = min((one[name] for one in rounds), key=lambda found: found["alike"]["p50_ms"])
     fast = parts["searchkit"]["alike"]["p50_ms"]
     enough = [parts[name] for name in args.lance if worst(parts[name]) >= GOAL]
     lance = min((one["alike"]["p50_ms"] for one in enough), default=None)
@@ -308,6 +314,7 @@ def main() -> None:
         "rows": args.rows,
         "dim": DIM,
         "machine": machine(),
+        "rounds": args.rounds,
         "ratio_to_raw_faiss": round(fast / parts["faiss"]["alike"]["p50_ms"], 2),
         "times_faster_than_lancedb": round(lance / fast, 1) if lance else None,
         **parts,
