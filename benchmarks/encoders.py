@@ -164,8 +164,8 @@ def encode_alone(network: str) -> dict[str, Any]:
     }
 
 
-def memory(bench: Bench) -> dict[str, Any]:
-    """Resident memory of one run over many pictures with the encoder `pocket`."""
+def memory(bench: Bench, how: str = "command") -> dict[str, Any]:
+    """Resident memory of one run over many pictures with the encoder `pocket`, as `searchkit index` does it."""
     from searchkit.workload import write_pictures
 
     base, many = bench.work / "distinct", bench.work / f"{MANY} pictures"
@@ -174,7 +174,12 @@ def memory(bench: Bench) -> dict[str, Any]:
     if not many.is_dir():
         write_many(base, many)
     with tempfile.TemporaryDirectory(dir=bench.work) as out:
-        return _in_a_process_of_its_own("memory", many, Path(out) / "library")
+        return _in_a_process_of_its_own("memory", many, Path(out) / "library", how)
+
+
+def library_memory(bench: Bench) -> dict[str, Any]:
+    """The same from Python, in a process that is not searchkit's to change."""
+    return memory(bench, "library")
 
 
 def write_many(base: Path, folder: Path) -> None:
@@ -188,12 +193,13 @@ def write_many(base: Path, folder: Path) -> None:
         (folder / f"{number:06}.jpg").write_bytes(jpeg[:2] + segment + jpeg[2:])
 
 
-def index_and_watch(folder: str, library: str) -> dict[str, Any]:
+def index_and_watch(folder: str, library: str, how: str) -> dict[str, Any]:
     from searchkit.collection import Collection
     from searchkit.indexers.memory import spare
     from searchkit.types import Progress
 
-    spare()  # as `searchkit index` does
+    if how == "command":
+        spare()
     resident: dict[int, float] = {}
 
     def note(progress: Progress) -> None:
@@ -228,7 +234,7 @@ def resident_mb(which: str = "VmRSS") -> float:
     return round(int(found[1]) * 1024 / 1e6, 1)
 
 
-def _in_a_process_of_its_own(what: str, *arguments: Path) -> dict[str, Any]:
+def _in_a_process_of_its_own(what: str, *arguments: Path | str) -> dict[str, Any]:
     """So that nothing is warm, and memory is that of the one thing."""
     command = [sys.executable, __file__, ALONE, what, *map(str, arguments)]
     done = subprocess.run(command, env={**os.environ, **ENVIRONMENT}, check=True, stdout=subprocess.PIPE)
@@ -240,6 +246,7 @@ PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "pictures": pictures,
     "encoder": encoder,
     "memory": memory,
+    "memory of a library": library_memory,
 }
 ALONE = "alone"
 APART: dict[str, Callable[..., dict[str, Any]]] = {"encoder": encode_alone, "memory": index_and_watch}

@@ -163,13 +163,15 @@ def _examine(collection: Collection, *, fix: bool) -> Iterator[Finding]:
     yield from _references(collection, fix)
     if (newer := collection.accelerator.too_new) is not None:
         yield Finding("note", f"{newer}: the store answers by itself", None, newer.hint)
-    covered = collection.accelerator.version
-    if covered is not None and covered != collection.store.version:
+    accelerator = collection.accelerator
+    missing = accelerator.version is None and accelerator.is_due()
+    if missing or accelerator.version not in (None, collection.store.version):
+        older = "the accelerator is older than the store; newer rows are searched without it"
         if fix:
             collection.accelerate(wait=True)
         yield Finding(
             "note",
-            "the accelerator is older than the store; newer rows are searched without it",
+            "there is no accelerator of this version; the store compares all" if missing else older,
             None,
             "searchkit index or searchkit doctor --fix",
             fix,

@@ -284,7 +284,6 @@ class Accelerator:
                     shelves[kind].append(open_shelf(fresh, kind.value, dim))
         except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError):
             return {}, None
-        faiss.omp_set_num_threads(1)  # a single query is faster on one thread while torch holds the others
         return shelves, pointer.version
 
 

@@ -45,7 +45,7 @@ class Tuning:
     """How an index is asked, and what that finds."""
 
     index: str
-    """FAISS' name for its form: "Flat" is exact."""
+    """Its form, as FAISS writes such: "Flat" is exact."""
     nprobe: int = 0
     """Lists that are looked into."""
     k_factor: int = 1
@@ -118,6 +118,8 @@ class Shelf:
         k = min(k, count)
         if k == 0:  # FAISS cannot be asked for the nearest of nothing
             return []
+        # a query is faster on one thread while torch holds the others; whoever asks has a number of its own
+        faiss.omp_set_num_threads(1)
         asked = np.ascontiguousarray(vector[None], np.float32)
         scores, places = index.search(asked, k, params=parameters)
         if places[0, -1] < 0:  # the lists that were looked into hold too few

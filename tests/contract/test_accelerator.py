@@ -81,7 +81,7 @@ def recall(fast: Accelerator, among: np.ndarray) -> float:
 
 def test_a_large_base_is_in_lists_and_keeps_the_recall_it_was_tuned_to(fast: Accelerator) -> None:
     how = fast.describe(Kind.IMAGE)
-    assert re.fullmatch(r"PCA(\d+),IVF128,PQ\1x4fsr,Refine\(SQ8\)", how.index)
+    assert re.fullmatch(r"PCAR(\d+),IVF128,PQ\1x4fsr,Refine\(SQ8\)", how.index)
     assert how.nprobe > 0 and not how.exact
     assert how.recall >= lists.TARGET
     assert recall(fast, np.arange(ROWS)) >= 0.93
@@ -244,7 +244,7 @@ def test_one_process_builds_at_a_time(own: tuple[LanceStore, Accelerator], tmp_p
     assert fast.rebuild()
 
 
-@pytest.mark.parametrize("dim", [30, 33])
+@pytest.mark.parametrize("dim", [7, 9, 33])
 def test_any_number_of_dimensions_has_an_index(dim: int) -> None:
     drawn = np.random.default_rng(4).standard_normal((4000, dim), np.float32)
     rows = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
@@ -267,3 +267,26 @@ def test_the_codes_are_of_the_dimensions_along_which_vectors_differ() -> None:
     assert np.allclose(turn @ turn.T, np.eye(len(turn)), atol=1e-5)
     apart = rows - rows.mean(axis=0)
     assert np.square(apart @ turn.T).sum() >= lists.SHARE * np.square(apart).sum()
+
+
+def test_vectors_that_are_all_the_same_are_found(tmp_path: Path) -> None:
+    store = LanceStore(tmp_path / "lance", SPACE)
+    same = np.tile(ALL[:1], (2500, 1))
+    store.write([item(n) for n in range(len(same))], same)
+    fast = Accelerator(tmp_path / "faiss", store)
+    assert fast.rebuild() and not fast.describe(Kind.IMAGE).exact
+    found = fast.search(ALL[0], K, kind=Kind.IMAGE)
+    assert len({one.item.id for one in found}) == K
+    assert found[-1].score == pytest.approx(1.0, abs=4e-3)
+
+
+def test_which_of_many_copies_are_found_does_not_count() -> None:
+    rows = np.concatenate([ALL[:500], np.tile(ALL[500:501], (20, 1))])
+    truth = lists.Truth(rows[[3, 510]], rows[:0])
+    for _ in truth.watching([(np.arange(len(rows)), [], rows)]):
+        pass
+    right = truth._best.I[:, : lists.DEPTH + 1].copy()
+    right[1] = 500 + np.arange(9, 20)  # others of the copies
+    assert truth.recall(right) == 1.0
+    right[0, 5] = -1
+    assert truth.recall(right) == 0.9

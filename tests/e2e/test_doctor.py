@@ -186,6 +186,21 @@ def test_an_accelerator_in_a_newer_format_is_left_alone_and_said_to_be(
         assert finding.severity == "note" and "format 99" in finding.what and "3.0.0" in finding.remedy
 
 
+def test_an_accelerator_in_an_older_format_is_built_again(
+    library: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("searchkit.stores.faiss.MIN_ROWS", 1)
+    current = library.root / "faiss" / library.manifest.space / "current.json"
+    library.accelerate(wait=True)
+    now = json.loads(current.read_text())
+    current.write_text(json.dumps(now | {"format": now["format"] - 1}))
+    with Collection.open(library.root, encoder=Hashing()) as opened:
+        assert opened.search("thing3", k=1)[0].path.endswith("n3.txt")
+        (finding,) = mended(opened)
+        assert "no accelerator of this version" in finding.what
+    assert json.loads(current.read_text()) == now
+
+
 def test_a_space_with_holes_is_noted(library: Collection) -> None:
     refill(library, Hashing(32))
     add_a_note(library)
