@@ -165,7 +165,7 @@ def encode_alone(network: str) -> dict[str, Any]:
 
 
 def memory(bench: Bench, how: str = "command") -> dict[str, Any]:
-    """Resident memory of one run over many pictures with the encoder `pocket`, as `searchkit index` does it."""
+    """Resident memory of one run over many pictures with the encoder `pocket`, as of `searchkit index`."""
     from searchkit.workload import write_pictures
 
     base, many = bench.work / "distinct", bench.work / f"{MANY} pictures"

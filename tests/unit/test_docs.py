@@ -90,14 +90,26 @@ def test_the_readme_quotes_the_figures_beside_the_rivals(size: str) -> None:
     assert f"**{ours:.0f} ms** CPU a photo; rclip {rclip:.0f}, sentence-transformers {other:.0f} " in README
 
 
+def test_the_readme_quotes_a_search_among_a_million() -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "million.json").read_text())
+    ours, kept = found["searchkit"], found["filtered"]["alike"]
+    said = f"recall@10 {ours['alike']['recall']:.3f} alike, {ours['across']['recall']:.3f} across the gap; "
+    said += f"**{ours['alike']['p50_ms']:.2f} ms** ({found['ratio_to_raw_faiss']:.1f} × raw FAISS, "
+    said += f"{found['times_faster_than_lancedb']:.0f} × faster than LanceDB's best index), "
+    said += f"{ours['resident_mb'] / 1000:.2f} GB; a filter that keeps 1 %: recall {kept['recall']:.1f} "
+    assert f"{said}in {kept['p50_ms']:.0f} ms" in README
+
+
 def test_the_page_on_the_architecture_quotes_how_memory_grows() -> None:
     found = json.loads((ROOT / "benchmarks" / "results" / "encoders.json").read_text())["memory"]
     first, last = found["MB after 1000"], found["MB after 20000"]
     most = first * found["highest of the whole run / first"]
-    said = f"{first:.0f} MB became {last:.0f} ({100 * found['growth']:.0f} %; "
+    said = f"{first:.0f} MB became {last:.0f} ({100 * found['growth']:.0f} %)"
     page = (ROOT / "docs" / "architecture.md").read_text()
     assert said in page
     assert f"took {most:.0f} (" in page
+    free = json.loads((ROOT / "benchmarks" / "results" / "encoders.json").read_text())["memory of a library"]
+    assert f"{free['MB after 1000']:.0f} became {free['MB after 20000']:.0f} (" in page
 
 
 @pytest.mark.parametrize(
