@@ -145,8 +145,6 @@ def _when(item: Item) -> float:
 
 def _paths(one: Folded) -> tuple[str, ...]:
     """Of the files that a result stands for, beside its own."""
-    if not one.copies:
-        return ()
     return tuple(dict.fromkeys([c.item.path for c in one.copies]))
 
 

@@ -29,7 +29,7 @@ from searchkit.types import Candidate, Kind, Vectors
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 3
+FORMAT = 2
 MIN_ROWS = 2000
 """Below this the store's own scan takes a few milliseconds."""
 EXACT_UP_TO = 50_000

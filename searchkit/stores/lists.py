@@ -117,8 +117,8 @@ def tuned(index: Any, truth: Truth) -> Tuning:
     """The least work that reaches TARGET; where nothing does, what finds most."""
     lists = faiss.extract_index_ivf(index)
     name = f"PCAR{lists.d},IVF{lists.nlist},PQ{lists.d}x4fsr,Refine(SQ8)"
-    short, least = Tuning(name, lists.nlist, 1, 0.0), math.inf
-    best = short
+    best, least = None, math.inf
+    short = Tuning(name, lists.nlist, 1, 0.0)
     for k_factor in (4, 8, 16, 32, 64, 128):
         candidates = DEPTH * k_factor * index.d * CANDIDATE
         if candidates >= least:
@@ -129,7 +129,7 @@ def tuned(index: Any, truth: Truth) -> Tuning:
             best, least = Tuning(name, nprobe, k_factor, round(recall, 4)), work
         elif recall > short.recall + WORTH:
             short = Tuning(name, nprobe, k_factor, round(recall, 4))
-    return short if least == math.inf else best
+    return best or short
 
 
 def _enough(index: Any, truth: Truth, k_factor: int) -> tuple[int, float]:

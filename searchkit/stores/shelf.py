@@ -161,10 +161,10 @@ class Shelf:
 
 
 def parameters(nprobe: int, k_factor: int, selector: Any | None = None) -> Any:
-    """Of a search in an index that `lists.trained` made; among what the selector keeps."""
+    """Of a search in an index that `lists.trained` made, also before it left dimensions out; among what the
+    selector keeps."""
     lists = faiss.SearchParametersIVF(nprobe=nprobe, **({"sel": selector} if selector else {}))
-    fewer = faiss.SearchParametersPreTransform(index_params=lists)
-    return faiss.IndexRefineSearchParameters(k_factor=k_factor, base_index_params=fewer)
+    return faiss.IndexRefineSearchParameters(k_factor=k_factor, base_index_params=lists)
 
 
 def fill(folder: Path, name: str, index: Any, batches: Batches) -> np.ndarray:

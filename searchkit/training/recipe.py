@@ -215,11 +215,9 @@ def load_recipe(name_or_path: str) -> Recipe:
             blockwise=_section(Blockwise, raw["blockwise"]) if "blockwise" in raw else None,
             bank_file=raw.get("bank_file", ""),
         )
-    except KeyError as error:
-        hint = "compare with the recipe 'pocket'"
-        raise BadInput(f"recipe {name_or_path} has no {error}", hint=hint) from error
-    except (tomllib.TOMLDecodeError, TypeError) as error:
-        raise BadInput(f"recipe {name_or_path}: {error}", hint="compare with the recipe 'pocket'") from error
+    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        wrong = f" has no {error}" if isinstance(error, KeyError) else f": {error}"
+        raise BadInput(f"recipe {name_or_path}{wrong}", hint="compare with the recipe 'pocket'") from error
 
 
 def recipe_text(name_or_path: str) -> str:

@@ -290,3 +290,18 @@ def test_which_of_many_copies_are_found_does_not_count() -> None:
     assert truth.recall(right) == 1.0
     right[0, 5] = -1
     assert truth.recall(right) == 0.9
+
+
+def test_a_base_with_codes_of_whole_vectors_as_made_before_answers_on(
+    tmp_path: Path, store: LanceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def before(dim: int, count: int, scan: Iterator[np.ndarray]) -> tuple[object, np.ndarray]:
+        sample = np.concatenate(list(scan))
+        name = f"IVF128,PQ{dim // 4}x4fsr,Refine(SQ8)"
+        index = shelf.faiss.index_factory(dim, name, shelf.faiss.METRIC_INNER_PRODUCT)
+        index.train(sample)
+        return index, sample[:100]
+
+    monkeypatch.setattr(accelerators, "trained", before)
+    assert Accelerator(tmp_path / "faiss", store).rebuild(QUESTIONS[:20])
+    assert recall(Accelerator(tmp_path / "faiss", store), np.arange(ROWS)) >= 0.93
