@@ -874,7 +874,7 @@ def _kind(name: str | None) -> Kind | None:
 def _without(hits: Sequence[Hit], asked: Callable[[Hit], bool]) -> list[Hit]:
     """The hits that are not what was asked with, ranked anew."""
     kept = [hit for hit in hits if not asked(hit)]
-    return [replace(hit, rank=rank) for rank, hit in enumerate(kept, start=1)]
+    return [hit._replace(rank=rank) for rank, hit in enumerate(kept, start=1)]
 
 
 def _picture(path: str, pixels: int) -> Image:

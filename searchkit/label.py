@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from searchkit.errors import BadInput, NothingIndexed
@@ -67,7 +67,7 @@ def _write(
             for place, share in zip(best, shares, strict=True)
         ]
     labelled = [
-        replace(item, label=name, label_confidence=sure if name is not None else None)
+        item._replace(label=name, label_confidence=sure if name is not None else None)
         for item, (name, sure) in zip(items, found, strict=True)
     ]
     library.store.write(labelled, vectors)

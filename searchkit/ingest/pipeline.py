@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -547,8 +547,7 @@ def _is_back(path: str, source: Source, selection: Selection) -> bool:
 
 def _moved(item: Item, source: Source, entry: FileEntry) -> Item:
     """An item of the same content at another place."""
-    return replace(
-        item,
+    return item._replace(
         id=item_id(entry.path, item.sha256, item.ordinal),
         path=entry.path,
         source=source.path,

@@ -83,10 +83,7 @@ def find(
     kept = [pair for pair in ranked if pair[0] >= query.min_confidence][: query.k]
     if query.sort == "date":
         kept.sort(key=lambda pair: -_when(pair[1].best.item))
-    return [
-        Hit(n, one.best.score, certain, one.best.item, sources.space, _paths(one), _items(one))
-        for n, (certain, one) in enumerate(kept, start=1)
-    ]
+    return [_hit(n, certain, one, sources.space) for n, (certain, one) in enumerate(kept, start=1)]
 
 
 def _fused(
@@ -143,13 +140,10 @@ def _when(item: Item) -> float:
     return item.mtime if item.taken is None else item.taken
 
 
-def _paths(one: Folded) -> tuple[str, ...]:
-    """Of the files that a result stands for, beside its own."""
-    return tuple(dict.fromkeys([c.item.path for c in one.copies]))
-
-
-def _items(one: Folded) -> tuple[Item, ...]:
-    return tuple([c.item for c in one.passages])
+def _hit(rank: int, certain: float, one: Folded, space: str) -> Hit:
+    (item, score), copies, more = one
+    paths = tuple(dict.fromkeys([c.item.path for c in copies])) if copies else ()
+    return Hit(rank, score, certain, item, space, paths, tuple([c.item for c in more]) if more else ())
 
 
 def check(query: Query) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,8 +25,7 @@ VectorsOf = Callable[[Sequence[str]], Vectors]
 """Ids → (n, dim)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
+class Folded(NamedTuple):
     """A result, and what it stands for, the better first."""
 
     best: Candidate
@@ -66,7 +65,7 @@ def collapse(
         if alike.any():
             leader = kept[int(np.argmax(alike))]
             copies = (*folded[leader].copies, one.best, *one.copies)
-            folded[leader] = replace(folded[leader], copies=copies)
+            folded[leader] = folded[leader]._replace(copies=copies)
         else:
             kept.append(place)
     return [folded[place] for place in kept]
@@ -86,7 +85,7 @@ def group(found: Sequence[Folded], how: str | None) -> list[Folded]:
             c for c in (one.best, *one.passages) if not any(_overlap(c.item, other.item) for other in shown)
         ]
         passages = (*known.passages, *more)[: PASSAGES - 1]
-        first[one.best.item.path] = replace(known, passages=passages)
+        first[one.best.item.path] = known._replace(passages=passages)
     return list(first.values())
 
 

@@ -29,12 +29,10 @@ faiss: Any = installed
 
 GONE = -1
 """The row of an item that was deleted, or written again, since the shelf was made."""
-NAMES = tuple(field.name for field in fields(Item))
+NAMES = Item._fields
 """The order in which an item is written; the id comes first, then the kind."""
 KINDS = {kind.value: kind for kind in Kind}
 DECODE = json.JSONDecoder().raw_decode
-
-_SETTERS = [getattr(Item, name).__set__ for name in NAMES]
 
 Batches = Iterable[tuple[np.ndarray, list[Item], Vectors]]
 """(n,) rows of the store, n items, (n, dim) vectors."""
@@ -49,7 +47,7 @@ class Tuning:
     nprobe: int = 0
     """Lists that are looked into."""
     k_factor: int = 1
-    """Candidates by their 4-bit codes for each hit that is wanted; their 8-bit codes decide."""
+    """Candidates by their 4-bit codes for each hit that is wanted; their whole vectors decide."""
     recall: float = 1.0
     """recall@10 on questions held out when it was made."""
 
@@ -131,10 +129,7 @@ class Shelf:
         start = self._ends.item(place - 1) if place else 0
         row = DECODE(self._items.read(start, self._ends.item(place)))[0]
         row[1] = KINDS[row[1]]
-        item = object.__new__(Item)  # what a frozen class does to be made takes four times as long
-        for put, value in zip(_SETTERS, row, strict=True):
-            put(item, value)
-        return Candidate(item, score)
+        return Candidate(Item._make(row), score)
 
     def _compared(self) -> Any:
         """What holds every vector, at least in 8 bits a number."""

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +32,7 @@ def unit(n: int, seed: int) -> Vectors:
 
 def item(number: int, kind: Kind = Kind.IMAGE, **fields: object) -> Item:
     plain = Item(f"{number:08x}-0", kind, f"/photos/{number:05}.png", "/photos", f"{number:064x}", 0, 1.7e9)
-    return replace(plain, **fields)  # type: ignore[arg-type]
+    return plain._replace(**fields)  # type: ignore[arg-type]
 
 
 def items(n: int, *, start: int = 0) -> list[Item]:
@@ -239,7 +238,7 @@ def test_a_filter_is_applied_before_the_search(store: LanceStore, where: str, nu
         4: {"mtime": 1.78e9},
         5: {"mtime": 1.5e9},
     }
-    store.write([replace(item(i), **changed.get(i, {})) for i in range(6)], unit(6, 0))  # type: ignore[arg-type]
+    store.write([item(i)._replace(**changed.get(i, {})) for i in range(6)], unit(6, 0))  # type: ignore[arg-type]
     found = store.search(unit(1, 1)[0], 6, where=where)
     assert sorted(c.item.id for c in found) == [item(i).id for i in numbers]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import lancedb
@@ -72,7 +71,7 @@ def test_items_of_a_space_that_rests_are_compared_too(library: Collection) -> No
     refill(library, Hashing(32))
     old = library.store_of(Hashing().space.key)
     ids = sorted(old.ids())
-    old.write([replace(old.get(ids[:1])[0], id="orphan-0")], old.vectors(ids[:1]))
+    old.write([old.get(ids[:1])[0]._replace(id="orphan-0")], old.vectors(ids[:1]))
     old.delete(ids[1:2])
     found = mended(library)
     assert [f.severity for f in found] == ["broken", "broken"]

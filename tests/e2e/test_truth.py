@@ -221,9 +221,8 @@ def test_doctor_mends_orphans_and_torn_assets_once(world: World) -> None:
     world.index()
     ids = sorted(world.library.store.ids())
     item = world.library.store.get(ids[:1])[0]
-    from dataclasses import replace
 
-    world.library.store.write([replace(item, id="orphan-0")], world.library.store.vectors(ids[:1]))
+    world.library.store.write([item._replace(id="orphan-0")], world.library.store.vectors(ids[:1]))
     world.library.store.delete(ids[1:2])
     assert sorted(f.severity for f in examine(world.library)) == ["broken", "broken"]
     assert all(f.fixed for f in examine(world.library, fix=True))

@@ -96,7 +96,7 @@ def test_a_passage_in_json_says_where_it_is() -> None:
 
 def test_a_name_that_is_not_utf8_is_also_given_as_bytes() -> None:
     raw = b"/photos/caf\xe9.png"
-    record = hit(replace(PICTURE, path=os.fsdecode(raw), source=os.fsdecode(b"/p\xff"))).to_json()
+    record = hit(PICTURE._replace(path=os.fsdecode(raw), source=os.fsdecode(b"/p\xff"))).to_json()
     assert record["path"] == "/photos/caf\ufffd.png" and base64.b64decode(record["path_b64"]) == raw
     assert record["source"] == "/p\ufffd"
     assert json.loads(json.dumps(record)) == record
@@ -104,7 +104,7 @@ def test_a_name_that_is_not_utf8_is_also_given_as_bytes() -> None:
 
 @pytest.mark.parametrize("path", ["/a/ü 犬 👍.png", "/a/new\nline.png", "/a/really \ufffd.png"])
 def test_a_name_that_is_utf8_is_given_as_it_is(path: str) -> None:
-    record = hit(replace(PICTURE, path=path)).to_json()
+    record = hit(PICTURE._replace(path=path)).to_json()
     assert record["path"] == path and "path_b64" not in record
 
 
