@@ -11,6 +11,7 @@ import http.client
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -322,6 +323,7 @@ class Visitor:
         self.tab.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
 
     def ask(self, words: str) -> None:
+        self.tab.wait_for_selector('input[aria-label="Search"]')  # its script comes after the page is settled
         self.tab.keyboard.press("/")
         self.tab.wait_for_selector('input[aria-label="Search"]:focus')
         self.tab.keyboard.insert_text(words)
@@ -350,7 +352,7 @@ def test_a_visitor_asks_by_key_opens_a_result_and_rates_it(visitor: Visitor, wor
     visitor.saw("1 found")
     visitor.tab.locator("mark").first.wait_for()  # hits are drawn by a script, all at once
     assert visitor.tab.locator("mark").count() == 4
-    assert "q=hive" in visitor.tab.url
+    visitor.tab.wait_for_url(re.compile("q=hive"))  # which the browser tells a moment after the page has it
     visitor.tab.get_by_role("button", name="Open").first.click()
     visitor.tab.get_by_role("dialog").wait_for()
     visitor.tab.keyboard.press("Escape")
@@ -518,7 +520,7 @@ def test_the_map_is_used_by_key_and_what_is_picked_is_opened_saved_and_asked_wit
     tab.get_by_role("button", name="More like these").click()
     visitor.saw(f"Like {library_items(world)} items")
     tab.get_by_label("Search", exact=True).wait_for()
-    assert tab.url.count("like=") == library_items(world)
+    tab.wait_for_url(lambda url: url.count("like=") == library_items(world))
 
 
 @pytest.mark.slow
