@@ -15,11 +15,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, update_wrapper
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -93,8 +93,7 @@ SEEN_FOR = 1.0
 """Seconds for which what another process may have measured is not read again."""
 
 
-@dataclass(frozen=True, slots=True)
-class _How:
+class _How(NamedTuple):
     """What a search does beside looking for the nearest."""
 
     filter: str | None = None
@@ -104,6 +103,8 @@ class _How:
     trace: Trace | None = None
     adapter: Adapter | None = None
 
+
+SIMPLY = _How()
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -652,7 +653,7 @@ class Collection:
         how = _How(where, text if hybrid else None, rerank, trace, adapter)
         if not asking:
             return self._find(query, asked, asked_with or ["image"], how)
-        more = replace(query, k=query.k + len(asking))
+        more = query._replace(k=query.k + len(asking))
         return _without(self._find(more, asked, asked_with, how), lambda hit: hit.item.id in asking)[:k]
 
     def _asked_with(self, positives: Sequence[Part]) -> list[str]:
@@ -685,7 +686,7 @@ class Collection:
         query: Query,
         vector: np.ndarray,
         asked_with: Sequence[str],
-        how: _How = _How(),
+        how: _How = SIMPLY,
     ) -> list[Hit]:
         def moved(kind: Kind) -> np.ndarray:
             if how.adapter is None:

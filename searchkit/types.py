@@ -224,8 +224,7 @@ class FileEntry:
 class Item(NamedTuple):
     """One thing that can be found, as the store keeps it next to its vector.
 
-    A tuple, as `Candidate` and `Hit` are: a search makes ten of each, and frozen classes take up to eight
-    times as long to be made.
+    A tuple, as all are that a search makes by tens: frozen classes take up to eight times as long to be made.
     """
 
     id: str
@@ -425,8 +424,7 @@ class Part:
     """How much it counts; above 0 also for what is to be avoided."""
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """A question: what is wanted (or a vector for it), and what is to be avoided."""
 
     positives: Sequence[Part] = ()

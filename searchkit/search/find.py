@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from searchkit.search.hybrid import DEPTH, Scored, fuse
 from searchkit.search.trace import Trace
 from searchkit.types import Candidate, Hit, Item, Kind, Query
 
+KINDS = tuple(Kind)
 SORT = ("confidence", "date")
 RERANKED = 50
 """The best that a reranker looks at; what comes after keeps its place."""
@@ -27,8 +28,7 @@ Words = Callable[[int], list[list[Scored]]]
 """(k) → lists of the k items that hold the query's words best: how well, and the item with its cosine."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(NamedTuple):
     """Where a search looks, and what is known of scores there."""
 
     search: Search
@@ -50,8 +50,8 @@ def find(
     (`asked_with` both) is as sure as the less sure of the two says.
     """
     check(query)
-    kinds = [query.kind] if query.kind else list(Kind)
-    known = {kind: [sources.references.get((how, kind.value)) for how in asked_with] for kind in Kind}
+    kinds = (query.kind,) if query.kind else KINDS
+    known = {kind: [sources.references.get((how, kind.value)) for how in asked_with] for kind in KINDS}
 
     def sure(candidate: Candidate) -> float:
         return min([confidence(candidate.score, reference) for reference in known[candidate.item.kind]])

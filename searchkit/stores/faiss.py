@@ -97,7 +97,13 @@ class Accelerator:
             found = [(shelf, score, place) for (shelf, _, place), score in zip(found, scores, strict=True)]
         if short or len(shelves) > 1:
             found.sort(key=lambda hit: -hit[1])
-        return _ordered([shelf.candidate(score, place) for shelf, score, place in found[:k]])
+        best = found[:k]
+        items = [
+            one
+            for shelf in shelves
+            for one in shelf.candidates([(score, place) for here, score, place in best if here is shelf])
+        ]
+        return _ordered(items)
 
     def _with_the_store(self, vector: np.ndarray, k: int, kind: Kind) -> list[Candidate]:
         """When the store has changed: what of the shelves it still holds, and what is newer in it."""

@@ -104,7 +104,7 @@ def test_a_base_that_looks_into_one_list_misses_more(store: LanceStore, fast: Ac
         here.index, shelf.Tuning("one", nprobe=1, k_factor=1), here.ids, here.rows, here._ends, here._items
     )
     found = [
-        {lazy.candidate(*hit).item.id for hit in lazy.search(question, K)}
+        {one.item.id for one in lazy.candidates(lazy.search(question, K))}
         & set(exact(np.arange(ROWS), question))
         for question in QUESTIONS
     ]
@@ -116,8 +116,17 @@ def test_scores_are_cosines_to_two_thousandths(fast: Accelerator) -> None:
         assert candidate.score == pytest.approx(ALL[int(candidate.item.id[:8], 16)] @ QUESTIONS[0], abs=4e-3)
 
 
-def test_items_come_back_whole(fast: Accelerator) -> None:
-    for candidate in fast.search(QUESTIONS[0], 5, kind=Kind.IMAGE):
+@pytest.mark.parametrize("way", ["mapped", "read in places", "read after seeking"])
+def test_items_come_back_whole(
+    way: str, store: LanceStore, fast: Accelerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way != "mapped":
+        monkeypatch.setattr(shelf, "MAPPED", 0)
+    if way == "read after seeking":
+        monkeypatch.delattr(shelf.os, "pread")
+    again = Accelerator(fast._folder, store)
+    assert (again._shelves[Kind.IMAGE][0]._items._map is None) == (way != "mapped")
+    for candidate in again.search(QUESTIONS[0], 5, kind=Kind.IMAGE):
         assert candidate.item == item(int(candidate.item.id[:8], 16))
 
 
