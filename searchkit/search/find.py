@@ -54,7 +54,9 @@ def find(
     known = {kind: [sources.references.get((how, kind.value)) for how in asked_with] for kind in KINDS}
 
     def sure(candidate: Candidate) -> float:
-        return min([confidence(candidate.score, reference) for reference in known[candidate.item.kind]])
+        first, *more = known[candidate.item.kind]
+        certain = confidence(candidate.score, first)
+        return min([certain, *(confidence(candidate.score, one) for one in more)]) if more else certain
 
     def worth(candidate: Candidate) -> float:
         references = [one for one in known[candidate.item.kind] if one is not None]

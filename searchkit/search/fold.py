@@ -52,10 +52,14 @@ def collapse(
     `level` alike. The best stands for the others."""
     if how == "none":
         return [Folded(candidate) for candidate in found]
-    same: dict[tuple[str, int], list[Candidate]] = {}
+    same: dict[tuple[str, int], Folded] = {}
     for candidate in found:
-        same.setdefault((candidate.item.sha256, candidate.item.ordinal), []).append(candidate)
-    folded = [Folded(first, tuple(others)) for first, *others in same.values()]
+        content = candidate.item.sha256, candidate.item.ordinal
+        first = same.get(content)
+        same[content] = (
+            Folded(candidate) if first is None else first._replace(copies=(*first.copies, candidate))
+        )
+    folded = list(same.values())
     if how == "exact" or len(folded) < 2 or vectors_of is None:
         return folded
     vectors = vectors_of([one.best.item.id for one in folded])

@@ -91,7 +91,9 @@ class Accelerator:
         short = among is not None and not shelves[0].tuning.exact
         wanted = k + SPARE if short else k
         found = [(shelf, *hit) for shelf in shelves for hit in shelf.search(vector, wanted, among)]
-        if short and found:
+        if not found:
+            return []
+        if short:
             vectors = self._store.vectors_at([int(shelf.rows[place]) for shelf, _, place in found])
             scores = (vectors @ vector).tolist()
             found = [(shelf, score, place) for (shelf, _, place), score in zip(found, scores, strict=True)]
