@@ -89,9 +89,6 @@ UNFINISHED = ("writer.", CATALOG, f"{MANIFEST}.tmp")
 """What a process that was killed while it made a collection may have left there."""
 SOON = 0.2
 """Seconds that a search waits for another model; if it is not loaded then, the one before answers."""
-LOOKED_FOR = 0.01
-"""Seconds that a search takes the active space for the one that the last search saw: of searches in a row, to
-ask the system each time takes one in twenty of the time."""
 SEEN_FOR = 1.0
 """Seconds for which what another process may have measured is not read again."""
 
@@ -150,7 +147,6 @@ class Collection:
         self._seen = manifest_stamp(root)
         self._successor: Collection = self
         self._answered: Collection = self
-        self._look_again = 0.0
         self._warming: tuple[Collection, threading.Thread] | None = None
         self._turn = threading.Lock()
 
@@ -230,8 +226,6 @@ class Collection:
     def answering(self) -> Collection:
         """`current`, once it is warm: to load another model takes seconds, in which no search has to wait
         when what answered before can go on."""
-        if time.monotonic() < self._look_again:
-            return self._answered
         now, before = self.current, self._answered
         if now is not before and before._is_warm and not now._is_warm:
             with self._turn:
@@ -245,7 +239,7 @@ class Collection:
                 thread.join(SOON)
             if thread.is_alive():
                 return before
-        self._answered, self._look_again = now, time.monotonic() + LOOKED_FOR
+        self._answered = now
         return now
 
     @property
@@ -659,7 +653,7 @@ class Collection:
         how = _How(where, text if hybrid else None, rerank, trace, adapter)
         if not asking:
             return self._find(query, asked, asked_with or ["image"], how)
-        more = query._replace(k=query.k + len(asking))
+        more = replace(query, k=query.k + len(asking))
         return _without(self._find(more, asked, asked_with, how), lambda hit: hit.item.id in asking)[:k]
 
     def _asked_with(self, positives: Sequence[Part]) -> list[str]:

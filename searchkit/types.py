@@ -267,7 +267,10 @@ class Candidate(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """One result. `confidence` is comparable between pictures and passages; `score` (a cosine) is not."""
+    """One result. `confidence` is comparable between pictures and passages; `score` (a cosine) is not.
+
+    A tuple, as its item: `hit._replace(rank=1)` changes a copy, `hit.to_json()` is what goes into JSON.
+    """
 
     rank: int
     score: float
@@ -424,7 +427,8 @@ class Part:
     """How much it counts; above 0 also for what is to be avoided."""
 
 
-class Query(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Query:
     """A question: what is wanted (or a vector for it), and what is to be avoided."""
 
     positives: Sequence[Part] = ()

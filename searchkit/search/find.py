@@ -143,9 +143,11 @@ def _when(item: Item) -> float:
 
 
 def _hit(rank: int, certain: float, one: Folded, space: str) -> Hit:
-    (item, score), copies, more = one
+    (item, score), copies, passages = one
     paths = tuple(dict.fromkeys([c.item.path for c in copies])) if copies else ()
-    return Hit(rank, score, certain, item, space, paths, tuple([c.item for c in more]) if more else ())
+    return Hit(
+        rank, score, certain, item, space, paths, tuple([c.item for c in passages]) if passages else ()
+    )
 
 
 def check(query: Query) -> None:

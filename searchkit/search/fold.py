@@ -52,14 +52,10 @@ def collapse(
     `level` alike. The best stands for the others."""
     if how == "none":
         return [Folded(candidate) for candidate in found]
-    same: dict[tuple[str, int], Folded] = {}
+    same: dict[tuple[str, int], list[Candidate]] = {}
     for candidate in found:
-        content = candidate.item.sha256, candidate.item.ordinal
-        first = same.get(content)
-        same[content] = (
-            Folded(candidate) if first is None else first._replace(copies=(*first.copies, candidate))
-        )
-    folded = list(same.values())
+        same.setdefault((candidate.item.sha256, candidate.item.ordinal), []).append(candidate)
+    folded = [Folded(first, tuple(others)) if others else Folded(first) for first, *others in same.values()]
     if how == "exact" or len(folded) < 2 or vectors_of is None:
         return folded
     vectors = vectors_of([one.best.item.id for one in folded])

@@ -35,8 +35,8 @@ MIN_ROWS = 2000
 EXACT_UP_TO = 50_000
 """Of a kind: comparing with all of them takes as long as encoding a word of the question."""
 SPARE = 20
-"""More than are wanted, of those that a filter keeps, are compared by their whole vectors: 8 bits a number
-may put two that are equally near the wrong way round."""
+"""More than are wanted, of those that a filter keeps, are compared by the store's vectors: codes of 8 bits a
+number, and sometimes of 16, put two that are equally near the wrong way round."""
 FRESH = 0.01
 """The part of a large base that may be new or gone before it is built anew."""
 

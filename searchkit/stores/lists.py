@@ -1,8 +1,8 @@
 """A large FAISS index: inverted lists of 4-bit codes, with longer codes to decide, tuned on the collection.
 
-Embeddings lie near a space of fewer dimensions than they have: a fifth to a third of them hold most of how
-they differ. The lists and the 4-bit codes are of those alone, turned at random so that none
-weighs more than another; the whole vectors decide, in 16 bits a number where there is room for that.
+Embeddings lie near a space of fewer dimensions than they have: a sixth to a third of them hold most of how
+they differ. The lists and the 4-bit codes are of those alone, turned at random so that none weighs more than
+another; codes of all dimensions decide, of 16 bits each where there is room for that, or of 8.
 
 How many lists must be looked into depends on how the vectors lie: made-up ones need twenty of five hundred,
 sentences forty of a thousand. So it is measured, on questions of both sorts that a collection is asked: its
@@ -39,10 +39,10 @@ WORTH = 0.002
 MOST = 512
 """Lists that are looked into."""
 ROOM = 2**28
-"""Bytes that whole vectors may take in 16 bits a number. In 8 one or two in a hundred of the ten nearest are
-lost, and it takes more candidates and lists to have as many; but a million in 16 would take a gigabyte."""
+"""Bytes that codes of 16 bits a number may take. With 8 bits one or two in a hundred of the ten nearest are
+lost, and it takes more candidates and lists to find as many; but of a million, 16 would take a gigabyte."""
 CANDIDATE = 8
-"""To compare one by its whole vector, from somewhere in memory, takes as long for each of its numbers as so
+"""To compare one by its codes of all dimensions, from somewhere in memory, takes as long for each of them as so
 many 4-bit codes of a list."""
 
 

@@ -35,7 +35,8 @@ NAMES = Item._fields
 KINDS = {kind.value: kind for kind in Kind}
 DECODE = json.JSONDecoder().raw_decode
 MAPPED = 2**26
-"""Bytes of items (of a quarter of a million) that are mapped: ten are read in a third of the time."""
+"""Bytes of items that are mapped, a quarter of a million pictures or 50,000 passages: ten are read in a third
+of the time."""
 
 Batches = Iterable[tuple[np.ndarray, list[Item], Vectors]]
 """(n,) rows of the store, n items, (n, dim) vectors."""
@@ -50,7 +51,7 @@ class Tuning:
     nprobe: int = 0
     """Lists that are looked into."""
     k_factor: int = 1
-    """Candidates by their 4-bit codes for each hit that is wanted; their whole vectors decide."""
+    """Candidates by their 4-bit codes for each hit that is wanted; codes of 8 or 16 bits decide."""
     recall: float = 1.0
     """recall@10 on questions held out when it was made."""
 
