@@ -42,8 +42,8 @@ ROOM = 2**28
 """Bytes that codes of 16 bits a number may take. With 8 bits one or two in a hundred of the ten nearest are
 lost, and it takes more candidates and lists to find as many; but of a million, 16 would take a gigabyte."""
 CANDIDATE = 8
-"""To compare one by its codes of all dimensions, from somewhere in memory, takes as long for each of them as so
-many 4-bit codes of a list."""
+"""To compare one by its codes of all dimensions, from somewhere in memory, takes as long for each of them as
+so many 4-bit codes of a list."""
 
 
 def trained(dim: int, count: int, scan: Iterator[Vectors], seed: int = 0) -> tuple[Any, Vectors]:
