@@ -100,6 +100,15 @@ def test_the_readme_quotes_a_search_among_a_million() -> None:
     assert f"{said}in {kept['p50_ms']:.0f} ms" in README
 
 
+def test_the_readme_quotes_a_search_among_a_hundred_thousand() -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "hundred_thousand.json").read_text())
+    ours = found["searchkit"]
+    said = f"recall@10 {ours['alike']['recall']:.3f} alike, {ours['across']['recall']:.3f} across the gap; "
+    said += f"**{ours['alike']['p50_ms']:.2f} ms** ({found['ratio_to_raw_faiss']:.1f} × raw FAISS, "
+    said += f"{found['times_faster_than_lancedb']:.0f} × faster than LanceDB's best index), "
+    assert f"{said}{ours['resident_mb'] / 1000:.2f} GB" in README
+
+
 def test_the_page_on_the_architecture_quotes_how_memory_grows() -> None:
     found = json.loads((ROOT / "benchmarks" / "results" / "encoders.json").read_text())["memory"]
     first, last = found["MB after 1000"], found["MB after 20000"]
