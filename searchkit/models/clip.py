@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from searchkit.models.embedding import Embedding
+
 
 def quick_gelu(x: Tensor) -> Tensor:
     """x·σ(1.702 x): what OpenAI's weights were trained with."""
@@ -142,8 +144,8 @@ class Layers(nn.Module):
 class TextEmbeddings(nn.Module):
     def __init__(self, c: TextConfig) -> None:
         super().__init__()
-        self.token_embedding = nn.Embedding(c.vocabulary, c.width)
-        self.position_embedding = nn.Embedding(c.window, c.width)
+        self.token_embedding = Embedding(c.vocabulary, c.width)
+        self.position_embedding = Embedding(c.window, c.width)
 
     def forward(self, ids: Tensor) -> Tensor:
         out: Tensor = self.token_embedding(ids) + self.position_embedding.weight[: ids.shape[1]]
@@ -158,7 +160,7 @@ class PatchEmbeddings(nn.Module):
         tokens = (c.pixels // c.patch) ** 2
         self.patch_embedding = nn.Conv2d(3, c.width, c.patch, stride=c.patch, bias=not class_token)
         self.class_embedding = nn.Parameter(torch.empty(c.width)) if class_token else None
-        self.position_embedding = nn.Embedding(tokens + class_token, c.width)
+        self.position_embedding = Embedding(tokens + class_token, c.width)
 
     def forward(self, pixels: Tensor) -> Tensor:
         x = self.patch_embedding(pixels).flatten(2).transpose(1, 2)  # (b, tokens, width)

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from searchkit.models.bert import mean_pool
+from searchkit.models.embedding import Embedding
 
 SCORES = 2048**2
 """Of one head, that are made at once at most: beyond, queries are answered in blocks."""
@@ -171,8 +172,8 @@ class JinaBert(nn.Module):
         self.scores = scores
         self.embeddings = nn.ModuleDict(
             {
-                "word_embeddings": nn.Embedding(c.vocabulary, c.width),
-                "token_type_embeddings": nn.Embedding(c.types, c.width),
+                "word_embeddings": Embedding(c.vocabulary, c.width),
+                "token_type_embeddings": Embedding(c.types, c.width),
             }
         )
         self.emb_ln = nn.LayerNorm(c.width, eps=c.eps)

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from searchkit.models.bert import mean_pool
+from searchkit.models.embedding import Embedding
 
 Value = TypeVar("Value")
 
@@ -107,8 +108,8 @@ class XlmRope(nn.Module):
         c = self.config = config
         self.embeddings = nn.ModuleDict(
             {
-                "word_embeddings": nn.Embedding(c.vocabulary, c.width),
-                "token_type_embeddings": nn.Embedding(c.types, c.width),
+                "word_embeddings": Embedding(c.vocabulary, c.width),
+                "token_type_embeddings": Embedding(c.types, c.width),
             }
         )
         self.emb_ln = nn.LayerNorm(c.width, eps=c.eps)
