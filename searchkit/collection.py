@@ -15,11 +15,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property, update_wrapper
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -93,7 +93,8 @@ SEEN_FOR = 1.0
 """Seconds for which what another process may have measured is not read again."""
 
 
-class _How(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _How:
     """What a search does beside looking for the nearest."""
 
     filter: str | None = None
@@ -103,8 +104,6 @@ class _How(NamedTuple):
     trace: Trace | None = None
     adapter: Adapter | None = None
 
-
-SIMPLY = _How()
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -686,7 +685,7 @@ class Collection:
         query: Query,
         vector: np.ndarray,
         asked_with: Sequence[str],
-        how: _How = SIMPLY,
+        how: _How = _How(),
     ) -> list[Hit]:
         def moved(kind: Kind) -> np.ndarray:
             if how.adapter is None:

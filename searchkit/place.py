@@ -96,7 +96,7 @@ def read_manifest(root: Path) -> Manifest:
 def manifest_stamp(root: Path) -> tuple[int, ...]:
     """Differs when the manifest has been replaced."""
     try:
-        found = os.stat(f"{root}/{MANIFEST}")  # a tenth of what Path.stat takes; each search asks
+        found = os.stat(f"{root}/{MANIFEST}")  # half of what Path.stat takes; each search asks
     except OSError:
         return ()
     return found.st_mtime_ns, found.st_ino, found.st_size

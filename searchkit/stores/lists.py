@@ -4,8 +4,8 @@ Embeddings lie near a space of fewer dimensions than they have: a sixth to a thi
 they differ. The lists and the 4-bit codes are of those alone, turned at random so that none weighs more than
 another; codes of all dimensions decide, of 16 bits each where there is room for that, or of 8.
 
-How many lists must be looked into depends on how the vectors lie: made-up ones need twenty of five hundred,
-sentences forty of a thousand. So it is measured, on questions of both sorts that a collection is asked: its
+How many lists must be looked into depends on how the vectors lie: of five hundred, pictures need twenty and
+made-up vectors thirty. So it is measured, on questions of both sorts that a collection is asked: its
 own items (likeness), and texts.
 """
 
