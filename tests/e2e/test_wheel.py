@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -14,19 +15,33 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def pip(command: str, *arguments: str | Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", command, "--quiet", "--no-deps", *arguments],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh environment that holds the wheel; the packages it needs are lent to it from this one, by a
     path entry that brings no editable install along."""
     scratch = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*build, "--wheel-dir", str(scratch), str(ROOT)], check=True, capture_output=True)
+    # built from a copy: a build writes into its tree, where that of another worker may be under way, and
+    # where what an earlier one left would go into the wheel
+    source = scratch / "source"
+    for part in ("searchkit", "indexers", "ui"):
+        shutil.copytree(ROOT / part, source / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for part in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / part, source)
+    pip("wheel", "--no-build-isolation", "--wheel-dir", scratch, source)
     (wheel,) = scratch.glob("searchkit-*.whl")
     environment = scratch / "environment"
     venv.create(environment, with_pip=False)
     (packages,) = environment.glob("lib/python*/site-packages")
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(packages)]
-    subprocess.run([*install, str(wheel)], check=True, capture_output=True)
+    pip("install", "--target", packages, wheel)
     (packages / "lent.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
     return environment
 
