@@ -28,7 +28,9 @@ COLLAPSE = ("exact", "near", "none")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 DEBUG = "SEARCHKIT_DEBUG"
-"""Shows tracebacks. For the environment only: not a setting."""
+"""Shows tracebacks."""
+NO_SETTINGS = (DEBUG, "SEARCHKIT_UI_TOKEN", "SEARCHKIT_UI_SHARED")
+"""For the environment only; the last two are the page's."""
 
 
 def _processors() -> int:
@@ -115,7 +117,7 @@ Given = tuple[str, str, object]
 
 def _environment() -> Iterator[Given]:
     for name, value in os.environ.items():
-        if not name.startswith(PREFIX) or name == DEBUG or not value:
+        if not name.startswith(PREFIX) or name in NO_SETTINGS or not value:
             continue
         key = name.removeprefix(PREFIX).lower()
         if key not in KEYS:

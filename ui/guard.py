@@ -37,7 +37,8 @@ REFUSED = (
 
 class Guard:
     """Middleware. Without a token, requests must name this machine as their host: a page from elsewhere whose
-    name was made to lead here is refused. With one, they must have it: in the address, then as a cookie."""
+    name was made to lead here is refused. With one, they must have it: in the address, then as a cookie.
+    A WebSocket is only for pages from here; Streamlit would ask a service elsewhere what "here" is."""
 
     def __init__(self, app: App, token: str = "") -> None:
         self._app, self._token = app, token
@@ -48,6 +49,9 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        if scope["type"] == "websocket" and not _is_own(headers):
+            await _refuse(scope, send, 403, b"")
+            return
         if not self._token:
             if LOOPBACK.fullmatch(headers.get(b"host", "")) is None:
                 await _refuse(scope, send, 403, b"this page answers at localhost only")
@@ -77,6 +81,13 @@ class Guard:
         headers = [(b"location", b"/"), (b"set-cookie", cookie.encode()), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 303, "headers": [*headers, *HEADERS]})
         await send({"type": "http.response.body", "body": b""})
+
+
+def _is_own(headers: MutableMapping[bytes, str]) -> bool:
+    """Whether the page that opens a WebSocket came from here. A browser names the page's origin, and lets any
+    page open one; programs that name none are no browsers."""
+    origin = headers.get(b"origin")
+    return origin is None or origin.partition("://")[2] == headers.get(b"host")
 
 
 def _with_headers(send: Send) -> Send:

@@ -16,6 +16,7 @@ from searchkit.errors import BadInput
 
 PAGE, SERVER = Path(__file__).with_name("app.py"), Path(__file__).with_name("server.py")
 TOKEN, SHARED = "SEARCHKIT_UI_TOKEN", "SEARCHKIT_UI_SHARED"
+EVERY_ADDRESS = ("", "0.0.0.0", "::")
 SHORTEST = 16
 """Characters of a token that somebody chose."""
 UPLOAD_MEGABYTES = 20
@@ -57,6 +58,8 @@ def run(
 def _command(host: str, port: int, headless: bool) -> list[str]:
     settings = {
         "server.address": host,
+        # without it Streamlit asks a service elsewhere what this machine's address is, to print that
+        "browser.serverAddress": "localhost" if host in EVERY_ADDRESS else host,
         "server.port": port,
         "server.headless": str(headless).lower(),
         "server.maxUploadSize": UPLOAD_MEGABYTES,

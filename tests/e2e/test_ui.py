@@ -520,6 +520,21 @@ def test_an_address_that_others_can_reach_is_refused_without_a_token(host: str) 
         launch.run(host, token="short")
 
 
+def test_a_token_may_come_from_the_environment() -> None:
+    start = "import sys; sys.argv[1:] = ['ui', '--headless']; from searchkit.cli.main import main; main()"
+    environment = {**os.environ, "SEARCHKIT_UI_TOKEN": "short"}
+    done = subprocess.run([sys.executable, "-c", start], env=environment, capture_output=True, text=True)
+    assert done.returncode == 2 and "the token is shorter" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "said"), [("0.0.0.0", "localhost"), ("::", "localhost"), ("192.168.0.2", "192.168.0.2")]
+)
+def test_nobody_elsewhere_is_asked_for_the_address(host: str, said: str) -> None:
+    """Streamlit asks where it has not been told."""
+    assert f"--browser.serverAddress={said}" in launch._command(host, 8501, headless=True)
+
+
 @pytest.fixture
 def address(library: Path) -> Iterator[str]:
     """Where a server of the page listens; afterwards it has ended on SIGINT, with exit code 0."""

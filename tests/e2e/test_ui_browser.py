@@ -150,6 +150,31 @@ def test_another_name_is_refused(host: str) -> None:
     assert answered({"host": host})[0] == 403
 
 
+def test_a_websocket_is_for_pages_from_here() -> None:
+    def opened(headers: dict[bytes, bytes], token: str = "") -> list[str]:
+        said: list[str] = []
+
+        async def send(message: Any) -> None:
+            said.append(message["type"])
+
+        async def behind(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "websocket.accept"})
+
+        scope = {"type": "websocket", "path": "/_stcore/stream", "headers": list(headers.items())}
+        asyncio.run(Guard(behind, token)(scope, None, send))  # type: ignore[arg-type]
+        return said
+
+    here = {b"host": b"localhost:8501"}
+    assert opened(here) == ["websocket.accept"]  # a program, no browser
+    assert opened(here | {b"origin": b"http://localhost:8501"}) == ["websocket.accept"]
+    for elsewhere in (b"http://evil.example", b"http://localhost:80", b"null", b"", b"http://["):
+        assert opened(here | {b"origin": elsewhere}) == ["websocket.close"], elsewhere
+    _, cookie = answered({}, token=TOKEN, query=f"token={TOKEN}")
+    there = {b"host": b"search.example", b"cookie": cookie.encode()}
+    assert opened(there | {b"origin": b"https://search.example"}, TOKEN) == ["websocket.accept"]
+    assert opened(there | {b"origin": b"https://evil.example"}, TOKEN) == ["websocket.close"]
+
+
 def test_a_token_opens_once_and_then_the_cookie_does() -> None:
     assert answered({"host": "any.example"}, token=TOKEN)[0] == 401
     assert answered({}, token=TOKEN, query="token=wrong")[0] == 401

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from searchkit.errors import BadInput
-from searchkit.settings import KEYS, PREFIX, Settings, load
+from searchkit.settings import KEYS, NO_SETTINGS, PREFIX, Settings, load
 
 
 @pytest.fixture(autouse=True)
@@ -64,8 +64,9 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
     assert load().collection is None
 
 
-def test_the_variable_for_tracebacks_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SEARCHKIT_DEBUG", "1")
+@pytest.mark.parametrize("name", NO_SETTINGS)
+def test_a_variable_for_something_else_is_no_setting(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "1")
     assert load() == Settings()
 
 
