@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from main_job import machine
+from report import machine
 from towers import TOWERS
 
 from searchkit.encoders.minilm import minilm

@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from main_job import machine
 from passages import Remembering, meetings
+from report import machine
 
 from searchkit.evaluation.beir import BeirTask, load_beir
 from searchkit.evaluation.compare import PRIMARY, Retrieval, compare, to_json

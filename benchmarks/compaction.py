@@ -120,7 +120,7 @@ def main() -> None:
                 shutil.rmtree(copy)
                 found[f"{rows} rows, {how}"] = json.loads(done.stdout)
                 print(rows, how, found[f"{rows} rows, {how}"], flush=True)
-    publish(found, options.out, "lancedb")
+    publish(found, options.out)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from main_job import machine, write_meetings, write_photos
+from main_job import write_meetings, write_photos
+from report import machine
 
 from searchkit import Collection, Hit
 from searchkit.search.confidence import MARGIN

@@ -93,7 +93,7 @@ def main() -> None:
     file = asked.data / "flickr8k.parquet"
     if not file.is_file():
         raise SystemExit(f"{file} is missing: photos are needed")
-    publish({"model": asked.model, **measure(file, asked.model, asked.photos)}, asked.out, "torch", "pillow")
+    publish({"model": asked.model, **measure(file, asked.model, asked.photos)}, asked.out)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def here() -> dict[str, Any]:
-    from main_job import machine
+    from report import machine
 
     return {**machine(), "load average": [round(load, 1) for load in os.getloadavg()]}
 

@@ -106,9 +106,7 @@ def main() -> None:
     file = asked.data / "flickr8k.parquet"
     if not file.is_file():
         raise SystemExit(f"{file} is missing: photos with captions are needed")
-    publish(
-        {"model": asked.model, **measure(asked.data, asked.tries, asked.model)}, asked.out, "torch", "pillow"
-    )
+    publish({"model": asked.model, **measure(asked.data, asked.tries, asked.model)}, asked.out)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from report import provenance
+from report import machine
 
 from tests.conftest import Cluster
 from tests.scenario import BATCH, Nursery, Scenario
@@ -64,7 +64,7 @@ def summary(scenarios: list[dict[str, Any]]) -> dict[str, Any]:
         "scenarios that differ from one undisturbed": 0,
         "texts encoded again": sum(s["encoded again"] for s in scenarios),
         "texts of a batch": BATCH,
-        **provenance("lancedb", "sqlalchemy"),
+        "machine": machine(),
         "scenarios": scenarios,
     }
 

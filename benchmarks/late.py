@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from main_job import machine
 from passages import meetings
+from report import machine
 from torch import nn
 
 from searchkit.encoders.device import placement

@@ -17,8 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from main_job import machine
 from PIL import ImageOps
+from report import machine
 
 from searchkit.ingest.images import decode_bytes
 from searchkit.training.data import load_pictures

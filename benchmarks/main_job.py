@@ -13,20 +13,18 @@ import argparse
 import gzip
 import io
 import json
-import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 from PIL import Image
+from report import machine
 
 COMMAND = [str(Path(sys.executable).with_name("searchkit"))]
 
@@ -164,26 +162,6 @@ def write_meetings(data: Path, folder: Path) -> Path:
             if meeting["_id"] in wanted:
                 (folder / f"{meeting['_id']}.txt").write_text(meeting["text"])
     return folder
-
-
-TELLING = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
-"""What one processor has and another of the same name lacks, and vectors take half the time by."""
-
-
-def machine() -> dict[str, Any]:
-    told: dict[str, str] = {}
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        name, _, said = line.partition(":")
-        told.setdefault(name.strip(), said.strip())
-    flags = told.get("flags", "").split()
-    return {
-        "date": time.strftime("%Y-%m-%d"),
-        "processor": told.get("model name", platform.processor()),
-        "instructions": [one for one in TELLING if one in flags],
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("torch", "lancedb", "faiss-cpu", "pillow")},
-    }
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A search in a large collection beside raw FAISS and raw LanceDB, on the same vectors in one run.
 
-    python -m benchmarks.million --rows 1000000 --work DIR --out benchmarks/results/million.json
+    python benchmarks/million.py --rows 1000000 --work DIR --out benchmarks/results/million.json
 
 The collection is a real one, with a catalog and a store; its encoder is the source of the vectors, so that
 texts lie across a gap from pictures, as in a real space. Every program is asked one question at a time, on
@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from report import machine
+from vectors import BATCH, Sheet
 
-from benchmarks.main_job import machine
-from benchmarks.vectors import BATCH, Sheet
 from searchkit.collection import Collection
 from searchkit.types import EncoderRecord, Item, Kind, Space
 
@@ -272,7 +272,7 @@ def say(text: str) -> None:
 
 def part(name: str, args: argparse.Namespace, least: Mapping[str, float]) -> Any:
     """Each program in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.million", "--part", name, "--rows", str(args.rows)]
+    command = [sys.executable, __file__, "--part", name, "--rows", str(args.rows)]
     command += ["--work", str(args.work), "--least", json.dumps(least)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

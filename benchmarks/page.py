@@ -13,8 +13,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -23,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import streamlit
 from playwright.sync_api import sync_playwright
+from report import machine
 
 from searchkit.catalog.catalog import Asset
 from searchkit.collection import Collection
@@ -143,11 +141,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "page.json")
     asked = parser.parse_args()
-    found: dict[str, Any] = {
-        "machine": f"{platform.machine()}, {platform.system()}, {os.cpu_count()} cores",
-        "versions": {"streamlit": streamlit.__version__, "python": platform.python_version()},
-        "date": time.strftime("%Y-%m-%d"),
-    }
+    found: dict[str, Any] = {"machine": machine()}
     for items in asked.items:
         with tempfile.TemporaryDirectory() as folder:
             fill(Path(folder) / "library", items)

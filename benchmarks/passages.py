@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from main_job import machine
 from needles import NEEDLES
+from report import machine
 
 from searchkit.evaluation import evaluate_run, load_beir
 from searchkit.evaluation.beir import BeirTask

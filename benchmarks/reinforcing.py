@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from main_job import machine
+from report import machine
 
 from searchkit.ingest.images import decode_bytes
 from searchkit.training.data import load_pictures

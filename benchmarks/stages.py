@@ -27,7 +27,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from main_job import COMMAND, machine
+from main_job import COMMAND
+from report import machine
 from safetensors.torch import save_file
 
 from searchkit.encoders.pocket import TEXT

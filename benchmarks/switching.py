@@ -150,7 +150,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = run(Path(folder), options.files, options.searches)
-    publish(found, options.out, "lancedb", "sqlalchemy")
+    publish(found, options.out)
 
 
 if __name__ == "__main__":

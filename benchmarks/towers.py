@@ -26,8 +26,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from main_job import machine
 from network import write_checkpoint
+from report import machine
 from torch import nn
 
 from searchkit.encoders.device import keep_freed_memory

@@ -227,7 +227,7 @@ def main() -> None:
                     print(name, json.dumps(found), flush=True)
             if found.get("events", 0) < options.events:
                 flood(library, folder, options.events, tell)
-    publish(found, options.out, "lancedb", "sqlalchemy", "watchfiles")
+    publish(found, options.out)
 
 
 if __name__ == "__main__":

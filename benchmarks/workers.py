@@ -83,7 +83,7 @@ def main() -> None:
         "two workers, files per second": round(options.files / took[2], 1),
         "ratio": round(took[1] / took[2], 2),
     }
-    publish(found, options.out, "lancedb", "sqlalchemy")
+    publish(found, options.out)
 
 
 if __name__ == "__main__":
