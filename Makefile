@@ -36,7 +36,7 @@ bench: setup           # make bench DATA=folder-of-real-data
 	$(BIN)/python benchmarks/confidence.py --data $(DATA)
 
 POCKET ?= .train/pocket
-pocket: setup          # make pocket DATA=folder-of-real-data: trains the image tower of pocket; hours on a CPU; resumes
+pocket: setup          # make pocket DATA=folder-of-real-data: trains the image tower of pocket; about two hours on a CPU; resumes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train]'
 	mkdir -p $(POCKET).work
 	test -f $(POCKET).work/scenes.parquet || $(BIN)/python data/make_demo.py parquet $(POCKET).work/scenes.parquet

@@ -255,7 +255,6 @@ AMBIENT: dict[str, tuple[Colour, float]] = {
     "cloudy": ((150, 156, 166), 0.1),
     "dawn": ((250, 200, 210), 0.1),
 }
-DRY = ("day", "cloudy", "sunset", "dawn", "night")
 ANY = ("day", "day", "cloudy", "sunset", "night", "rain", "fog", "snow")
 
 

@@ -617,11 +617,14 @@ class Collection:
         weight, a picture, or an item (which is then no hit itself). A text is only ever text: it is not
         opened, fetched or looked up as a path. `kind` is "image" or "passage"; `filter` an expression over
         the store's columns, `label` a label that pictures got, `since` and `until` ISO dates of when a
-        picture was taken or a file changed: all applied before the search. `hybrid` lets the exact words of
-        `text`, in passages and file names, count as much as its meaning; `rerank` looks at the best again.
-        `sort="date"` puts the hits in order of that date, the newest first. `trace` is filled with how the
-        search went.
-        Raises `BadInput`, `Unreadable` (a picture), `NothingIndexed`.
+        picture was taken or a file changed: all applied before the search. `vector` is (dim,), of any length
+        but 0. `min_confidence` (0 to 1) leaves out what is less sure. `collapse` makes copies one hit
+        ("exact"), bursts too ("near"), or neither ("none"); `group="document"` makes a document one, with its
+        best passages. `hybrid` lets the exact words of `text`, in passages and file names, count as much as
+        its meaning; `rerank` looks at the best again. `sort="date"` puts the hits in order of that date, the
+        newest first, instead of "confidence". `trace` is filled with how the search went.
+        Raises `BadInput`, `Unreadable` (a picture), `NothingIndexed`; `ModelMissing` and `SpaceMismatch`
+        where the encoder cannot be loaded; `CollectionError` for a damaged adapter.
         """
         wanted = [Part(text=text)] if text is not None else []
         wanted += [Part(image=str(image))] if image is not None else []

@@ -66,9 +66,7 @@ class CollectionTooNew(CollectionError):
         """`needs` is the oldest searchkit that reads it, where whoever wrote it has said so."""
         return cls(
             f"{what} was written in format {found}; this searchkit reads up to {known}",
-            hint=f"it needs searchkit {needs} or newer: pip install -U 'searchkit>={needs}'"
-            if needs
-            else "upgrade searchkit: pip install -U searchkit",
+            hint=f"it needs searchkit {needs} or newer" if needs else "it needs a newer searchkit",
         )
 
 

@@ -76,6 +76,8 @@ def unchanged(item: Item, *, most: int) -> bytes:
 
 
 def decoded(library: Collection, item: Item, side: int) -> Picture:
+    """The picture of an item, from its file or out of its document, of `side` pixels or more on its shorter
+    side if it has them. Raises `BadInput` for a passage, `Unreadable` for what is gone or has changed."""
     if item.kind is not Kind.IMAGE:
         raise BadInput(f"{item.path} is no picture", hint="give the item of a picture")
     if not is_inside(item.path):

@@ -75,7 +75,10 @@ class VectorStore(Protocol):
     over all that was written before it, ordered by score descending, ties by id.
     """
 
-    def write(self, items: Sequence[Item], vectors: Vectors) -> None: ...
+    def write(self, items: Sequence[Item], vectors: Vectors) -> None:
+        """`vectors` is (n, dim) with a row for each of the n items, in their order; nothing for no items.
+        Raises ValueError for another shape."""
+        ...
 
     def delete(self, ids: Sequence[str]) -> None: ...
 
@@ -89,7 +92,10 @@ class VectorStore(Protocol):
 
     def search(
         self, vector: np.ndarray, k: int, *, kind: Kind | None = None, where: str | None = None
-    ) -> list[Candidate]: ...
+    ) -> list[Candidate]:
+        """The k nearest to a (dim,) vector of unit length, of those that `where` keeps. Raises `BadInput` for
+        a filter that cannot be read."""
+        ...
 
     def match(
         self, words: str, k: int, *, column: str, kind: Kind | None = None, where: str | None = None

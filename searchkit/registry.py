@@ -1,5 +1,5 @@
-"""Names to implementations: the one place that imports encoders, stores and parsers, each when it is asked
-for. The same tables give `searchkit models`, the dispatch and the error texts."""
+"""Names to implementations: the one place that imports encoders and parsers, each when it is asked for. The
+same tables give `searchkit models`, the dispatch and the error texts."""
 
 from __future__ import annotations
 

@@ -120,8 +120,8 @@ def why(answer: Answer, hit: Hit) -> None:
     if rows:
         st.dataframe(rows, hide_index=True, width="stretch")
     st.text(
-        f"Its cosine to the question is {hit.score:.3f}. Confidence {hit.confidence:.2f}: one in a hundred "
-        "questions about something else reaches 0.50 here."
+        f"Its cosine to the question is {hit.score:.3f}. Confidence {hit.confidence:.2f}: few questions "
+        "about something else reach 0.50 here."
     )
     plans = [f"{kind}: {plan}" for kind, plan in answer.trace.plan.items()]
     times = [f"{step} {took:.0f} ms" for step, took in answer.trace.milliseconds.items()]

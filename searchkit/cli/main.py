@@ -49,8 +49,8 @@ COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
     (evaluate, "searchkit evaluate ./scifact --split test --hybrid convex"),
     (adapt, "searchkit adapt -c shop --pairs products.csv"),
     (bench, "searchkit bench ~/Pictures --model pocket"),
-    (train, "searchkit train --recipe pocket --data ./data --out ./my-model"),
-    (reinforce, "searchkit reinforce data/flickr8k.parquet --split train --teachers features,pocket"),
+    (train, "searchkit train --recipe pocket --data ./corpus --out ./my-model"),
+    (reinforce, "searchkit reinforce ./corpus/flickr8k.parquet --split train --teachers features,pocket"),
     (export, "searchkit export ./my-model.work ./my-model"),
     (config, "searchkit config --json"),
 )
@@ -96,8 +96,8 @@ for _command, _example in COMMANDS:
 
 
 def main() -> None:
-    """Run a command and leave with its exit code: 0 done; 1 nothing found; 2 failed; 3 some files failed;
-    4 encoder and collection do not fit; 5 a model is missing; 75 a worker has
+    """Run a command and leave with its exit code: 0 done; 1 nothing found, not better, or different;
+    2 failed; 3 some files failed; 4 encoder and collection do not fit; 5 a model is missing; 75 a worker has
     grown too large; 130 interrupted."""
     # threads of torch that wait spin otherwise, and on a busy machine they take the time of those that work
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -103,7 +103,7 @@ def search(
     """Find pictures and passages by meaning.
 
     Prints confidence, score and path[:page] with tabs between; the most confident first. Confidence says
-    how a score compares with the best that unrelated queries find here: one in a hundred of those gets 0.5.
+    how a score compares with the best that unrelated queries find here: few of those get to 0.5.
     QUERY is only ever text: it is not opened and not fetched.
     """
     if query is None and image is None:

@@ -39,7 +39,7 @@ def worker(
     """Index what 'index --queue' and 'watch' have queued, until Ctrl-C.
 
     Any number of workers share a queue; one that is killed loses nothing. With --jobs, a worker that dies or
-    grows beyond --memory is replaced. It ends after its batch, or at once at half as much again.
+    grows beyond --memory is replaced: after its batch, or at once where it has half as much again.
     """
     given = {"batch_size": batch_size, "threads": threads, "device": device, "dtype": dtype}
     settings = load(collection=collection, offline=offline, **given)

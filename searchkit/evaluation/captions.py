@@ -46,7 +46,7 @@ def load_captions(path: Path, split: str = "test") -> CaptionTask:
     pictures: dict[bytes, list[str]] = {}
     rows = (row for batch in table.to_batches() for row in batch.to_pylist())
     for number, row in enumerate(rows, start=1):
-        image, sentences = _image(row["image"]), _sentences(row["captions"])
+        image, sentences = image_bytes(row["image"]), _sentences(row["captions"])
         if image is None or sentences is None:
             what = "image bytes" if image is None else "captions that are strings"
             raise BadInput(f"{path}: row {number} of {name} has no {what}", hint="mend or drop the row")
@@ -160,7 +160,8 @@ def _read(path: Path, split: str) -> tuple[pa.Table, str]:
     return table.rename_columns(["image", "captions"]), name
 
 
-def _image(cell: Any) -> bytes | None:
+def image_bytes(cell: Any) -> bytes | None:
+    """A picture in a parquet: bytes, or a record that holds them, as the library datasets writes."""
     data = cell.get("bytes") if isinstance(cell, dict) else cell
     return data if isinstance(data, bytes) and data else None
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from searchkit.errors import BadInput, Unreadable
+from searchkit.evaluation.captions import image_bytes
 from searchkit.evaluation.passages import OnProgress
 from searchkit.ingest.images import decode_bytes
 from searchkit.protocols import Encoder
@@ -61,7 +62,7 @@ def load_labels(path: Path, split: str = "test", source: str | None = None) -> L
     found: dict[str, tuple[list[bytes], list[str]]] = {}
     rows = (row for batch in table.to_batches() for row in batch.to_pylist())
     for number, row in enumerate(rows, start=1):
-        image, label = _image(row["image"]), row["label"]
+        image, label = image_bytes(row["image"]), row["label"]
         if image is None or not isinstance(label, str | None):
             what = "image bytes" if image is None else "label that is a string"
             raise BadInput(f"{path}: row {number} of {name} has no {what}", hint="mend or drop the row")
@@ -216,8 +217,3 @@ def _refuse(path: Path, wanted: Mapping[str, str | None]) -> None:
             )
     both = " in ".join(f"{column} {value}" for column, value in reversed(asked.items()))
     raise BadInput(f"{path} has no rows{' of ' * bool(both)}{both}", hint="choose another")
-
-
-def _image(cell: Any) -> bytes | None:
-    data = cell.get("bytes") if isinstance(cell, dict) else cell
-    return data if isinstance(data, bytes) and data else None

@@ -522,7 +522,7 @@ def _refusals(name: str) -> Iterator[None]:
         reason = str(error).removeprefix("lance error: Not supported: ").split(", /")[0]
         raise CollectionTooNew(
             f"the store of {name} was written by a newer LanceDB: {reason}",
-            hint="upgrade it: pip install -U searchkit lancedb",
+            hint="pip install -U lancedb, or take a newer searchkit",
         ) from error
 
 

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-Values = np.ndarray
-
 AREA = (0.2, 1.0)
 """Of the picture that a crop keeps. Captions name what is at the edges too: 0.08, as for classes, is too
 little."""

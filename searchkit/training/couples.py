@@ -108,7 +108,7 @@ def load_couples(folder: Path, spec: DataSet, *, pictures: bool) -> Couples:
     """One data set of a plan. Raises `BadInput` naming the file and what it lacks."""
     path = folder / spec.file
     if not path.is_file():
-        raise BadInput(f"training data {path} is missing", hint="give its folder with --data")
+        raise BadInput(f"training data {path} is missing", hint="put it into the folder of --data")
     if pictures and path.suffix == ".parquet" and "captions" in pq.read_schema(path).names:
         table = pq.read_table(
             path, columns=["image", "captions"], filters=[("split", "=", spec.split)] if spec.split else None

@@ -55,7 +55,7 @@ def load_pictures(folder: Path, spec: Dataset, templates: Sequence[str]) -> Pict
     """Read one data set of a recipe. Raises `BadInput` naming the file and what it lacks."""
     path = folder / spec.file
     if not path.is_file():
-        raise BadInput(f"training data {path} is missing", hint="give its folder with --data")
+        raise BadInput(f"training data {path} is missing", hint="put it into the folder of --data")
     names = pq.read_schema(path).names
     needed = ["image"] if spec.text == "none" else ["image", spec.text]
     if spec.text not in TEXTS or not set(needed) <= set(names):
@@ -93,7 +93,7 @@ def text_column(path: Path) -> str:
 def read_bank(path: Path) -> list[str]:
     """The sentences of a gzipped file, one a line."""
     if not path.is_file():
-        raise BadInput(f"the bank of sentences {path} is missing", hint="give its folder with --data")
+        raise BadInput(f"the bank of sentences {path} is missing", hint="put it into the folder of --data")
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         return [line.strip() for line in lines if line.strip()]
 

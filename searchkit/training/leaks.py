@@ -132,7 +132,7 @@ def guard(withheld: Sequence[Withheld], folder: Path) -> Guard | None:
     for one in withheld:
         path = folder / one.file
         if not path.is_file():
-            raise BadInput(f"the withheld {path} is missing", hint="give its folder with --data")
+            raise BadInput(f"the withheld {path} is missing", hint="put it into the folder of --data")
         table = pq.read_table(path, filters=[("split", "in", list(one.splits))])
         images += table.column("image").to_pylist()
         if "captions" in table.column_names:

@@ -35,7 +35,7 @@ class TFLiteTeacher:
     def __init__(self, folder: Path, spec: Teacher, threads: int = 1, pixels: int = 0) -> None:
         path = folder / spec.file
         if not path.is_file():
-            raise BadInput(f"the teacher's file {path} is missing", hint="give its folder with --data")
+            raise BadInput(f"the teacher's file {path} is missing", hint="put it into the folder of --data")
         try:
             from ai_edge_litert.interpreter import Interpreter  # an extra, wanted only here
         except ImportError as error:

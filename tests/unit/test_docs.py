@@ -94,7 +94,8 @@ def test_the_readme_quotes_the_figures_beside_the_rivals(size: str) -> None:
 def a_search(found: dict[str, Any]) -> str:
     """As the README puts what `benchmarks/million.py` found."""
     ours = found["searchkit"]
-    said = f"recall@10 {ours['alike']['recall']:.3f} alike, {ours['across']['recall']:.3f} across the gap; "
+    said = f"recall@10 {ours['alike']['recall']:.3f} for questions like the items, "
+    said += f"{ours['across']['recall']:.3f} for texts that ask for pictures; "
     said += f"**{ours['alike']['p50_ms']:.2f} ms** ({found['ratio_to_raw_faiss']:.1f} × raw FAISS, "
     said += f"{found['times_faster_than_lancedb']:.0f} × faster than LanceDB's best index), "
     return f"{said}{ours['resident_mb'] / 1000:.2f} GB"

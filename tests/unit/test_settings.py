@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from searchkit import settings
+from searchkit.encoders import device
 from searchkit.errors import BadInput
+from searchkit.ingest import chunking
+from searchkit.search import fold
 from searchkit.settings import KEYS, NO_SETTINGS, PREFIX, Settings, load
 
 
@@ -57,6 +61,12 @@ def test_the_file_in_the_current_folder_is_read_instead_of_the_users(folder: Pat
     settings = load()
     assert settings.k == 4
     assert settings.threads == Settings().threads
+
+
+def test_the_values_that_are_offered_are_those_that_are_taken() -> None:
+    """Written twice: a command line that starts without numpy cannot ask those who take them."""
+    assert settings.CHUNKING == chunking.METHODS and settings.COLLAPSE == fold.COLLAPSE
+    assert settings.DEVICES == device.DEVICES and ("auto", *device.DTYPES) == settings.DTYPES
 
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,8 @@ from searchkit.ingest.thumbs import shrunk
 from searchkit.ui import asking, components, export, results
 from searchkit.ui.asking import KINDS, PICTURES, Answer, Question
 from searchkit.ui.components import MATCH, homely, printable
+from searchkit.ui.launch import UPLOAD_MEGABYTES
 
-MEGABYTES = 20
 PREVIEW = 128
 SINGLY = 3
 """Items that are asked with, up to which each has a line of its own."""
@@ -59,7 +59,7 @@ def _question() -> dict[str, UploadedFile | None]:
 
 def _upload(label: str, key: str) -> UploadedFile | None:
     given = st.file_uploader(
-        label, type=PICTURES, key=key, max_upload_size=MEGABYTES, on_change=asking.came, args=(key,)
+        label, type=PICTURES, key=key, max_upload_size=UPLOAD_MEGABYTES, on_change=asking.came, args=(key,)
     )
     return given
 
