@@ -10,7 +10,8 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from searchkit.training.couples import couples_of
 from searchkit.training.events import FOLDER
 from searchkit.training.generic import Generic
 from searchkit.training.negatives import LOOK
-from searchkit.training.pairs import BadRow, Pairs, read_pairs
+from searchkit.training.pairs import BadRow, read_pairs
 from searchkit.training.plan import load_plan
 from searchkit.training.split import NEAR, split
 from searchkit.training.towers import save_encoder
@@ -99,10 +100,13 @@ def adapt_encoder(
     on_progress("read", 0, 0)
     pairs = read_pairs(path)
     parent = library.manifest.encoder
-    name = _name(path, how, f"{pairs.fingerprint} {parent} {library.manifest.space} {seed} {near}")
-    changed = {"parent": parent, "name": name, "seed": seed} | ({"steps": steps} if steps else {})
+    changed = {"parent": parent, "seed": seed} | ({"steps": steps} if steps else {})
     plan = load_plan(f"adapt-{how}", **changed)
-    more = [] if replay is None else _replayed(replay)
+    others = None if replay is None else read_pairs(replay)
+    fingerprints = f"{pairs.fingerprint} {others and others.fingerprint}"
+    name = _name(path, how, f"{plan} {fingerprints} {library.manifest.space} {near}")
+    plan = replace(plan, name=name)
+    more = [] if others is None else [one for one in couples_of(others, others.pairs) if len(one)]
     trying = Trying(plan, pairs, runtime=Runtime(dtype="float32", offline=True), replay=more)
     vectors = encode_sides(
         pairs,
@@ -125,7 +129,7 @@ def adapt_encoder(
     trial = trying.judge(parts, before, seed=seed, on_progress=on_progress)
     folder = None
     if trial.strength and (trial.accepted or force):
-        folder = library.root / ENCODERS / name
+        folder = _unused(library.root / ENCODERS / name)
         data = {"file": path.name, "sha256": pairs.fingerprint}
         made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         save_encoder(trying.towers, folder, {"made": made, "forced": force, "data": data, **trial.to_json()})
@@ -146,12 +150,14 @@ def _passages(library: Collection, asked: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(texts.values(), vectors, strict=True))
 
 
-def _replayed(path: Path) -> list[Any]:
-    pairs: Pairs = read_pairs(path)
-    return [one for one in couples_of(pairs, pairs.pairs) if len(one)]
-
-
 def _name(path: Path, how: str, content: str) -> str:
-    """The same for the same pairs and encoder, so that a run that was stopped is found again."""
+    """The same for the same `content`, so that a run that was stopped is found again."""
     stem = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in path.stem)[:40]
     return f"{stem}-{how}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+
+
+def _unused(folder: Path) -> Path:
+    """The folder, or one beside it: a space may be filled with what an equal run made, and needs those very
+    weights."""
+    beside = (folder.with_name(f"{folder.name}-{number}") for number in count(2))
+    return next(one for one in chain([folder], beside) if not one.exists())
