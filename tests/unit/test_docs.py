@@ -11,6 +11,9 @@ import pytest
 
 from searchkit import errors
 from searchkit.cli.main import COMMANDS
+from searchkit.settings import KEYS
+from searchkit.stores.lance import COLUMNS
+from searchkit.types import Hit, Item, Kind
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -28,6 +31,27 @@ def test_the_readme_explains_every_exit_code_of_an_error() -> None:
         if isinstance(kind, type) and issubclass(kind, errors.SearchkitError)
     }
     assert codes <= {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
+
+
+def keys_of(section: str) -> set[str]:
+    """What stands in the first column of a table of the reference."""
+    text = (ROOT / "docs" / "reference.md").read_text().split(f"## {section}")[1].split("\n## ")[0]
+    cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    return set(re.findall(r"`(\w+)`", " ".join(cells)))
+
+
+def test_the_reference_has_every_setting() -> None:
+    assert keys_of("Settings") == set(KEYS)
+
+
+def test_the_reference_has_every_column_of_a_filter() -> None:
+    assert keys_of("Filters") == set(COLUMNS) - {"id", "path_bytes"}
+
+
+def test_the_reference_has_every_key_of_a_result() -> None:
+    item = Item("0", Kind.IMAGE, "/a\udcff.png", "/", "0", 0, 0.0)
+    said = set(Hit(1, 0.5, 0.5, item, "space").to_json())
+    assert keys_of("Results") == said | {"context", "explain"}
 
 
 @pytest.mark.parametrize(
