@@ -92,7 +92,6 @@ def test_a_run_is_measured_and_its_encoder_is_a_folder_that_says_what_it_came_fr
     assert load_encoder(str(report.folder), FLOAT).space.dim == 24
 
 
-@pytest.mark.slow
 def test_an_encoder_that_learned_is_kept_and_a_new_space_puts_it_in_use(shop: Path) -> None:
     with opened(shop) as library:
         report = adapt_encoder(library, shop / "pairs.jsonl", SURE, steps=160, near=ALL)
