@@ -47,7 +47,7 @@ SEED = 0
 ANSWERS = 3
 """Passages of a meeting that a training question is paired with, of those that the answer is in."""
 WAY_STEPS = {"lit-image": 60, "lit-text": 115, "lora": 50, "full": 50}
-"""Steps of an encoder that learns, of 64 pairs each: two to six processor minutes of any way."""
+"""Steps of an encoder that learns, of 64 pairs each: two to three processor minutes of any way."""
 SHUFFLES = range(100, 110)
 """Seeds by which pairs are thrown together. Those from 0 to 9 were looked at when the gate's least gain was
 chosen, and prove nothing any more."""

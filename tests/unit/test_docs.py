@@ -182,6 +182,16 @@ def test_the_page_on_adapting_quotes_what_the_gate_said_of_shuffled_pairs() -> N
 def test_the_page_on_adapting_quotes_every_way_that_was_measured() -> None:
     found = json.loads((ROOT / "benchmarks" / "results" / "adapting.json").read_text())
     page = (ROOT / "docs" / "adapting.md").read_text()
+    maps = [found["fashion"][way] for way in ("text-image", "image-passage")]
+    cells = " | ".join(
+        f"{one['test']['recall@10']['before']:.3f} → **{one['test']['recall@10']['after']:.3f}**"
+        for one in maps
+    )
+    photos = [maps[0]["everyday photos"][when]["recall@10"] for when in ("before", "after")]
+    took = sum(one["of processor seconds"] for one in maps)
+    row = f"| `adapter` | {took:.0f} s | nothing | {cells} | {photos[0]:.3f} → {photos[1]:.3f} | accepted |"
+    assert row in page
+    assert f"recall@10 {photos[0]:.3f} before, {photos[1]:.3f} after" in page
     for how, one in found["ways"].items():
         recall = {way["direction"]: way["metrics"]["recall@10"] for way in one["directions"]}
         both = (recall[way] for way in ("text-image", "image-passage"))
