@@ -108,7 +108,7 @@ class Checkpoint:
         """Raises `BadInput` as the function `account` does, unless the tensors are the networks' and perhaps
         those named `beside`."""
         have = {n: s for n, s in self.shapes().items() if not BUFFERS.search(n) and n not in beside}
-        want = {n: tuple(v.shape) for network in networks for n, v in network.state_dict().items()}
+        want = {n: s for network in networks for n, s in shapes_of(network.state_dict()).items()}
         account(self.name, have, want)
 
     def fill(self, network: nn.Module) -> nn.Module:
@@ -165,6 +165,10 @@ def account(name: str, have: Mapping[str, Shape], want: Mapping[str, Shape]) -> 
     said = [f"{what}: {_shortened(names)}" for what, names in faults.items() if names]
     if said:
         raise BadInput(f"{name} has not the tensors of its kind; {'; '.join(said)}", hint=AGAIN)
+
+
+def shapes_of(named: Mapping[str, Tensor]) -> dict[str, Shape]:
+    return {name: tuple(value.shape) for name, value in named.items()}
 
 
 def below(prefix: str, named: Mapping[str, T]) -> dict[str, T]:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from searchkit.encoders.checkpoint import AGAIN, Checkpoint, account, below
+from searchkit.encoders.checkpoint import AGAIN, Checkpoint, account, below, shapes_of
 from searchkit.encoders.device import Placement
 from searchkit.encoders.image import ImageTower
 from searchkit.encoders.jina_pixels import preprocess
@@ -168,7 +168,7 @@ def _networks(
         rest.pop(SCALE, None)
     have = rest | _under(TEXT, words) | _under(IMAGES, pictures)
     want = _under(TEXT, texts.state_dict()) | _under(IMAGES, images.state_dict())
-    account(found.name, _shapes(have), _shapes(want))
+    account(found.name, shapes_of(have), shapes_of(want))
     return texts, images
 
 
@@ -199,10 +199,6 @@ def _eva_config(vision: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
 
 def _under(prefix: str, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {prefix + name: value for name, value in named.items()}
-
-
-def _shapes(named: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(value.shape) for name, value in named.items()}
 
 
 def _tokens(found: Checkpoint, text: Mapping[str, Any], xlm: XlmRopeConfig, window: int) -> Tokens:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from searchkit.encoders.checkpoint import AGAIN, Checkpoint, account
+from searchkit.encoders.checkpoint import AGAIN, Checkpoint, account, shapes_of
 from searchkit.encoders.device import Placement
 from searchkit.encoders.foreign import LOCAL, building, need_transformers
 from searchkit.errors import BadInput
@@ -56,14 +56,10 @@ def _bert(found: Checkpoint, config: Mapping[str, Any], width: int) -> Bert:
     except (TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:
         raise BadInput(f"{found.name}: config.json describes no BERT: {error}", hint=AGAIN) from error
     blank = {name: torch.empty(shape, device="meta") for name, shape in found.shapes().items()}
-    account(found.name, _shapes(_renamed(blank)), _shapes(network.state_dict()))
+    account(found.name, shapes_of(_renamed(blank)), shapes_of(network.state_dict()))
     if sizes.hidden_size != width:
         raise BadInput(f"{found.name}: pooling takes {width} numbers of {sizes.hidden_size}", hint=AGAIN)
     return network
-
-
-def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(value.shape) for name, value in state.items()}
 
 
 def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
