@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -12,8 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
+settings.register_profile("here", database=None, deadline=None)
+settings.load_profile("here")
+
+OUTSIDE = re.compile(r"SEARCHKIT_|HF_|(https?|all)_proxy$", re.IGNORECASE)
+"""Variables that would lead a test astray: settings, the hub's, and ways to the network."""
+for _name in filter(OUTSIDE.match, list(os.environ)):  # before any fixture, whatever its scope
+    del os.environ[_name]
 PLACES = {"XDG_DATA_HOME": "data", "XDG_CONFIG_HOME": "config", "XDG_CACHE_HOME": "cache"}
 
 
@@ -25,8 +34,6 @@ def home(
 
     Tests that start a browser or build a wheel keep the real home, where those tools have their own files.
     """
-    for name in [name for name in os.environ if name.startswith("SEARCHKIT_")]:
-        monkeypatch.delenv(name)
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("XDG_DATA_HOME", str(folder / "data"))
     if not any(request.node.get_closest_marker(name) for name in ("slow", "browser")):
@@ -59,11 +66,12 @@ class Cluster:
     """A PostgreSQL server of its own on loopback, in a folder that goes away."""
 
     def __init__(self, folder: Path) -> None:
-        self.data, self.port = folder / "data", _free_port()
+        self.data = folder / "data"
         self._made = 0
         if os.getuid() == 0:
             shutil.chown(folder, "postgres")
         _as_postgres("initdb", "-D", self.data, "-U", "searchkit", "-A", "trust", "--no-sync", "-E", "UTF8")
+        self.port = _free_port()
         self.start()
 
     def start(self) -> None:

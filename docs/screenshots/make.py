@@ -151,7 +151,7 @@ def main() -> None:
         shoot(tab(WIDE, q="quarterly revenue of the steel industry"), "nothing")
         shoot(tab(WIDE, q="How is syrup for the bees mixed?"), "both-kinds")
         shoot(tab(WIDE, path="library"), "library")
-        where = tab(WIDE, q="a lighthouse by the sea", kind="pictures")
+        where = tab(WIDE, q="a football", kind="pictures")
         where.get_by_role("button", name="Open").first.click()
         where.get_by_text("Show where it fits the words").click()
         where.get_by_text("Bright and in colour").wait_for()

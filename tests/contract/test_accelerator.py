@@ -129,7 +129,7 @@ def test_more_is_found_than_the_lists_that_are_looked_into_hold(fast: Accelerato
     assert len(fast.search(QUESTIONS[0], ROWS, kind=Kind.IMAGE)) == ROWS
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     share=st.sampled_from([0.0005, 0.01, 0.1, 0.5, 1.0]),
     seed=st.integers(0, 10_000),

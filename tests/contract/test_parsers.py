@@ -160,7 +160,7 @@ def test_a_name_that_is_not_utf8_is_no_obstacle(parser: Parser, sample: bytes, t
 
 
 @every_parser
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_any_bytes_give_a_document_or_a_reason(parser: Parser, sample: bytes, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(sample)), label="start")
@@ -175,7 +175,7 @@ def test_any_bytes_give_a_document_or_a_reason(parser: Parser, sample: bytes, da
 
 
 @every_parser
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(text=st.text(max_size=200))
 def test_any_text_gives_a_document_or_a_reason(parser: Parser, sample: bytes, text: str) -> None:
     try:

@@ -86,7 +86,7 @@ def test_every_column_of_the_file_can_be_filtered(library: Collection) -> None:
     assert "taken" in caught.value.hint and "label" in caught.value.hint
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(38, 48), st.integers(0, 3000), st.sampled_from(["AND", "OR"]), st.integers(1, 4))
 def test_a_filtered_search_is_the_whole_search_filtered(
     library: Collection, width: int, size: int, joint: str, k: int

@@ -168,6 +168,7 @@ def test_a_model_that_cannot_be_loaded_is_said_by_the_search(
         reader.search("thing7", k=1)
         refill(world.library, Hashing(32))
         monkeypatch.setattr("searchkit.collection.load_encoder", load)
+        monkeypatch.setattr("searchkit.collection.SOON", 60.0)
         with pytest.raises(ModelMissing):
             reader.search("thing7", k=1)
 

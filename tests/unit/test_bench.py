@@ -112,8 +112,14 @@ def test_no_more_pictures_are_taken_than_were_asked_for(photos: Path) -> None:
 def test_a_slow_encoder_is_measured_on_what_it_gets_through_in_time(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench, "PATIENCE", 0.3)
-    found = measure(Slow(encode=0.1), [photos], batch_size=2)
+    class Late(Slow):
+        def encode_images(self, pixels: Sequence[np.ndarray]) -> Vectors:
+            vectors = super().encode_images(pixels)
+            if len(self.batches) > 3:  # the space's own picture, the warm-up of four, and two more
+                monkeypatch.setattr(bench, "PATIENCE", 0.0)
+            return vectors
+
+    found = measure(Late(encode=0.1), [photos], batch_size=2)
     assert 2 <= found.images < 12
     assert found.encode_cpu_ms == pytest.approx(100, abs=15)
 

@@ -293,7 +293,7 @@ def test_a_catalog_from_the_future_is_refused_and_left_as_it_is(url: str, tmp_pa
     raw.close()
     with pytest.raises(CollectionTooNew, match="9999") as caught:
         Catalog(url)
-    assert "upgrade" in caught.value.hint
+    assert "newer searchkit" in caught.value.hint
     with sqlite3.connect(tmp_path / "catalog.sqlite") as raw:
         assert raw.execute("SELECT version_num FROM alembic_version").fetchone() == ("9999",)
     raw.close()

@@ -80,7 +80,7 @@ def windows(draw: st.DrawFn, most: int = 24) -> tuple[int, int]:
 
 @pytest.mark.parametrize("kind", [TokenWindow, SentenceWindow])
 @pytest.mark.parametrize("offsets", [words, characters, wordpieces])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=texts, window=windows())
 def test_any_text_is_covered_in_order_within_the_window(
     kind: type[TokenWindow], offsets: Offsets, text: str, window: tuple[int, int]
@@ -95,13 +95,13 @@ def test_any_text_is_covered_in_order_within_the_window(
         assert sum(passage.start <= start < passage.end for start in starts) <= window[0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=texts, window=windows())
 def test_odd_tokens_are_no_obstacle(text: str, window: tuple[int, int]) -> None:
     chunks(text, gappy, tokens=window[0], overlap=window[1])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.sampled_from(["a", "bird", "sang.", "unbelievably", "COLD", "water\n\n", "naïve!"]), max_size=99
@@ -112,7 +112,7 @@ def test_the_encoder_reads_every_passage_of_prose_to_its_end(prose: list[str]) -
         assert len(wordpieces(passage)) <= 16
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(text=st.text("ab. \n", max_size=300), segment=st.integers(2, 40), window=windows(8))
 def test_a_text_of_many_segments_is_covered_too(text: str, segment: int, window: tuple[int, int]) -> None:
     with pytest.MonkeyPatch.context() as patch:

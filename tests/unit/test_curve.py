@@ -16,18 +16,22 @@ def look(step: int, attempt: int = 1) -> Look:
     return Look(attempt, 2, step, 100, 1.0 / step, 0.3, 0.2)
 
 
-def test_what_is_written_is_read_while_it_goes_on_and_after(tmp_path: Path) -> None:
+def test_what_is_written_is_read_while_it_goes_on_and_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [time.time()]
+    monkeypatch.setattr("searchkit.training.curve.time.time", lambda: now[0])
     assert read_learning(tmp_path) is None
     heard: list[tuple[str, int, int]] = []
     with Curve(tmp_path / "adapters", "påirs.csv", lambda *said: heard.append(said)) as curve:
         curve("read", 0, 0)
         curve.look("text-image", look(25))
-        time.sleep(0.05)
+        now[0] += 0.05
         curve.look("text-image", look(50))
         found = read_learning(tmp_path / "adapters")
         assert found is not None and found.goes_on and found.pairs == "påirs.csv"
         assert [one for _, one in found.looks["text-image"]] == [look(25), look(50)]
-        assert found.seconds_left is not None and 0.2 < found.seconds_left < 5  # 0.05 s for an eighth
+        assert found.seconds_left == pytest.approx(0.3, abs=0.001)  # 0.05 s for an eighth, two are done
         with (tmp_path / "adapters" / FILE).open("a") as file:
             file.write('{"way": "text-im')  # a line that is being written
         again = read_learning(tmp_path / "adapters")

@@ -50,7 +50,7 @@ def test_a_rule_at_the_top_hides_no_heading() -> None:
     assert first_heading("---\n\n# Heading\n\n---\n") == "Heading"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text("#-=>*_`[]()!<&\\ \n\tab1.:", max_size=200))
 def test_no_markup_breaks_the_search_for_a_title(source: str) -> None:
     title = first_heading(source)

@@ -118,7 +118,7 @@ def test_a_manifest_of_a_later_format_is_refused_whatever_its_fields(tmp_path: P
     (tmp_path / MANIFEST).write_text(f"format = {FORMAT + 1}\n{rest}\n")
     with pytest.raises(CollectionTooNew, match=f"format {FORMAT + 1}") as caught:
         read_manifest(tmp_path)
-    assert "upgrade" in caught.value.hint
+    assert "newer searchkit" in caught.value.hint
 
 
 def test_a_manifest_that_cannot_be_read_is_reported(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_without_headings_it_is_a_window() -> None:
 lines = st.sampled_from(["# A", "## B b", "### C", "", "rain fell.", "on and on it fell, all night", "\t x"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(lines, max_size=25), st.integers(1, 14), st.data())
 def test_any_document_is_covered_in_order_within_the_window(
     text: list[str], tokens: int, data: st.DataObject

@@ -77,7 +77,7 @@ def test_a_dump_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.
         TextParser().parse(path)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufeff")))
 def test_all_utf8_text_survives(text: str) -> None:
     assert decode(text.encode(), name="any.txt") == text
