@@ -418,9 +418,11 @@ class Collection:
 
     @_follows
     def label(
-        self, labels: Sequence[str], *paths: str | Path, min_confidence: float = 0.0
+        self, labels: Sequence[str], *paths: str | Path, min_confidence: float = 0.1
     ) -> Iterator[Labelled]:
-        """Give every indexed picture at or below the paths (all, without any) the label that fits best.
+        """Give every indexed picture at or below the paths (all, without any) the label that fits best, or
+        none where that is less sure than `min_confidence`, its share among all of them and "none of these"
+        (`benchmarks/labels.py`).
 
         Zero-shot, from the vectors that are there; labels from before are replaced. Written as they are
         yielded. Raises `BadInput`, `NothingIndexed`, `CollectionLocked`.

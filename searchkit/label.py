@@ -28,9 +28,10 @@ class Labelled:
 
 
 def label(
-    library: Collection, labels: Sequence[str], *, under: Sequence[str] = (), min_confidence: float = 0.0
+    library: Collection, labels: Sequence[str], *, under: Sequence[str], min_confidence: float
 ) -> Iterator[Labelled]:
-    """Give every picture at or below the paths of `under` (all, without any) its best label, and yield it.
+    """Give every picture at or below the paths of `under` (all, without any) its best label, and yield it;
+    none where the label's share is below `min_confidence`.
 
     Labels from before are replaced; without labels they are taken away. Costs no encoding of pictures: the
     vectors are there. What was yielded is written. Raises `BadInput` for paths that hold no picture.

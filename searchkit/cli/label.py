@@ -23,7 +23,14 @@ def label(
         str | None, typer.Option("--labels", metavar="A,B,…", help="Names of what may be in the pictures.")
     ] = None,
     min_confidence: Annotated[
-        float | None, typer.Option("--min-confidence", metavar="0..1", help="Leave those less sure without.")
+        float | None,
+        typer.Option(
+            "--min-confidence",
+            metavar="0..1",
+            min=0,
+            max=1,
+            help="Leave those less sure without. Default: 0.1; 0 gives each picture a label.",
+        ),
     ] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Take the labels away.")] = False,
     collection: CollectionName = None,
@@ -36,20 +43,20 @@ def label(
     """Give each indexed picture the label that fits it best, without any training.
 
     Prints confidence, label and path with tabs between. The confidence is the share of the label among
-    all of them and "none of these". Search then takes --label cat, or --filter "label_confidence > 0.8".
+    all of them and "none of these"; what has less than a tenth goes without. Search then takes --label cat,
+    or --filter "label_confidence > 0.8".
     """
     names = [name.strip() for name in (labels or "").split(",") if name.strip()]
     if bool(names) == clear:
         raise BadInput("give either --labels or --clear", hint='searchkit label --labels "cat,dog,receipt"')
-    settings = load(
-        collection=collection, min_confidence=min_confidence, device=device, dtype=dtype, offline=offline
-    )
+    settings = load(collection=collection, device=device, dtype=dtype, offline=offline)
+    least = {} if min_confidence is None else {"min_confidence": min_confidence}
     from searchkit.collection import Collection
     from searchkit.types import JSON_SCHEMA
 
     given: Counter[str | None] = Counter()
     with Collection.open(settings.collection, create=False, runtime=settings.runtime()) as library:
-        found = list(library.label(names, *(paths or ()), min_confidence=settings.min_confidence))
+        found = list(library.label(names, *(paths or ()), **least))
         given.update(one.label for one in found)
     if as_json:
         output.records(

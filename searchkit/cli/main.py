@@ -36,7 +36,7 @@ COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
     (index, "searchkit index ~/Pictures ~/papers --exclude '*.psd'"),
     (search, "searchkit search 'two dogs on a beach' -k 5 --kind image"),
     (similar, "searchkit similar ~/Pictures/cat.jpg -f"),
-    (label, "searchkit label ~/Pictures --labels 'cat,dog,receipt' --min-confidence 0.5"),
+    (label, "searchkit label ~/Pictures --labels 'cat,dog,receipt'"),
     (status, "searchkit status -c holidays"),
     (ls, "searchkit ls ~/papers -0 | xargs -0 du -ch"),
     (rm, "searchkit rm ~/Pictures/old"),

@@ -47,7 +47,7 @@ def run(world: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]
 
 @pytest.mark.slow
 def test_labels_are_written_and_search_is_limited_to_one(world: Path) -> None:
-    done = run(world, "label", "--labels", ",".join(SUBJECTS), "--json")
+    done = run(world, "label", "--labels", ",".join(SUBJECTS), "--min-confidence", "0", "--json")
     assert done.returncode == 0, done.stderr
     found = [json.loads(line) for line in done.stdout.splitlines()]
     right = [Path(one["path"]).parent.name == one["label"] for one in found]
@@ -66,7 +66,7 @@ def test_labels_are_written_and_search_is_limited_to_one(world: Path) -> None:
 
 def test_what_is_not_sure_enough_goes_without_and_labels_can_be_taken_away(world: Path) -> None:
     with Collection.open(world / "library") as library:
-        every = list(library.label(SUBJECTS))
+        every = list(library.label(SUBJECTS, min_confidence=0))
         limit = sorted(one.confidence for one in every)[len(every) // 2]
         some = list(library.label(SUBJECTS, min_confidence=limit))
         assert {one.label is None for one in some} == {True, False}
@@ -77,10 +77,19 @@ def test_what_is_not_sure_enough_goes_without_and_labels_can_be_taken_away(world
         assert library.search("x", label=SUBJECTS[0]) == []
 
 
+def test_what_shows_none_of_them_goes_without(world: Path) -> None:
+    with Collection.open(world / "library") as library:
+        assert all(one.label is None for one in library.label(["violin", "telephone"]))
+        found = list(library.label(["lighthouse"]))
+        assert all(one.label for one in found if Path(one.path).parent.name == "lighthouse")
+        assert any(one.label is None for one in found)
+    assert run(world, "label", "--labels", "violin,telephone").returncode == 1
+
+
 def test_only_what_was_named_is_labelled_and_a_moved_picture_keeps_its_label(world: Path) -> None:
     with Collection.open(world / "library") as library:
         list(library.label([]))
-        part = list(library.label(SUBJECTS, world / "files" / "lighthouse"))
+        part = list(library.label(SUBJECTS, world / "files" / "lighthouse", min_confidence=0))
         assert part and all(Path(one.path).parent.name == "lighthouse" for one in part)
         labelled = library.search("x", filter="label IS NOT NULL", k=100)
         assert {hit.path for hit in labelled} == {one.path for one in part}
@@ -98,7 +107,7 @@ def test_only_what_was_named_is_labelled_and_a_moved_picture_keeps_its_label(wor
 def test_labelling_keeps_the_accelerator_true(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faiss, "MIN_ROWS", 1)
     with Collection.open(world / "library") as library:
-        list(library.label(SUBJECTS))
+        list(library.label(SUBJECTS, min_confidence=0))
         hits = library.search("a boat", kind="image", k=5)
         assert library.accelerator.version is not None and all(hit.item.label for hit in hits)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from searchkit import errors
 from searchkit.cli.main import COMMANDS
+from searchkit.collection import Collection
 from searchkit.settings import KEYS
 from searchkit.stores.lance import COLUMNS
 from searchkit.types import Hit, Item, Kind
@@ -245,6 +247,17 @@ def test_the_page_on_pocket_quotes_what_each_tower_learned() -> None:
         cost = f"{tower['cpu ms a picture']:.1f} | {row['cpu minutes of this run']:.0f}"
         both = [row[f"{way} recall@10"] for way in ("text to image", "image to text")]
         assert f"| {name} | {cost} | {both[0]:.3f} | {both[1]:.3f} |" in page
+
+
+@pytest.mark.parametrize("count", [5, 20, 100])
+def test_the_page_on_models_quotes_how_sure_labels_are(count: int) -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "labels.json").read_text())[f"{count} labels"]
+    least = inspect.signature(Collection.label).parameters["min_confidence"].default
+    given = found[f"from {least}"]
+    strange = [found[f"from {one}"]["of strangers labelled"] for one in (least, 0.5, 0.0)]
+    row = f"| {count} | {given['of theirs labelled']:.3f} | {given['of these right']:.3f} | "
+    row += f"{strange[0]:.3f}; {strange[1]:.3f}, {strange[2]:.3f} |"
+    assert row in (ROOT / "docs" / "models.md").read_text()
 
 
 def test_links_in_the_docs_lead_somewhere() -> None:

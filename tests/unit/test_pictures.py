@@ -146,7 +146,7 @@ def test_only_pages_of_a_pdf_are_drawn(library: Collection, photos: Path) -> Non
 
 
 def test_facets_count_kinds_labels_and_folders_at_every_depth(library: Collection, photos: Path) -> None:
-    list(library.label(["red", "blue"]))
+    list(library.label(["red", "blue"], min_confidence=0))
     found = facets(library)
     assert found.kinds == {"image": 2, "passage": 1}
     assert sum(found.labels.values()) == 2
