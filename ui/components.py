@@ -64,7 +64,7 @@ def _opened(where: str | None) -> Collection:
 def _warm(library: Collection) -> None:
     try:
         library.current.search("a word", k=1)
-    except SearchkitError as error:  # who searches will be told
+    except Exception as error:  # who searches will be told, and nobody waits for this thread
         logger.info("not warm: %s", error)
 
 
