@@ -7,7 +7,8 @@ import os
 import platform
 import time
 from collections.abc import Mapping
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,19 @@ TELLING = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 def machine() -> dict[str, Any]:
     """What figures depend on: the processor, the versions, and the day."""
     told: dict[str, str] = {}
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        name, _, said = line.partition(":")
-        told.setdefault(name.strip(), said.strip())
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            name, _, said = line.partition(":")
+            told.setdefault(name.strip(), said.strip())
     flags = told.get("flags", "").split()
+    have = {one.name.lower() for one in distributions()}
     return {
         "date": time.strftime("%Y-%m-%d"),
         "processor": told.get("model name", platform.processor()),
         "instructions": [one for one in TELLING if one in flags],
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        **{name: version(name) for name in PACKAGES},
+        **{name: version(name) for name in PACKAGES if name in have},
     }
 
 

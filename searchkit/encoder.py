@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from pathlib import Path
@@ -26,7 +26,7 @@ from searchkit.training.negatives import LOOK
 from searchkit.training.pairs import BadRow, read_pairs
 from searchkit.training.plan import load_plan
 from searchkit.training.split import NEAR, split
-from searchkit.training.towers import save_encoder
+from searchkit.training.towers import Towers, save_encoder
 from searchkit.training.vectors import encode_sides
 from searchkit.training.ways import WAYS, Moved, Trial, Trying
 from searchkit.types import JSON_SCHEMA, Kind, Runtime
@@ -129,13 +129,11 @@ def adapt_encoder(
     trial = trying.judge(parts, before, seed=seed, on_progress=on_progress)
     folder = None
     if trial.strength and (trial.accepted or force):
-        folder = _unused(library.root / ENCODERS / name)
         data = {"file": path.name, "sha256": pairs.fingerprint}
         made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        save_encoder(trying.towers, folder, {"made": made, "forced": force, "data": data, **trial.to_json()})
-        for kept in ("log.jsonl", FOLDER):
-            if (work / kept).exists():
-                shutil.move(work / kept, folder / kept)
+        card = {"made": made, "forced": force, "data": data, **trial.to_json()}
+        folder = _kept(trying.towers, card, work, library.root / ENCODERS / name)
+    if folder is not None or not trial.strength:  # else it may yet be asked for with `force`
         shutil.rmtree(work)
     sizes = pairs.rows, len(pairs.pairs), tuple(pairs.bad), parts.removed
     return EncoderReport(how, folder, *sizes, trial, time.monotonic() - began)
@@ -156,8 +154,15 @@ def _name(path: Path, how: str, content: str) -> str:
     return f"{stem}-{how}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
 
-def _unused(folder: Path) -> Path:
-    """The folder, or one beside it: a space may be filled with what an equal run made, and needs those very
-    weights."""
+def _kept(towers: Towers, card: Mapping[str, Any], work: Path, folder: Path) -> Path:
+    """Where the encoder now is, whole or not at all: the folder, or one beside it, since a space may be
+    filled with what an equal run made, and needs those very weights."""
+    made = work / "encoder"
+    shutil.rmtree(made, ignore_errors=True)
+    save_encoder(towers, made, card)
+    if (work / "log.jsonl").exists():
+        shutil.copy(work / "log.jsonl", made)
+    if (work / FOLDER).exists():
+        shutil.copytree(work / FOLDER, made / FOLDER)
     beside = (folder.with_name(f"{folder.name}-{number}") for number in count(2))
-    return next(one for one in chain([folder], beside) if not one.exists())
+    return made.rename(next(one for one in chain([folder], beside) if not one.exists()))

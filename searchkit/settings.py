@@ -29,8 +29,10 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 DEBUG = "SEARCHKIT_DEBUG"
 """Shows tracebacks."""
-NO_SETTINGS = (DEBUG, "SEARCHKIT_UI_TOKEN", "SEARCHKIT_UI_SHARED")
-"""For the environment only; the last two are the page's."""
+UI_TOKEN, UI_SHARED = "SEARCHKIT_UI_TOKEN", "SEARCHKIT_UI_SHARED"
+"""What the page asks for; whether other machines can reach it."""
+BESIDE = (DEBUG, UI_TOKEN, UI_SHARED)
+"""For the environment only: no settings."""
 
 
 def _processors() -> int:
@@ -117,7 +119,7 @@ Given = tuple[str, str, object]
 
 def _environment() -> Iterator[Given]:
     for name, value in os.environ.items():
-        if not name.startswith(PREFIX) or name in NO_SETTINGS or not value:
+        if not name.startswith(PREFIX) or name in BESIDE or not value:
             continue
         key = name.removeprefix(PREFIX).lower()
         if key not in KEYS:

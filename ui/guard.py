@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
+
+logger = logging.getLogger(__name__)
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -50,6 +53,9 @@ class Guard:
             return
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         if scope["type"] == "websocket" and not _is_own(headers):
+            logger.warning(
+                "refused: a page of %s at %s", headers.get(b"origin"), headers.get(b"host", "no host")
+            )
             await _refuse(scope, send, 403, b"")
             return
         if not self._token:

@@ -13,10 +13,9 @@ from pathlib import Path
 from types import FrameType
 
 from searchkit.errors import BadInput
+from searchkit.settings import UI_SHARED, UI_TOKEN
 
 PAGE, SERVER = Path(__file__).with_name("app.py"), Path(__file__).with_name("server.py")
-TOKEN, SHARED = "SEARCHKIT_UI_TOKEN", "SEARCHKIT_UI_SHARED"
-EVERY_ADDRESS = ("", "0.0.0.0", "::")
 SHORTEST = 16
 """Characters of a token that somebody chose."""
 UPLOAD_MEGABYTES = 20
@@ -47,7 +46,7 @@ def run(
         raise BadInput(f"the token is shorter than {SHORTEST} characters", hint=secrets.token_urlsafe())
     if find_spec("streamlit") is None:
         raise BadInput("the page needs Streamlit", hint="pip install 'searchkit[ui]'")
-    environment = {**os.environ, TOKEN: token or "", SHARED: "1" if shared else ""}
+    environment = {**os.environ, UI_TOKEN: token or "", UI_SHARED: "1" if shared else ""}
     if collection is not None:
         environment["SEARCHKIT_COLLECTION"] = collection
     with subprocess.Popen(_command(host, port, headless), env=environment) as server:
@@ -59,7 +58,7 @@ def _command(host: str, port: int, headless: bool) -> list[str]:
     settings = {
         "server.address": host,
         # without it Streamlit asks a service elsewhere what this machine's address is, to print that
-        "browser.serverAddress": "localhost" if host in EVERY_ADDRESS else host,
+        "browser.serverAddress": _named(host),
         "server.port": port,
         "server.headless": str(headless).lower(),
         "server.maxUploadSize": UPLOAD_MEGABYTES,
@@ -97,9 +96,19 @@ def _wait(server: subprocess.Popen[bytes]) -> int:
 
 
 def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
+    return host == "localhost" or getattr(_address(host), "is_loopback", False)
+
+
+def _named(host: str) -> str:
+    """As it stands in an address of the page."""
+    address = _address(host)
+    if not host or getattr(address, "is_unspecified", False):
+        return "localhost"
+    return f"[{host}]" if isinstance(address, ipaddress.IPv6Address) else host
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host)
     except ValueError:
-        return False
+        return None

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from searchkit.collection import THUMBS
 from searchkit.ingest.thumbs import Thumbs
 from searchkit.place import resolve
+from searchkit.settings import UI_TOKEN
 from searchkit.ui.guard import App, Guard, Message, Receive, Send
 
 YEAR = 365 * 24 * 3600
@@ -56,5 +57,5 @@ class AtOnce:
 app = st.App(
     Path(__file__).with_name("app.py"),
     routes=[Route("/thumb/{name}", thumb)],
-    middleware=[Middleware(AtOnce), Middleware(Guard, token=os.environ.get("SEARCHKIT_UI_TOKEN", ""))],
+    middleware=[Middleware(AtOnce), Middleware(Guard, token=os.environ.get(UI_TOKEN, ""))],
 )

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from searchkit.cli.options import CollectionName
-from searchkit.settings import load
+from searchkit.settings import UI_TOKEN, load
 
 
 def ui(
@@ -21,7 +21,7 @@ def ui(
         typer.Option(
             "--token",
             metavar="SECRET",
-            envvar="SEARCHKIT_UI_TOKEN",
+            envvar=UI_TOKEN,
             help="Who has it may see the page: needed where other machines can reach it.",
         ),
     ] = None,

@@ -57,7 +57,10 @@ PATIENCE = 0.5
 """Seconds in which a table that is being made has its first version."""
 
 TIME_LITERAL = re.compile(r"(\b(?:mtime|taken)\s*(?:[<>]=?|!?=|<>)\s*)(?=')", re.IGNORECASE)
-"""Where a filter compares `mtime` or `taken` with a quoted time; Lance wants `timestamp` before the quote."""
+TIME_RANGE = re.compile(
+    r"(\b(?:mtime|taken)\s+(?:not\s+)?between\s+)(?=')('[^']*'\s+and\s+)(?=')", re.IGNORECASE
+)
+"""Where a filter compares `mtime` or `taken` with quoted times; Lance wants `timestamp` before a quote."""
 
 COLUMNS = (
     "id",
@@ -500,7 +503,10 @@ def _shares(files: np.ndarray, counts: np.ndarray) -> list[list[int]]:
 
 def _conditions(kind: Kind | None, where: str | None) -> list[str]:
     conditions = [f"kind = '{kind.value}'"] if kind else []
-    return conditions + (["(" + TIME_LITERAL.sub(r"\1timestamp ", where) + ")"] if where else [])
+    if where:
+        where = TIME_RANGE.sub(r"\1timestamp \2timestamp ", TIME_LITERAL.sub(r"\1timestamp ", where))
+        conditions.append(f"({where})")
+    return conditions
 
 
 def _is_whole(table: Path) -> bool:

@@ -228,6 +228,8 @@ def test_of_a_large_table_only_what_is_new_is_written_again(
         ("path LIKE '%0000%' AND mtime>='2026-01-01T00:00:00Z'", [4]),
         ("mtime < timestamp '2020-01-01'", [5]),
         ("mtime < '2020-01-01' OR width = 640", [2, 5]),
+        ("mtime BETWEEN '2016-01-01' AND '2020-01-01'", [5]),
+        ("text IS NULL AND mtime not between '2016-01-01' and '2020-01-01' AND width IS NULL", [1, 3, 4]),
         ("text IS NOT NULL", [0]),
     ],
 )

@@ -29,6 +29,7 @@ from streamlit.testing.v1 import AppTest
 from searchkit.collection import Collection
 from searchkit.errors import BadInput
 from searchkit.ratings import RIGHT, rate
+from searchkit.settings import UI_SHARED
 from searchkit.training.curve import Curve, Look
 from searchkit.ui import components, launch
 from searchkit.ui.asking import Question
@@ -434,7 +435,7 @@ def test_the_library_lists_folders_failures_and_models(
 def test_over_the_network_no_folder_is_added_or_removed(
     library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(launch.SHARED, "1")
+    monkeypatch.setenv(UI_SHARED, "1")
     test = other_page(library, "library", monkeypatch)
     assert not test.exception
     assert [one.label for one in test.button] == [] and not test.text_input
@@ -523,12 +524,21 @@ def test_an_address_that_others_can_reach_is_refused_without_a_token(host: str) 
 def test_a_token_may_come_from_the_environment() -> None:
     start = "import sys; sys.argv[1:] = ['ui', '--headless']; from searchkit.cli.main import main; main()"
     environment = {**os.environ, "SEARCHKIT_UI_TOKEN": "short"}
-    done = subprocess.run([sys.executable, "-c", start], env=environment, capture_output=True, text=True)
+    command = [sys.executable, "-c", start]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 2 and "the token is shorter" in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("host", "said"), [("0.0.0.0", "localhost"), ("::", "localhost"), ("192.168.0.2", "192.168.0.2")]
+    ("host", "said"),
+    [
+        ("0.0.0.0", "localhost"),
+        ("::", "localhost"),
+        ("::0", "localhost"),
+        ("192.168.0.2", "192.168.0.2"),
+        ("::1", "[::1]"),
+        ("photos.example", "photos.example"),
+    ],
 )
 def test_nobody_elsewhere_is_asked_for_the_address(host: str, said: str) -> None:
     """Streamlit asks where it has not been told."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,6 +118,49 @@ def test_an_equal_run_leaves_what_a_space_may_be_filled_with(shop: Path) -> None
     for one in (first, *more):
         assert one is not None and load_encoder(str(one), FLOAT).space.dim == 24
         assert (one / "log.jsonl").is_file()
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_while_it_was_kept_leaves_no_half_and_goes_on(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = set((shop / "library" / ENCODERS).glob("*"))
+    with opened(shop) as library:
+        with monkeypatch.context() as during, pytest.raises(KeyboardInterrupt):
+            during.setattr("searchkit.training.towers._save", save)
+            adapt_encoder(library, shop / "pairs.jsonl", SURE, steps=90, near=ALL)
+        (work,) = set((shop / "library" / ENCODERS).glob("*")) - before
+        assert work.suffix == ".work"
+        report = adapt_encoder(library, shop / "pairs.jsonl", SURE, steps=90, near=ALL)
+    assert report.folder is not None and report.folder.name == work.stem and not work.exists()
+    assert len((report.folder / "log.jsonl").read_text().splitlines()) == 90
+    assert load_encoder(str(report.folder), FLOAT).space.dim == 24
+
+
+@pytest.mark.slow
+def test_what_decides_a_run_is_in_its_name(shop: Path) -> None:
+    class Begun(Exception): ...
+
+    def begin(what: str, done: int, total: int) -> None:
+        if what == "learn":
+            raise Begun
+
+    def begun(library: Collection, **asked: Any) -> set[str]:
+        """The folders in which work was begun."""
+        with pytest.raises(Begun):
+            adapt_encoder(library, shop / "pairs.jsonl", SURE, near=ALL, on_progress=begin, **asked)
+        return {work.name for work in (library.root / ENCODERS).glob("*.work")}
+
+    with opened(shop) as library:
+        before = begun(library, steps=7)
+        assert begun(library, steps=7) == before
+        assert len(begun(library, steps=8)) == len(before) + 1
+        assert len(begun(library, steps=7, replay=shop / "shuffled.jsonl")) == len(before) + 2
+        for work in before | begun(library, steps=7):
+            shutil.rmtree(library.root / ENCODERS / work)
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from searchkit.encoders import device
 from searchkit.errors import BadInput
 from searchkit.ingest import chunking
 from searchkit.search import fold
-from searchkit.settings import KEYS, NO_SETTINGS, PREFIX, Settings, load
+from searchkit.settings import BESIDE, KEYS, PREFIX, Settings, load
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
     assert load().collection is None
 
 
-@pytest.mark.parametrize("name", NO_SETTINGS)
+@pytest.mark.parametrize("name", BESIDE)
 def test_a_variable_for_something_else_is_no_setting(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "1")
     assert load() == Settings()

@@ -12,6 +12,7 @@ from searchkit.collection import Collection
 from searchkit.doctor import SourceStatus
 from searchkit.errors import BadInput, CollectionMissing, SearchkitError
 from searchkit.indexers import background
+from searchkit.settings import UI_SHARED
 from searchkit.spaces import SpaceStatus, prune, rollback, spaces
 from searchkit.types import LEFT_OUT, Failure
 from searchkit.ui import components
@@ -20,7 +21,6 @@ from searchkit.ui.components import escaped, homely
 FAILURES = 200
 BEAT = 1.0
 """Seconds between two looks at the queue."""
-SHARED = "SEARCHKIT_UI_SHARED"
 
 
 def page() -> None:
@@ -49,7 +49,7 @@ def page() -> None:
 
 def _is_local() -> bool:
     """Who comes over the network may search, and change nothing about which folders are read."""
-    return not os.environ.get(SHARED)
+    return not os.environ.get(UI_SHARED)
 
 
 # what goes on
