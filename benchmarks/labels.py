@@ -23,11 +23,11 @@ from searchkit.ingest.images import decode_bytes
 from searchkit.protocols import Encoder
 from searchkit.registry import load_encoder
 from searchkit.search.zeroshot import Classifier
+from searchkit.types import Vectors
 
 LEAST = (0.0, 0.05, 0.1, 0.2, 0.5)
 NAMES = (5, 20, 100)
 DRAWS = 5
-BATCH = 64
 
 
 def main() -> None:
@@ -74,10 +74,8 @@ def measure(data: Path) -> dict[str, Any]:
     return found
 
 
-def vectors(encoder: Encoder, images: list[bytes]) -> np.ndarray:
-    prepared = [encoder.prepare_image(decode_bytes(one)) for one in images]
-    batches = (prepared[start : start + BATCH] for start in range(0, len(prepared), BATCH))
-    return np.concatenate([encoder.encode_images(some) for some in batches])
+def vectors(encoder: Encoder, images: list[bytes]) -> Vectors:
+    return encoder.encode_images([encoder.prepare_image(decode_bytes(one)) for one in images])
 
 
 if __name__ == "__main__":

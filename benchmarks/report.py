@@ -8,7 +8,7 @@ import platform
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from importlib.metadata import distributions, version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,14 @@ def machine() -> dict[str, Any]:
             name, _, said = line.partition(":")
             told.setdefault(name.strip(), said.strip())
     flags = told.get("flags", "").split()
-    have = {one.name.lower() for one in distributions()}
+    versions = {one.name.lower(): one.version for one in distributions()}
     return {
         "date": time.strftime("%Y-%m-%d"),
         "processor": told.get("model name", platform.processor()),
         "instructions": [one for one in TELLING if one in flags],
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        **{name: version(name) for name in PACKAGES if name in have},
+        **{name: versions[name] for name in PACKAGES if name in versions},
     }
 
 

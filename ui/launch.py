@@ -96,13 +96,14 @@ def _wait(server: subprocess.Popen[bytes]) -> int:
 
 
 def _is_loopback(host: str) -> bool:
-    return host == "localhost" or getattr(_address(host), "is_loopback", False)
+    address = _address(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
 
 
 def _named(host: str) -> str:
     """As it stands in an address of the page."""
     address = _address(host)
-    if not host or getattr(address, "is_unspecified", False):
+    if not host or (address is not None and address.is_unspecified):
         return "localhost"
     return f"[{host}]" if isinstance(address, ipaddress.IPv6Address) else host
 
