@@ -28,19 +28,19 @@ from report import machine
 from searchkit.evaluation.beir import BeirTask, load_beir
 from searchkit.evaluation.compare import PRIMARY, Retrieval, compare, to_json
 from searchkit.evaluation.passages import index
+from searchkit.finetuning.adapter import LARGE, Examples, Fitted, Options, fit_map
+from searchkit.finetuning.couples import Couples, load_couples
+from searchkit.finetuning.gate import scorer, verdict
+from searchkit.finetuning.generic import Generic
+from searchkit.finetuning.pairs import HARD_NEGATIVES, Direction, Pair, Pairs, Side
+from searchkit.finetuning.plan import DataSet, load_plan
+from searchkit.finetuning.split import NEAR, Parts
+from searchkit.finetuning.vectors import SideVectors
+from searchkit.finetuning.ways import WAYS, Trying
 from searchkit.ingest.chunking import chunker, settled
 from searchkit.ingest.images import decode_bytes
 from searchkit.protocols import Encoder
 from searchkit.registry import load_encoder
-from searchkit.training.adapter import LARGE, Examples, Fitted, Options, fit_map
-from searchkit.training.couples import Couples, load_couples
-from searchkit.training.gate import scorer, verdict
-from searchkit.training.generic import Generic
-from searchkit.training.pairs import HARD_NEGATIVES, Direction, Pair, Pairs, Side
-from searchkit.training.plan import DataSet, load_plan
-from searchkit.training.split import NEAR, Parts
-from searchkit.training.vectors import SideVectors
-from searchkit.training.ways import WAYS, Trying
 from searchkit.types import Chunking, Kind, Runtime, Vectors
 
 SEED = 0

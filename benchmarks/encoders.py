@@ -75,7 +75,7 @@ def here() -> dict[str, Any]:
 
 def pictures(bench: Bench) -> dict[str, Any]:
     """CPU-ms a picture of each program at each size, and whether all found the same vectors."""
-    from searchkit.workload import write_pictures
+    from searchkit.speed.workload import write_pictures
 
     runs: dict[str, dict[str, dict[int, list[dict[str, float]]]]] = {}
     vectors: dict[str, Mapping[str, Any]] = {}
@@ -136,8 +136,8 @@ def encode_alone(network: str) -> dict[str, Any]:
     import torch
     from network import GFLOP, TOKENS, VISION
 
-    from searchkit.bench import measure
     from searchkit.registry import load_encoder
+    from searchkit.speed.bench import measure
 
     def cpu_seconds(into: int, out: int) -> float:
         """Of one multiplication of a batch, as a block of the network does four."""
@@ -166,7 +166,7 @@ def encode_alone(network: str) -> dict[str, Any]:
 
 def memory(bench: Bench, how: str = "command") -> dict[str, Any]:
     """Resident memory of one run over many pictures with the encoder `pocket`, as of `searchkit index`."""
-    from searchkit.workload import write_pictures
+    from searchkit.speed.workload import write_pictures
 
     base, many = bench.work / "distinct", bench.work / f"{MANY} pictures"
     if not base.is_dir():

@@ -24,8 +24,8 @@ from PIL import Image
 from report import publish
 
 from searchkit.collection import Collection
-from searchkit.heat import CELLS, heat
 from searchkit.types import Kind
+from searchkit.views.relevance import CELLS, heat
 
 ROOT = Path(__file__).resolve().parents[1]
 SIDE = 192

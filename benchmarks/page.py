@@ -26,11 +26,11 @@ from report import machine
 
 from searchkit.catalog.catalog import Asset
 from searchkit.collection import Collection
+from searchkit.collection.lock import writing
 from searchkit.encoders.hashing import Hashing
 from searchkit.ingest.images import decode_file
 from searchkit.ingest.pipeline import item_id
 from searchkit.ingest.thumbs import shrunk
-from searchkit.place import writing
 from searchkit.types import Item, Kind
 
 ROOT = Path(__file__).resolve().parents[1]

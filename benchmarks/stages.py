@@ -34,12 +34,12 @@ from safetensors.torch import save_file
 from searchkit.encoders.pocket import TEXT
 from searchkit.evaluation.beir import load_beir
 from searchkit.evaluation.compare import Retrieval
+from searchkit.finetuning.negatives import mine
 from searchkit.ingest.images import decode_bytes
 from searchkit.models.bert import BertConfig, BertPooled
 from searchkit.models.vit import VisionTransformer, ViTConfig
 from searchkit.protocols import Encoder
 from searchkit.registry import load_encoder
-from searchkit.training.negatives import mine
 from searchkit.types import Runtime
 
 SEED = 0

@@ -23,8 +23,8 @@ from typing import Any
 from report import publish
 
 from searchkit.collection import Collection
+from searchkit.collection.spaces import refill, rollback
 from searchkit.encoders.hashing import Hashing
-from searchkit.spaces import refill, rollback
 from searchkit.types import Vectors
 
 SEARCHERS = 4

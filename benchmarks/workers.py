@@ -18,14 +18,14 @@ from pathlib import Path
 from report import publish
 
 from searchkit.collection import Collection
-from searchkit.work import enqueue
+from searchkit.collection.jobs import enqueue
 
 WORKER = """
 import sys, time
 from searchkit.collection import Collection
 from searchkit.encoders.hashing import Hashing
 from searchkit.indexers.worker import Worker
-from searchkit.work import How
+from searchkit.collection.jobs import How
 
 class Slow(Hashing):
     def encode_text(self, texts):

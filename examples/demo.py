@@ -7,9 +7,9 @@ import textwrap
 from pathlib import Path
 
 from searchkit import Collection, Hit
+from searchkit.collection.spaces import refill
 from searchkit.errors import SpaceMismatch
 from searchkit.registry import load_encoder
-from searchkit.spaces import refill
 from searchkit.types import IndexReport
 
 DATA = Path(__file__).resolve().parent.parent / "data"

@@ -12,11 +12,11 @@ import threading
 from pathlib import Path
 
 from searchkit.collection import Collection
+from searchkit.collection.jobs import ASKED, How, enqueue
+from searchkit.collection.lock import writing
 from searchkit.errors import SearchkitError
 from searchkit.indexers.memory import spare
 from searchkit.indexers.worker import Worker
-from searchkit.place import writing
-from searchkit.work import ASKED, How, enqueue
 
 LOG = "background.log"
 """What the last of them said on its way out, in the collection's folder."""

@@ -19,12 +19,12 @@ from functools import reduce
 
 from searchkit.catalog.connect import UNAVAILABLE
 from searchkit.collection import Collection
+from searchkit.collection.jobs import How, enqueue, merged, notice
 from searchkit.errors import CollectionLocked
 from searchkit.indexers.events import Events, reports
 from searchkit.indexers.worker import Worker
 from searchkit.registry import AUTO
 from searchkit.types import IndexReport, Runtime
-from searchkit.work import How, enqueue, merged, notice
 
 logger = logging.getLogger(__name__)
 

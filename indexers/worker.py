@@ -17,11 +17,11 @@ from searchkit.catalog.connect import UNAVAILABLE
 from searchkit.catalog.holder import this_process
 from searchkit.catalog.jobs import KINDS, Job
 from searchkit.collection import Collection
+from searchkit.collection.jobs import How, LeaseLost, perform
+from searchkit.collection.lock import writing
 from searchkit.errors import CollectionLocked, SearchkitError
 from searchkit.indexers.memory import resident
-from searchkit.place import writing
 from searchkit.types import IndexReport
-from searchkit.work import How, LeaseLost, perform
 
 logger = logging.getLogger(__name__)
 

@@ -20,8 +20,9 @@ from searchkit.parsers.suffixes import CODE
 from searchkit.types import EncoderRecord, Runtime
 
 if TYPE_CHECKING:
-    from searchkit.encoders.blip_matches import BlipMatcher
-    from searchkit.protocols import Captioner, Encoder, Parser
+    from searchkit.protocols import Captioner, Encoder, Parser, Reranker
+    from searchkit.rerankers.blip import BlipMatcher
+    from searchkit.rerankers.matcher import OpenPicture
 
 DEFAULT_ENCODER = "pocket"
 AUTO = Runtime()
@@ -216,8 +217,8 @@ def load_captioner(
         return name, captioner
     others = f", or an entry point of the group {CAPTIONERS}: {', '.join(sorted(points)) or 'there is none'}"
     found = _blip_files(name, runtime, f"captioner named {name!r}", others)
+    from searchkit.captioners.blip import BlipCaptioner
     from searchkit.encoders.blip import CAPTIONING, read_blip
-    from searchkit.encoders.blip_captions import BlipCaptioner
     from searchkit.encoders.device import placement
 
     blip = BlipCaptioner(read_blip(found, placement(runtime), CAPTIONING), captions=captions, seed=seed)
@@ -228,10 +229,18 @@ def load_matcher(name: str, runtime: Runtime = AUTO) -> BlipMatcher:
     """A BLIP that matches texts with pictures, found as `load_encoder` finds a model. Raises as that does."""
     found = _blip_files(name, runtime, f"matcher named {name!r}")
     from searchkit.encoders.blip import MATCHING, read_blip
-    from searchkit.encoders.blip_matches import BlipMatcher
     from searchkit.encoders.device import placement
+    from searchkit.rerankers.blip import BlipMatcher
 
     return BlipMatcher(read_blip(found, placement(runtime), MATCHING))
+
+
+def load_reranker(name: str, open_picture: OpenPicture, runtime: Runtime = AUTO) -> Reranker:
+    """The reranker of pictures by that name; `open_picture` gives it the pictures. Raises as `load_encoder`
+    does."""
+    from searchkit.rerankers.matcher import Matcher
+
+    return Matcher(load_matcher(name, runtime), open_picture)
 
 
 def _blip_files(name: str, runtime: Runtime, what: str, others: str = "") -> Checkpoint:

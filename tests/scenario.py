@@ -22,8 +22,8 @@ import numpy as np
 from searchkit.catalog.catalog import Catalog
 from searchkit.catalog.connect import sqlite_url
 from searchkit.collection import Collection
-from searchkit.doctor import examine
-from searchkit.spaces import spaces
+from searchkit.collection.doctor import examine
+from searchkit.collection.spaces import spaces
 
 SCRIPT = Path(__file__).parent / "e2e" / "nursery.py"
 BATCH = 6

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from searchkit import facets as facets_of
 from searchkit.collection import Collection
-from searchkit.doctor import Status
+from searchkit.collection.status import Status
 from searchkit.errors import NothingIndexed, SearchkitError
-from searchkit.facets import Facets
 from searchkit.types import Hit, Item
+from searchkit.views import facets as facets_of
+from searchkit.views.facets import Facets
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from searchkit.collection.previews import unchanged
 from searchkit.errors import SearchkitError
-from searchkit.pictures import unchanged
 from searchkit.types import Hit
 
 COLUMNS = ("rank", "confidence", "score", "kind", "path", "page", "label", "taken", "mtime", "text")

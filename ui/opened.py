@@ -6,14 +6,14 @@ import numpy as np
 import streamlit as st
 
 from searchkit.collection import Collection
+from searchkit.collection.previews import page, picture
 from searchkit.errors import SearchkitError
-from searchkit.heat import FLAT, heat, shown, warmest
-from searchkit.pictures import page, picture
 from searchkit.types import Hit, Item, Kind
 from searchkit.ui import components
 from searchkit.ui.asking import Answer
 from searchkit.ui.components import badge, escaped, name
 from searchkit.ui.words import marked
+from searchkit.views.relevance import FLAT, heat, shown, warmest
 
 AROUND = 1
 """Passages before and after one that is opened: it should be seen without scrolling."""

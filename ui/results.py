@@ -13,9 +13,9 @@ from typing import Any
 import streamlit as st
 
 from searchkit.collection import Collection
+from searchkit.collection.previews import thumbnail_name
 from searchkit.errors import Unreadable
-from searchkit.pictures import thumbnail_name
-from searchkit.ratings import NOTHING, RIGHT, WRONG, rate, rated
+from searchkit.finetuning.ratings import NOTHING, RIGHT, WRONG, rate, rated
 from searchkit.types import Hit, Item, Kind
 from searchkit.ui import asking, look, opened
 from searchkit.ui.asking import Answer

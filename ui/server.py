@@ -12,9 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from searchkit.collection import THUMBS
+from searchkit.collection.manifest import THUMBS, resolve
 from searchkit.ingest.thumbs import Thumbs
-from searchkit.place import resolve
 from searchkit.settings import UI_TOKEN
 from searchkit.ui.guard import App, Guard, Message, Receive, Send
 

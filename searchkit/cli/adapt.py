@@ -15,9 +15,9 @@ from searchkit.errors import BadInput
 from searchkit.settings import load
 
 if TYPE_CHECKING:
-    from searchkit.adapt import Report
-    from searchkit.collection import Collection
-    from searchkit.encoder import EncoderReport
+    from searchkit.collection.library import Collection
+    from searchkit.finetuning.adapt import Report
+    from searchkit.finetuning.encoders import EncoderReport
 
 REJECTED = 1
 SHOWN = 5
@@ -77,16 +77,16 @@ def adapt(
             hint="searchkit adapt --pairs pairs.csv",
         )
     settings = load(collection=collection, device=device, dtype=dtype, offline=offline)
-    from searchkit.adapt import adapt as run
-    from searchkit.adapt import use as switch
-    from searchkit.collection import Collection
-    from searchkit.ratings import write_pairs
+    from searchkit.collection.library import Collection
+    from searchkit.finetuning.adapt import adapt as run
+    from searchkit.finetuning.adapt import use as switch
+    from searchkit.finetuning.ratings import write_pairs
 
     if how == "adapter" and steps is not None:
         raise BadInput("--steps is for training an encoder", hint="add --how lora")
     with Collection.open(settings.collection, create=False, runtime=settings.runtime()) as library:
         if own:
-            from searchkit.gather import gather
+            from searchkit.finetuning.gather import gather
 
             pairs = library.root / "pairs" / "own.jsonl"
             count = gather(library, pairs)
@@ -101,7 +101,7 @@ def adapt(
             pairs = library.root / "pairs" / "ratings.jsonl"
             write_pairs(library, pairs)
         if pairs is not None and how != "adapter":
-            from searchkit.encoder import adapt_encoder
+            from searchkit.finetuning.encoders import adapt_encoder
 
             with bar(quiet=quiet) as show:
                 made = adapt_encoder(
@@ -189,8 +189,8 @@ def _made(report: EncoderReport, collection: object, *, as_json: bool, quiet: bo
 
 
 def _list(library: Collection, *, as_json: bool, quiet: bool) -> int:
-    from searchkit.adapt import adapters
-    from searchkit.place import read_manifest
+    from searchkit.collection.manifest import read_manifest
+    from searchkit.finetuning.adapt import adapters
     from searchkit.types import JSON_SCHEMA
 
     active = read_manifest(library.root).adapter

@@ -12,7 +12,7 @@ from searchkit.cli.progress import bar
 from searchkit.settings import load
 
 if TYPE_CHECKING:
-    from searchkit.bench import Figures
+    from searchkit.speed.bench import Figures
 
 
 def bench(
@@ -45,8 +45,8 @@ def bench(
         model=model, batch_size=batch_size, threads=threads, device=device, dtype=dtype, offline=offline
     )
     runtime = settings.runtime(accept_licence=accept_licence)
-    from searchkit.bench import measure, remember
     from searchkit.registry import DEFAULT_ENCODER, load_encoder
+    from searchkit.speed.bench import measure, remember
 
     encoder = load_encoder(settings.model or DEFAULT_ENCODER, runtime)
     with bar(quiet=quiet) as show:

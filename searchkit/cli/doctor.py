@@ -12,7 +12,7 @@ from searchkit.cli.options import CollectionName, Json, Quiet
 from searchkit.settings import load
 
 if TYPE_CHECKING:
-    from searchkit.doctor import Finding
+    from searchkit.collection.doctor import Finding
 
 
 def doctor(
@@ -27,8 +27,8 @@ def doctor(
     Exit code: 2 when something is left broken, 3 when files have failed, else 0.
     """
     settings = load(collection=collection)
-    from searchkit.collection import Collection
-    from searchkit.doctor import examine
+    from searchkit.collection.doctor import examine
+    from searchkit.collection.library import Collection
 
     with Collection.open(settings.collection, create=False) as library:
         findings = examine(library, fix=fix)

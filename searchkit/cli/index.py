@@ -27,7 +27,7 @@ from searchkit.errors import BadInput, CollectionMissing
 from searchkit.settings import Settings, load
 
 if TYPE_CHECKING:
-    from searchkit.collection import Collection
+    from searchkit.collection.library import Collection
     from searchkit.protocols import Encoder
     from searchkit.types import Progress, Runtime
 
@@ -129,7 +129,7 @@ def index(
                 show(_stage(progress), progress.done, progress.total)
 
             if queue and encoder is None:
-                from searchkit.work import ASKED, enqueue
+                from searchkit.collection.jobs import ASKED, enqueue
 
                 report = enqueue(
                     library,
@@ -141,7 +141,7 @@ def index(
                     stop=stop,
                 )
             elif encoder is not None:
-                from searchkit.spaces import refill
+                from searchkit.collection.spaces import refill
 
                 report = refill(
                     library,
@@ -185,7 +185,7 @@ def _open(
     settings: Settings, paths: Sequence[str], runtime: Runtime, model: str | None, catalog: str | None
 ) -> tuple[Collection, Encoder | None]:
     """The collection, made when it is not there, and the encoder that it is to change to."""
-    from searchkit.collection import Collection
+    from searchkit.collection.library import Collection
 
     try:
         library = Collection.open(

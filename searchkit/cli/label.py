@@ -51,7 +51,7 @@ def label(
         raise BadInput("give either --labels or --clear", hint='searchkit label --labels "cat,dog,receipt"')
     settings = load(collection=collection, device=device, dtype=dtype, offline=offline)
     least = {} if min_confidence is None else {"min_confidence": min_confidence}
-    from searchkit.collection import Collection
+    from searchkit.collection.library import Collection
     from searchkit.types import JSON_SCHEMA
 
     given: Counter[str | None] = Counter()

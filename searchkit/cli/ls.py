@@ -26,7 +26,7 @@ def ls(
     """List the indexed files, one path a line."""
     how = output.form(as_json=as_json, null=null, paths_only=not as_json)
     settings = load(collection=collection)
-    from searchkit.collection import Collection
+    from searchkit.collection.library import Collection
 
     with Collection.open(settings.collection, create=False) as library:
         assets = list(library.assets(under=path))

@@ -48,8 +48,8 @@ def models(
 def _list(*, as_json: bool) -> int:
     from dataclasses import asdict
 
-    from searchkit.bench import load_speeds
     from searchkit.registry import encoder_records, is_here
+    from searchkit.speed.bench import load_speeds
     from searchkit.types import JSON_SCHEMA
 
     speeds = load_speeds()

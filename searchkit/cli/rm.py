@@ -19,7 +19,7 @@ def rm(
 ) -> int:
     """Take files or folders out of a collection. Nothing is deleted from the disk."""
     settings = load(collection=collection)
-    from searchkit.collection import Collection
+    from searchkit.collection.library import Collection
     from searchkit.types import JSON_SCHEMA
 
     with Collection.open(settings.collection, create=False) as library:

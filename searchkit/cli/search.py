@@ -24,7 +24,7 @@ from searchkit.errors import BadInput
 from searchkit.settings import load
 
 if TYPE_CHECKING:
-    from searchkit.collection import Collection
+    from searchkit.collection.library import Collection
     from searchkit.protocols import Reranker
     from searchkit.types import Hit, Runtime
 
@@ -122,7 +122,7 @@ def search(
     )
     if quiet:
         output.say_less()
-    from searchkit.collection import Collection
+    from searchkit.collection.library import Collection
     from searchkit.search.trace import Trace
     from searchkit.types import Part
 
@@ -161,9 +161,12 @@ def search(
 
 
 def _matcher(library: Collection, name: str, runtime: Runtime) -> Reranker:
-    from searchkit.matcher import Matcher
+    from functools import partial
 
-    return Matcher(library, name, runtime)
+    from searchkit.collection.previews import open_picture
+    from searchkit.registry import load_reranker
+
+    return load_reranker(name, partial(open_picture, library), runtime)
 
 
 def _context(library: Collection, hit: Hit, passages: int) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def similar(
     """Find what is like a file."""
     how = output.form(as_json=as_json, null=null, paths_only=paths_only)
     settings = load(collection=collection, k=k, device=device, dtype=dtype, offline=offline)
-    from searchkit.collection import Collection
+    from searchkit.collection.library import Collection
 
     with Collection.open(settings.collection, create=False, runtime=settings.runtime()) as library:
         found = library.similar(file, k=settings.k, kind=kind)

@@ -29,8 +29,8 @@ def spaces(
     as it was: 'rollback' changes back at once, 'prune' deletes it for good.
     """
     settings = load(collection=collection)
-    from searchkit import spaces as library
-    from searchkit.collection import Collection
+    from searchkit.collection import spaces as library
+    from searchkit.collection.library import Collection
     from searchkit.types import JSON_SCHEMA
 
     with Collection.open(settings.collection, create=False) as opened:

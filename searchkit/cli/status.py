@@ -14,7 +14,7 @@ from searchkit.cli.progress import stopping
 from searchkit.settings import load
 
 if TYPE_CHECKING:
-    from searchkit.collection import Collection
+    from searchkit.collection.library import Collection
 
 BEAT = 1.0
 """Seconds between two looks at the queue."""
@@ -29,7 +29,7 @@ def status(
 ) -> int:
     """Say what a collection holds, and what is queued."""
     settings = load(collection=collection)
-    from searchkit.collection import Collection
+    from searchkit.collection.library import Collection
     from searchkit.stores.words import PLAIN
     from searchkit.types import LEFT_OUT
 

@@ -50,7 +50,7 @@ def train(
     # Huge pages for large activations: a step takes a sixth less and more. Read once, when torch is imported.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     from searchkit.encoders.device import placement
-    from searchkit.training.plan import is_plan
+    from searchkit.finetuning.plan import is_plan
     from searchkit.types import JSON_SCHEMA, Runtime
 
     if not quiet:
@@ -83,8 +83,8 @@ def _from_parent(
     recipe: str, changed: dict[str, Any], *, data: Path, work: Path, out: Path, quiet: bool
 ) -> Path:
     """Both towers of an encoder that is there already, on texts and pictures."""
-    from searchkit.training.plan import load_plan
-    from searchkit.training.run import run_plan
+    from searchkit.finetuning.plan import load_plan
+    from searchkit.finetuning.run import run_plan
     from searchkit.types import Runtime
 
     plan = load_plan(recipe, **{name: value for name, value in changed.items() if value is not None})

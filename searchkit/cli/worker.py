@@ -43,10 +43,10 @@ def worker(
     """
     given = {"batch_size": batch_size, "threads": threads, "device": device, "dtype": dtype}
     settings = load(collection=collection, offline=offline, **given)
-    from searchkit.collection import Collection
+    from searchkit.collection.jobs import How
+    from searchkit.collection.library import Collection
     from searchkit.indexers.memory import spare
     from searchkit.indexers.worker import Worker, supervise
-    from searchkit.work import How
 
     spare()
     if verbose:

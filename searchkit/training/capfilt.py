@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from searchkit.encoders.blip_matches import BATCH, BlipMatcher, Judged
 from searchkit.errors import Unreadable
 from searchkit.ingest.images import decode, enough
+from searchkit.rerankers.blip import BATCH, BlipMatcher, Judged
 from searchkit.training.data import Pictures
 
 log = logging.getLogger(__name__)

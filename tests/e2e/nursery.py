@@ -18,13 +18,14 @@ import lancedb  # noqa: F401
 import sqlalchemy.dialects.postgresql.psycopg
 import sqlalchemy.dialects.sqlite  # noqa: F401
 
-import searchkit.collection
-import searchkit.doctor
+import searchkit.collection.doctor
+import searchkit.collection.jobs
+import searchkit.collection.library
+import searchkit.collection.lock
+import searchkit.collection.spaces
 import searchkit.indexers.worker
-import searchkit.spaces
 import searchkit.stores.faiss
 import searchkit.stores.lance
-import searchkit.work
 from searchkit.collection import Collection
 from searchkit.encoders.hashing import Hashing
 from searchkit.types import Vectors
@@ -74,21 +75,21 @@ def work(task: dict[str, str]) -> None:
     if kind == "index":
         library.add(notes, batch_size=BATCH, prune=True)
     elif kind == "queue":
-        searchkit.work.enqueue(library, notes)
+        searchkit.collection.jobs.enqueue(library, notes)
     elif kind == "worker":
-        how = searchkit.work.How(BATCH, 2, lease=float(task.get("lease", 1)))
+        how = searchkit.collection.jobs.How(BATCH, 2, lease=float(task.get("lease", 1)))
         searchkit.indexers.worker.Worker(library, how).run(once=True)
     elif kind == "switch":
         other = Logging(task["log"], 32)
         if library.manifest.space != other.space.key:
-            searchkit.spaces.refill(library, other, batch_size=BATCH)
+            searchkit.collection.spaces.refill(library, other, batch_size=BATCH)
     elif kind == "compact":
-        with searchkit.place.writing(root):
+        with searchkit.collection.lock.writing(root):
             library.refresh()
     elif kind == "remove":
         library.remove(Path(notes) / task["name"])
     elif kind == "doctor":
-        searchkit.doctor.examine(library, fix=True)
+        searchkit.collection.doctor.examine(library, fix=True)
     else:
         raise ValueError(kind)
 

@@ -24,9 +24,9 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from searchkit.cli.main import COMMANDS, app
+from searchkit.collection.lock import writing
 from searchkit.encoders.bundled import bundled_folder
 from searchkit.errors import SpaceMismatch
-from searchkit.place import writing
 
 SCRIPT = Path(sys.executable).with_name("searchkit")
 ODD_NAMES = (b"two\nlines.png", b"caf\xe9.png")

@@ -17,11 +17,11 @@ from searchkit.catalog import connect
 from searchkit.catalog.catalog import Catalog
 from searchkit.catalog.jobs import MAX_ATTEMPTS, Work
 from searchkit.collection import Collection
-from searchkit.doctor import Finding, examine
+from searchkit.collection.doctor import Finding, examine
+from searchkit.collection.manifest import FORMAT, Manifest, write_manifest
+from searchkit.collection.spaces import refill, rollback
 from searchkit.encoders.hashing import Hashing
 from searchkit.errors import BadInput, CollectionError, CollectionTooNew
-from searchkit.place import FORMAT, Manifest, write_manifest
-from searchkit.spaces import refill, rollback
 from searchkit.types import Vectors
 
 

@@ -17,11 +17,11 @@ import pytest
 from PIL import Image
 
 from searchkit.collection import Collection
-from searchkit.doctor import examine
+from searchkit.collection.doctor import examine
+from searchkit.collection.manifest import read_manifest
 from searchkit.encoders.hashing import Hashing
 from searchkit.errors import BadInput, NoText
 from searchkit.ingest import load, pipeline
-from searchkit.place import read_manifest
 from searchkit.protocols import Encoder, Parser
 from searchkit.stores.lance import LanceStore
 from searchkit.types import Chunking, Document, Embedded, Heading, Item, PageSpan, Progress, Vectors

@@ -13,11 +13,11 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from searchkit.collection import Collection
-from searchkit.doctor import examine
+from searchkit.collection.doctor import examine
+from searchkit.collection.manifest import read_manifest
 from searchkit.encoders.hashing import Hashing
 from searchkit.errors import BadInput
 from searchkit.ingest.ocr import Ocr
-from searchkit.place import read_manifest
 from searchkit.types import Chunking, Kind
 
 needs_tesseract = pytest.mark.skipif(shutil.which("tesseract") is None, reason="the program is not here")

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from searchkit.collection import Collection
-from searchkit.doctor import examine
+from searchkit.collection.doctor import examine
+from searchkit.collection.jobs import How, enqueue
 from searchkit.encoders.hashing import Hashing
 from searchkit.indexers.worker import Worker
 from searchkit.parsers.text import TextParser
 from searchkit.types import Vectors
-from searchkit.work import How, enqueue
 
 NOTES = 24
 

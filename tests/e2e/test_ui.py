@@ -28,9 +28,9 @@ from streamlit.testing.v1 import AppTest
 
 from searchkit.collection import Collection
 from searchkit.errors import BadInput
-from searchkit.ratings import RIGHT, rate
+from searchkit.finetuning.curve import Curve, Look
+from searchkit.finetuning.ratings import RIGHT, rate
 from searchkit.settings import UI_SHARED
-from searchkit.training.curve import Curve, Look
 from searchkit.ui import components, launch
 from searchkit.ui.asking import Question
 from searchkit.ui.views import adapting

@@ -30,7 +30,7 @@ from PIL import Image
 pytest.importorskip("streamlit", reason="the page is an extra")
 
 from searchkit.collection import Collection
-from searchkit.spaces import refill
+from searchkit.collection.spaces import refill
 from searchkit.ui.guard import Guard
 from searchkit.ui.server import AtOnce
 

@@ -21,10 +21,10 @@ import pytest
 
 from searchkit.cli.output import FAILED
 from searchkit.collection import Collection
-from searchkit.doctor import examine
+from searchkit.collection.doctor import examine
+from searchkit.collection.jobs import How, enqueue
 from searchkit.encoders.hashing import Hashing
 from searchkit.indexers.worker import FULL, Worker
-from searchkit.work import How, enqueue
 
 WORKER = """
 import json, sys
@@ -155,7 +155,7 @@ from searchkit.collection import Collection
 from searchkit.encoders.hashing import Hashing
 from searchkit.indexers.memory import resident
 from searchkit.indexers.worker import Worker
-from searchkit.work import How
+from searchkit.collection.jobs import How
 import time
 
 class Greedy(Hashing):

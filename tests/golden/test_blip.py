@@ -18,14 +18,14 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
+from searchkit.captioners.blip import BlipCaptioner
 from searchkit.encoders import foreign
 from searchkit.encoders.blip import CAPTIONING, MATCHING, read_blip
-from searchkit.encoders.blip_captions import BlipCaptioner
-from searchkit.encoders.blip_matches import BlipMatcher
 from searchkit.encoders.checkpoint import Checkpoint
 from searchkit.encoders.device import placement
 from searchkit.errors import BadInput, ModelMissing
 from searchkit.registry import load_captioner, load_encoder, load_matcher
+from searchkit.rerankers.blip import BlipMatcher
 from searchkit.types import Runtime
 from tests.tiny_blip import CLS, DEC, ENC, PIXELS, SEP, pictures, square, write
 

@@ -11,17 +11,18 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from searchkit.adapt import adapt, adapters, learning, use
 from searchkit.cli.main import app
 from searchkit.collection import Collection
+from searchkit.collection.lock import writing
+from searchkit.collection.manifest import read_manifest
 from searchkit.encoders.hashing import Hashing
 from searchkit.errors import BadInput, CollectionError, CollectionLocked, NothingIndexed, SpaceMismatch
 from searchkit.evaluation.compare import Difference
-from searchkit.place import read_manifest, writing
+from searchkit.finetuning.adapt import adapt, adapters, learning, use
+from searchkit.finetuning.adapter import Fitted
+from searchkit.finetuning.gate import verdict
+from searchkit.finetuning.sides import compare_on_pairs
 from searchkit.search.adapter import WEIGHTS, QueryMap, load_adapter
-from searchkit.training.adapter import Fitted
-from searchkit.training.gate import verdict
-from searchkit.training.sides import compare_on_pairs
 
 COLOURS = {
     "crimson": (200, 20, 40),

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from searchkit import bench
-from searchkit.bench import Figures, load_speeds, measure, remember
 from searchkit.cli.bench import bench as bench_command
 from searchkit.encoders.hashing import Hashing
 from searchkit.errors import BadInput
-from searchkit.speeds import speeds_file
+from searchkit.speed import bench
+from searchkit.speed.bench import Figures, load_speeds, measure, remember
+from searchkit.speed.records import speeds_file
+from searchkit.speed.workload import HEIGHT, WIDTH, link_pictures, passages, picture, queries, write_pictures
 from searchkit.types import Progress, Vectors
-from searchkit.workload import HEIGHT, WIDTH, link_pictures, passages, picture, queries, write_pictures
 
 
 def work(seconds: float) -> None:

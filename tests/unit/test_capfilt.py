@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from searchkit.encoders.blip import MATCHING
-from searchkit.encoders.blip_matches import BlipMatcher
 from searchkit.ingest.images import decode_bytes
 from searchkit.registry import load_matcher
+from searchkit.rerankers.blip import BlipMatcher
 from searchkit.training.capfilt import Filtered, filtered
 from searchkit.training.data import Pictures
 from searchkit.types import Runtime

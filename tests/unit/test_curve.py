@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from searchkit.errors import BadInput
-from searchkit.training.curve import FILE, SILENT, Curve, Look, read_learning
+from searchkit.finetuning.curve import FILE, SILENT, Curve, Look, read_learning
 
 
 def look(step: int, attempt: int = 1) -> Look:
@@ -20,7 +20,7 @@ def test_what_is_written_is_read_while_it_goes_on_and_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [time.time()]
-    monkeypatch.setattr("searchkit.training.curve.time.time", lambda: now[0])
+    monkeypatch.setattr("searchkit.finetuning.curve.time.time", lambda: now[0])
     assert read_learning(tmp_path) is None
     heard: list[tuple[str, int, int]] = []
     with Curve(tmp_path / "adapters", "påirs.csv", lambda *said: heard.append(said)) as curve:

@@ -12,22 +12,22 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from searchkit import encoder
 from searchkit.cli.main import app
 from searchkit.collection import Collection
-from searchkit.encoder import ENCODERS, adapt_encoder
+from searchkit.collection.manifest import read_manifest
+from searchkit.collection.spaces import refill
 from searchkit.errors import BadInput
 from searchkit.evaluation.compare import Difference
-from searchkit.place import read_manifest
+from searchkit.finetuning import encoders as encoder
+from searchkit.finetuning.encoders import ENCODERS, adapt_encoder
+from searchkit.finetuning.gate import FORGET, retrieval
+from searchkit.finetuning.pairs import Direction, Pair
+from searchkit.finetuning.plan import load_plan
+from searchkit.finetuning.split import split
+from searchkit.finetuning.towers import CARD
+from searchkit.finetuning.vectors import SideVectors
+from searchkit.finetuning.ways import Moved, decide, needed
 from searchkit.registry import load_encoder
-from searchkit.spaces import refill
-from searchkit.training.gate import FORGET, retrieval
-from searchkit.training.pairs import Direction, Pair
-from searchkit.training.plan import load_plan
-from searchkit.training.split import split
-from searchkit.training.towers import CARD
-from searchkit.training.vectors import SideVectors
-from searchkit.training.ways import Moved, decide, needed
 from searchkit.types import Kind, Runtime
 from tests.tiny import COLOURS, SHAPES, picture, tiny_encoder
 
@@ -130,7 +130,7 @@ def test_a_run_that_was_stopped_while_it_was_kept_leaves_no_half_and_goes_on(
     before = set((shop / "library" / ENCODERS).glob("*"))
     with opened(shop) as library:
         with monkeypatch.context() as during, pytest.raises(KeyboardInterrupt):
-            during.setattr("searchkit.training.towers._save", save)
+            during.setattr("searchkit.finetuning.towers._save", save)
             adapt_encoder(library, shop / "pairs.jsonl", SURE, steps=90, near=ALL)
         (work,) = set((shop / "library" / ENCODERS).glob("*")) - before
         assert work.suffix == ".work"

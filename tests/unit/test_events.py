@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from searchkit.finetuning.run import train_towers
 from searchkit.training import events as writing
 from searchkit.training.events import FOLDER, events
-from searchkit.training.run import train_towers
 from tests.tiny import tiny_encoder
 from tests.unit.test_towers import shown, texts, towers
 

@@ -14,9 +14,9 @@ from searchkit.cli.main import app
 from searchkit.collection import Collection
 from searchkit.encoders.hashing import Hashing
 from searchkit.errors import BadInput
-from searchkit.gather import gather
-from searchkit.training.described import LONGEST, description
-from searchkit.training.pairs import read_pairs
+from searchkit.finetuning.described import LONGEST, description
+from searchkit.finetuning.gather import gather
+from searchkit.finetuning.pairs import read_pairs
 
 XMP = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description><dc:description><rdf:Alt>'

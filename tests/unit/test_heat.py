@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from searchkit.adapt import use
 from searchkit.collection import Collection
 from searchkit.encoders.hashing import Hashing
 from searchkit.errors import BadInput, Unreadable
-from searchkit.heat import CELLS, WINDOW, heat, shown, spread, warm, windows
+from searchkit.finetuning.adapt import use
 from searchkit.search.adapter import Adapter, QueryMap, save_adapter
 from searchkit.types import Item, Kind, Vectors
+from searchkit.views.relevance import CELLS, WINDOW, heat, shown, spread, warm, windows
 
 RED, GREEN = (220, 20, 20), (20, 200, 20)
 

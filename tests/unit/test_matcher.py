@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from searchkit.collection import Collection
+from searchkit.collection.previews import open_picture
 from searchkit.encoders.blip import MATCHING
 from searchkit.encoders.hashing import Hashing
 from searchkit.errors import BadInput, ModelMissing
-from searchkit.matcher import Matcher
+from searchkit.registry import load_matcher
+from searchkit.rerankers.matcher import Matcher
 from searchkit.search.trace import Trace
 from searchkit.types import Kind, Part, Query, Runtime
 from tests.tiny_blip import pictures, write
@@ -45,6 +48,10 @@ def library(tmp_path: Path) -> Iterator[Collection]:
         yield made
 
 
+def matcher_of(library: Collection, name: str) -> Matcher:
+    return Matcher(load_matcher(name, EXACT), partial(open_picture, library))
+
+
 def order(library: Collection, rerank: Matcher | None = None, **options: object) -> list[str]:
     return [Path(hit.path).stem for hit in library.search(ASKED, rerank=rerank, **options)]  # type: ignore[arg-type]
 
@@ -59,7 +66,7 @@ def wanted(matcher: Matcher) -> dict[str, float]:
 def test_pictures_come_in_the_order_of_the_matcher_and_passages_keep_their_places(
     library: Collection, blip: Path
 ) -> None:
-    before, matcher, trace = order(library), Matcher(library, str(blip), EXACT), Trace()
+    before, matcher, trace = order(library), matcher_of(library, str(blip)), Trace()
     scores = wanted(matcher)
     best = sorted(scores, key=lambda name: -scores[name])
     assert [name for name in before if name in scores] != best
@@ -76,12 +83,12 @@ def test_pictures_come_in_the_order_of_the_matcher_and_passages_keep_their_place
 def test_a_picture_that_is_gone_or_has_changed_keeps_its_place(
     library: Collection, blip: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before, matcher = order(library, kind="image"), Matcher(library, str(blip), EXACT)
+    before, matcher = order(library, kind="image"), matcher_of(library, str(blip))
     scores = wanted(matcher)
     gone, changed = before[0], before[2]
     (tmp_path / "files" / f"{gone}.png").unlink()
     Image.new("RGB", (9, 9)).save(tmp_path / "files" / f"{changed}.png")
-    with caplog.at_level(logging.WARNING, "searchkit.matcher"):
+    with caplog.at_level(logging.WARNING, "searchkit.rerankers.matcher"):
         after = order(library, matcher, kind="image")
     assert after[0] == gone and after[2] == changed
     assert after[1::2] == sorted(before[1::2], key=lambda name: -scores[name])
@@ -90,7 +97,7 @@ def test_a_picture_that_is_gone_or_has_changed_keeps_its_place(
 
 
 def test_an_item_has_one_score_whatever_else_was_found(library: Collection, blip: Path) -> None:
-    matcher = Matcher(library, str(blip), EXACT)
+    matcher = matcher_of(library, str(blip))
     items = [hit.item for hit in library.search(ASKED)]
     query = Query(positives=(Part(text=ASKED),))
     whole = matcher(query, items)
@@ -101,7 +108,7 @@ def test_an_item_has_one_score_whatever_else_was_found(library: Collection, blip
 
 
 def test_a_question_of_more_than_one_text_is_refused(library: Collection, blip: Path, tmp_path: Path) -> None:
-    matcher = Matcher(library, str(blip), EXACT)
+    matcher = matcher_of(library, str(blip))
     picture = tmp_path / "files" / "0.png"
     for more in ({"image": picture}, {"negatives": ["a cat"]}, {"positives": [Part(text="snow")]}):
         with pytest.raises(BadInput, match="one text with each picture"):
@@ -121,7 +128,7 @@ def test_the_command_reranks_and_says_what_is_missing(
     said = [Path(line).stem for line in CliRunner().invoke(app, words).stdout.splitlines()]
     told = CliRunner().invoke(app, [*words, "--rerank", str(blip)])
     again = [Path(line).stem for line in told.stdout.splitlines()]
-    assert again == order(library, Matcher(library, str(blip), EXACT), kind="image") != said
+    assert again == order(library, matcher_of(library, str(blip)), kind="image") != said
     missing = CliRunner().invoke(app, [*words, "--rerank", "no/such-model", "--offline"])
     assert isinstance(missing.exception, ModelMissing) and missing.exception.exit_code == 5
     assert "models pull no/such-model" in missing.exception.hint

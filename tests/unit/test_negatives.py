@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from searchkit.encoders.hashing import Hashing
-from searchkit.training.adapter import Examples, Options, Residual, _Batches, fit_map
-from searchkit.training.generic import Generic
-from searchkit.training.negatives import LOOK, MARGIN, NEAR_ANSWER, mine
-from searchkit.training.pairs import Direction, read_pairs
+from searchkit.finetuning.adapter import Examples, Options, Residual, _Batches, fit_map
+from searchkit.finetuning.generic import Generic
+from searchkit.finetuning.negatives import LOOK, MARGIN, NEAR_ANSWER, mine
+from searchkit.finetuning.pairs import Direction, read_pairs
 from searchkit.types import Kind, Vectors
 
 

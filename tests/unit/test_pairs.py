@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from searchkit.errors import BadInput
-from searchkit.training.pairs import HARD_NEGATIVES, Pairs, read_pairs
+from searchkit.finetuning.pairs import HARD_NEGATIVES, Pairs, read_pairs
 
 
 @pytest.fixture

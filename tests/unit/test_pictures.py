@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from searchkit.atlas import typical
 from searchkit.collection import Collection
+from searchkit.collection.previews import page, picture, thumbnail, thumbnail_name
 from searchkit.errors import BadInput, Unreadable
-from searchkit.facets import facets
 from searchkit.ingest.thumbs import SIDE, Thumbs
-from searchkit.pictures import page, picture, thumbnail, thumbnail_name
 from searchkit.types import Hit, Item, Kind
+from searchkit.views.facets import facets
+from searchkit.views.projection import typical
 
 
 def noise(seed: int, size: int = 500) -> Image.Image:

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from searchkit.collection.lock import writing
+from searchkit.collection.manifest import FORMAT, MANIFEST, Manifest, read_manifest, resolve, write_manifest
 from searchkit.errors import BadInput, CollectionError, CollectionLocked, CollectionMissing, CollectionTooNew
-from searchkit.place import FORMAT, MANIFEST, Manifest, read_manifest, resolve, write_manifest, writing
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from searchkit.place import writing
+from searchkit.collection.lock import writing
 with writing(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

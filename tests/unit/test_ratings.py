@@ -12,8 +12,8 @@ from PIL import Image
 from searchkit.catalog.catalog import Catalog, Rating
 from searchkit.collection import Collection
 from searchkit.errors import BadInput
-from searchkit.ratings import NOTHING, RIGHT, WRONG, pairs, rate, rated, write_pairs
-from searchkit.training.pairs import read_pairs
+from searchkit.finetuning.pairs import read_pairs
+from searchkit.finetuning.ratings import NOTHING, RIGHT, WRONG, pairs, rate, rated, write_pairs
 from searchkit.types import Item
 
 

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from searchkit.encoders.hashing import Hashing
-from searchkit.training.pairs import Pair, Pairs, Side, read_pairs
-from searchkit.training.split import split
-from searchkit.training.vectors import encode_sides
+from searchkit.finetuning.pairs import Pair, Pairs, Side, read_pairs
+from searchkit.finetuning.split import split
+from searchkit.finetuning.vectors import encode_sides
 
 
 def made(pairs: list[tuple[int, int]], sides: int) -> Pairs:

@@ -20,17 +20,17 @@ from typer.testing import CliRunner
 from searchkit.cli.main import app
 from searchkit.encoders.pocket import TEXT
 from searchkit.errors import BadInput
+from searchkit.finetuning.couples import Couples, Sampler, load_couples, pixels_of
+from searchkit.finetuning.generic import Generic
+from searchkit.finetuning.locked import Locked
+from searchkit.finetuning.objective import backward, loss_of, part_of
+from searchkit.finetuning.plan import DataSet, Plan, load_plan
+from searchkit.finetuning.run import Run, train_towers
+from searchkit.finetuning.towers import CARD, Towers, between, save_encoder
 from searchkit.models.image_towers import ImageConfig
 from searchkit.models.inverted import InvertedConfig
 from searchkit.registry import load_encoder
 from searchkit.training import run as running
-from searchkit.training.couples import Couples, Sampler, load_couples, pixels_of
-from searchkit.training.generic import Generic
-from searchkit.training.locked import Locked
-from searchkit.training.objective import backward, loss_of, part_of
-from searchkit.training.plan import DataSet, Plan, load_plan
-from searchkit.training.run import Run, train_towers
-from searchkit.training.towers import CARD, Towers, between, save_encoder
 from searchkit.types import Runtime
 from tests.tiny import COLOURS, SHAPES, TINY, picture, tiny_encoder
 

@@ -16,12 +16,12 @@ import watchfiles
 
 from searchkit.cli.main import main
 from searchkit.collection import Collection
-from searchkit.doctor import examine
+from searchkit.collection.doctor import examine
+from searchkit.collection.lock import writing
 from searchkit.errors import BadInput
 from searchkit.indexers.events import Events
 from searchkit.indexers.watch import watch
 from searchkit.ingest.walk import Problem, Selection, walk
-from searchkit.place import writing
 from searchkit.protocols import Encoder
 from searchkit.registry import load_encoder
 from searchkit.types import FileEntry, IndexReport, Runtime
@@ -215,7 +215,7 @@ def test_the_encoder_runs_on_what_the_command_line_says(
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "bees.txt").write_text("The hive is fed with sugar syrup.\n")
     Collection.open(tmp_path / "library", model="hashing").close()
-    monkeypatch.setattr("searchkit.collection.load_encoder", remember)
+    monkeypatch.setattr("searchkit.collection.library.load_encoder", remember)
 
     def stop_it(*_: object, **__: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)

@@ -9,9 +9,9 @@ import pytest
 from lancedb.index import FTS
 
 from searchkit.collection import Collection
+from searchkit.collection.manifest import read_manifest
 from searchkit.encoders.hashing import Hashing
 from searchkit.errors import BadInput
-from searchkit.place import read_manifest
 from searchkit.stores.lance import LanceStore
 from searchkit.stores.words import COMMON, PLAIN, STEMMED, language_of, main_language
 from searchkit.types import Item, Kind, Space

@@ -13,13 +13,13 @@ import pytest
 
 from searchkit.catalog.catalog import Asset
 from searchkit.collection import Collection
-from searchkit.doctor import examine
+from searchkit.collection.doctor import examine
+from searchkit.collection.jobs import How, LeaseLost, enqueue, notice, perform
+from searchkit.collection.lock import writing
 from searchkit.encoders.hashing import Hashing
 from searchkit.indexers.worker import FULL, Worker
 from searchkit.ingest.walk import walk
-from searchkit.place import writing
 from searchkit.types import IndexReport, Vectors
-from searchkit.work import How, LeaseLost, enqueue, notice, perform
 
 
 class Counting(Hashing):

@@ -10,14 +10,14 @@ from typing import Any
 
 import streamlit as st
 
-from searchkit.adapt import Report, adapt, adapters, learning, use
 from searchkit.collection import Collection
+from searchkit.collection.manifest import read_manifest
+from searchkit.collection.spaces import answering, spaces
 from searchkit.errors import SearchkitError
 from searchkit.evaluation.compare import PRIMARY, rows
-from searchkit.place import read_manifest
-from searchkit.ratings import pairs, write_pairs
-from searchkit.spaces import answering, spaces
-from searchkit.training.curve import Learning
+from searchkit.finetuning.adapt import Report, adapt, adapters, learning, use
+from searchkit.finetuning.curve import Learning
+from searchkit.finetuning.ratings import pairs, write_pairs
 from searchkit.ui import components, results
 from searchkit.ui.asking import Answer, Question, ask
 from searchkit.ui.components import homely, printable

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from searchkit.collection import Collection
-from searchkit.doctor import SourceStatus
+from searchkit.collection.spaces import SpaceStatus, prune, rollback, spaces
+from searchkit.collection.status import SourceStatus
 from searchkit.errors import BadInput, CollectionMissing, SearchkitError
 from searchkit.indexers import background
 from searchkit.settings import UI_SHARED
-from searchkit.spaces import SpaceStatus, prune, rollback, spaces
 from searchkit.types import LEFT_OUT, Failure
 from searchkit.ui import components
 from searchkit.ui.components import escaped, homely

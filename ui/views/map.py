@@ -9,7 +9,6 @@ from typing import Any
 
 import streamlit as st
 
-from searchkit.atlas import METHODS, MOST, Point, project, typical
 from searchkit.collection import Collection
 from searchkit.ingest.thumbs import name_of
 from searchkit.search.trace import Trace
@@ -17,6 +16,7 @@ from searchkit.types import Item, Kind
 from searchkit.ui import asking, components, export, look, results
 from searchkit.ui.asking import KINDS, Answer
 from searchkit.ui.components import name, on_one_line, printable
+from searchkit.views.projection import METHODS, MOST, Point, project, typical
 
 LIKED = 12
 """Items at most that are asked with together."""

@@ -1,0 +1,1 @@
+"""Writers of captions: each says in words what pictures show."""

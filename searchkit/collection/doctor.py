@@ -1,0 +1,237 @@
+"""What is wrong with a collection: compares disk, catalog, store and accelerator."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from searchkit.catalog.catalog import Content
+from searchkit.collection.lock import writing
+from searchkit.collection.manifest import FAISS, LANCE
+from searchkit.collection.spaces import remove_files
+from searchkit.errors import CollectionTooNew, ModelMissing, SpaceMismatch
+from searchkit.ingest.golden import SAME, agreement
+from searchkit.ingest.pipeline import ids_of
+from searchkit.search.confidence import is_current
+
+if TYPE_CHECKING:
+    from searchkit.collection.library import Collection
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it should be. `severity` is "note", "failed" or "broken"."""
+
+    severity: str
+    what: str
+    path: str | None
+    remedy: str
+    fixed: bool = False
+
+
+def examine(collection: Collection, *, fix: bool = False) -> list[Finding]:
+    """Everything that is wrong; with `fix`, what can be mended is, and says so. Running it twice mends
+    nothing twice. Raises `CollectionLocked` when `fix` meets another writer."""
+    collection = collection.current
+    if not fix:
+        return list(_examine(collection, fix=False))
+    with writing(collection.root):
+        return list(_examine(collection, fix=True))
+
+
+def _encoder(collection: Collection) -> Iterator[Finding]:
+    """Whether the encoder still makes of the golden inputs what it made when the space was new."""
+    key = collection.manifest.space
+    kept = next((r.golden for r in collection.catalog.spaces() if r.space.key == key), None)
+    if kept is None:
+        return  # a collection from before this was kept; the next refresh keeps it
+    try:
+        cosine = agreement(collection.encoder, kept)
+    except (ModelMissing, SpaceMismatch) as error:
+        yield Finding("broken", str(error), None, error.hint)
+        return
+    if cosine < SAME:
+        yield Finding(
+            "broken",
+            f"{collection.manifest.encoder} makes other vectors than before (cosine {cosine:.3f})",
+            None,
+            "go back to the versions of before, or index into a new collection (-c NAME)",
+        )
+
+
+def _examine(collection: Collection, *, fix: bool) -> Iterator[Finding]:
+    yield from _encoder(collection)
+    for source in collection.catalog.sources():
+        if source.state == "offline":
+            yield Finding(
+                "note",
+                "source is offline; its items stay searchable",
+                source.path,
+                "attach it and run: searchkit index",
+            )
+    for failure in collection.failures():
+        yield Finding(
+            "failed",
+            failure.reason,
+            failure.path,
+            "mend or remove the file; searchkit index --retry-failed tries again",
+        )
+    too_new = list(_too_new(collection))
+    yield from too_new
+    if too_new:
+        return  # what cannot be read cannot be compared, still less mended
+    yield from _tombstones(collection, fix)
+    for record in collection.catalog.spaces():
+        yield from _rows(collection, record.space.key, fix)
+    yield from _spaces(collection, fix)
+    yield from _jobs(collection, fix)
+    yield from _references(collection, fix)
+    if (newer := collection.accelerator.too_new) is not None:
+        yield Finding("note", f"{newer}: the store answers by itself", None, newer.hint)
+    accelerator = collection.accelerator
+    missing = accelerator.version is None and accelerator.is_due()
+    if missing or accelerator.version not in (None, collection.store.version):
+        older = "the accelerator is older than the store; newer rows are searched without it"
+        if fix:
+            collection.accelerate(wait=True)
+        yield Finding(
+            "note",
+            "there is no accelerator of this version; the store compares all" if missing else older,
+            None,
+            "searchkit index or searchkit doctor --fix",
+            fix,
+        )
+
+
+def _too_new(collection: Collection) -> Iterator[Finding]:
+    """Stores that a newer version has written. (Of the manifest and the catalog, opening says so.)"""
+    keys = {record.space.key for record in collection.catalog.spaces()} | {collection.manifest.space}
+    for key in sorted(keys):
+        if not (collection.root / LANCE / f"{key}.lance").exists():
+            continue
+        try:
+            collection.store_of(key)
+        except CollectionTooNew as error:
+            yield Finding("broken", str(error), None, error.hint)
+
+
+def _tombstones(collection: Collection, fix: bool) -> Iterator[Finding]:
+    buried = collection.catalog.tombstones()
+    if not buried:
+        return
+    if fix:
+        collection.sweep_tombstones(erase=True)
+    yield Finding(
+        "broken",
+        f"{len(buried)} deleted files still have items in the store (a run was cut off)",
+        None,
+        "searchkit doctor --fix",
+        fix,
+    )
+
+
+def _rows(collection: Collection, space: str, fix: bool) -> Iterator[Finding]:
+    """Items of a space without an asset, and assets without all their items."""
+    if not (collection.root / LANCE / f"{space}.lance").exists():
+        stored: set[str] = set()  # nothing was written yet, or the table is lost
+    else:
+        stored = set(collection.store_of(space).ids())
+    expected: set[str] = set()
+    torn: list[str] = []
+    for asset in collection.catalog.assets(space):
+        if asset.encoded is None and space != collection.manifest.space:
+            continue  # a space that is being filled, or answers no more, need not have all
+        ids = ids_of(Content(asset.path, asset.encoded or asset.sha256, asset.items))
+        expected.update(ids)
+        if asset.encoded is not None and not (asset.items and stored.issuperset(ids)):
+            torn.append(asset.path)
+    orphans = sorted(stored - expected)
+    where = "" if space == collection.manifest.space else f" of {space}"
+    if orphans:
+        if fix:
+            collection.store_of(space).delete(orphans)
+        yield Finding(
+            "broken",
+            f"{len(orphans)} items in the store{where} belong to no file of the catalog",
+            None,
+            "searchkit doctor --fix",
+            fix,
+        )
+    if torn:
+        if fix:
+            collection.catalog.unencode(space, torn)
+            collection.sweep_tombstones()
+        for path in torn:
+            yield Finding(
+                "broken",
+                f"its items are missing from the store{where}",
+                path,
+                "searchkit doctor --fix, then searchkit index",
+                fix,
+            )
+
+
+def _spaces(collection: Collection, fix: bool) -> Iterator[Finding]:
+    """Files of the active space that wait for the next run, and tables that belong to no space."""
+    key = collection.manifest.space
+    waiting = sum(asset.encoded is None for asset in collection.catalog.assets(key))
+    if waiting and not fix:
+        yield Finding("note", f"{waiting} files are not in {key} yet", None, "searchkit index")
+    known = {record.space.key for record in collection.catalog.spaces()} | {key}
+    tables = {file.name.removesuffix(".lance") for file in (collection.root / LANCE).glob("*.lance")}
+    shelves = {folder.name for folder in (collection.root / FAISS).glob("*") if folder.is_dir()}
+    for stray in sorted((tables | shelves) - known):
+        if fix:
+            remove_files(collection.root, stray)
+        yield Finding(
+            "broken", f"{stray} is left of a space that was deleted", None, "searchkit doctor --fix", fix
+        )
+
+
+def _jobs(collection: Collection, fix: bool) -> Iterator[Finding]:
+    """Work that was given up (of files, the ledger tells), and work for a space that does not answer."""
+    jobs, key = collection.catalog.jobs, collection.manifest.space
+    dead = [job for job in jobs.dead() if job.kind != "file"]
+    for job in dead:
+        yield Finding(
+            "broken",
+            f"{job.kind} was given up: {job.reason}",
+            job.path or None,
+            "searchkit doctor --fix",
+            fix,
+        )
+    if fix:
+        for kind in {job.kind for job in dead}:
+            jobs.clear_dead(kind=kind)
+        if dead or jobs.owes_refresh(key):
+            collection.refresh()
+        jobs.keep_only(key)
+
+
+def _references(collection: Collection, fix: bool) -> Iterator[Finding]:
+    """Confidence that follows a rule of before: of the active space, and of the adapter in use."""
+    if collection.store.count() == 0:
+        return
+    for adapter in (None, collection.adapter) if collection.adapter else (None,):
+        key = adapter.key if adapter else collection.manifest.space
+        known = collection.catalog.references(key)
+        if not known or is_current(known):
+            continue  # a run that was cut off before it measured owes that
+        try:
+            if fix:
+                collection.measure(adapter)
+        except (ModelMissing, SpaceMismatch):
+            fix = False  # which is a finding of its own
+        yield Finding(
+            "note",
+            f"the confidence of {key} was measured by an older rule",
+            None,
+            "searchkit doctor --fix, or searchkit index",
+            fix,
+        )
+
+
+def _shown(path: str) -> str:
+    return os.fsencode(path).decode("utf-8", "replace")

@@ -1,0 +1,247 @@
+"""The spaces of a collection: filling another one while the active one answers, changing to it in one step,
+going back, and letting go."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from searchkit.catalog.catalog import SpaceRecord
+from searchkit.collection.jobs import merged
+from searchkit.collection.library import Collection, note_space
+from searchkit.collection.lock import writing
+from searchkit.collection.manifest import FAISS, LANCE, NEUTRAL, THUMBS, Manifest, write_manifest
+from searchkit.errors import BadInput
+from searchkit.ingest.pipeline import Options
+from searchkit.ingest.thumbs import Thumbs
+from searchkit.protocols import Encoder
+from searchkit.types import JSON_SCHEMA, IndexReport, Progress
+
+logger = logging.getLogger(__name__)
+
+FILLING = "filling"
+"""The lock of whoever fills another space."""
+ROUNDS = 5
+"""Looks at the sources until one finds nothing left to do: they may change while a space is filled."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceStatus:
+    """One row of `searchkit spaces`."""
+
+    space: str
+    model: str
+    active: bool
+    files: int
+    """Of which it holds the content of today."""
+    of: int
+    items: int
+    megabytes: float
+    created: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {"schema": JSON_SCHEMA, **{name: getattr(self, name) for name in self.__slots__}}
+
+
+def spaces(collection: Collection) -> list[SpaceStatus]:
+    """Every space that the collection holds, the oldest first."""
+    collection = collection.current
+    rows = []
+    for record in collection.catalog.spaces():
+        key = record.space.key
+        held, of, items = collection.catalog.coverage(key)
+        size = sum(_size(folder) for folder in _folders(collection.root, key))
+        rows.append(
+            SpaceStatus(
+                space=key,
+                model=record.model or record.space.encoder,
+                active=key == collection.manifest.space,
+                files=held,
+                of=of,
+                items=items,
+                megabytes=round(size / 1e6, 1),
+                created=record.created,
+            )
+        )
+    return rows
+
+
+def refill(
+    collection: Collection,
+    encoder: Encoder,
+    *paths: str | Path,
+    batch_size: int = 32,
+    threads: int = 2,
+    retry_failed: bool = False,
+    on_progress: Callable[[Progress], object] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> IndexReport:
+    """Encode everything with another encoder while the collection goes on answering with the one it has;
+    change to the new space when that holds all that the old one does.
+
+    A run that was interrupted goes on where it was. Without a change the report has a warning that says why.
+    Raises `CollectionLocked` while another process fills a space.
+    """
+    began = time.monotonic()
+    collection = collection.current
+    root, catalog = collection.root, collection.catalog
+    with writing(root, name=FILLING):
+        with writing(root, brief=True, stop=stop):
+            targets = collection.targets(paths)
+            note_space(catalog, encoder)
+            target = collection.with_encoder(encoder)
+            _ = target.store
+        targets += [(source, None) for source in catalog.sources() if (source, None) not in targets]
+        report = IndexReport()
+        done = False
+        for _round in range(ROUNDS):
+            options = Options(batch_size, threads, False, retry_failed, on_progress, stop)
+            options.exclusive = lambda: writing(root, brief=True, stop=stop)
+            ingest = target.ingest(options)
+            for source, scope in targets:
+                ingest.sync(source, target.selection()[0], scope=scope)
+                if ingest.report.interrupted:
+                    break
+            report = merged(report, replace(ingest.report, seen=0, unchanged=0))
+            report.seen, report.unchanged = ingest.report.seen, ingest.report.unchanged
+            report.offline, report.warnings = ingest.report.offline, ingest.report.warnings
+            if ingest.report.interrupted:
+                break
+            with writing(root, brief=True, stop=stop):
+                target.sweep_tombstones()
+                missing = _missing(collection, target)
+                if not missing:
+                    target.refresh()
+                    _switch(target, before=collection.manifest.space)
+                    done = True
+                    break
+            if not ingest.changed:
+                report.warnings.append(_still_missing(collection, missing))
+                break
+        if not done:
+            logger.info(
+                "%s is not complete: %s goes on answering", target.manifest.space, collection.manifest.space
+            )
+    report.failed = len(catalog.failures())
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def _missing(old: Collection, new: Collection) -> list[str]:
+    """Files that the old space finds and the new would not. What cannot be read any more does not count."""
+    failed = {failure.path for failure in old.catalog.failures()}
+    there = {asset.path for asset in new.catalog.assets(new.manifest.space) if asset.items}
+    takes = new.selection()[0].wanted
+    return [
+        asset.path
+        for asset in old.catalog.assets(old.manifest.space)
+        if asset.items
+        and asset.path not in there
+        and asset.path not in failed
+        and takes(Path(asset.path).suffix.lower())
+    ]
+
+
+def _still_missing(collection: Collection, missing: Sequence[str]) -> str:
+    shown = missing[0].encode("utf-8", "replace").decode()
+    return (
+        f"{len(missing)} files could not be encoded, {shown} among them: {collection.manifest.encoder} goes "
+        "on answering (attach what is offline, or searchkit rm it, and run again)"
+    )
+
+
+def _switch(target: Collection, *, before: str) -> None:
+    """Under the write lock: from here on this space answers, in every process."""
+    if any(r.activated is None for r in target.catalog.spaces() if r.space.key == before):
+        target.catalog.activate(before)  # a collection from before this was noted
+    target.catalog.activate(target.manifest.space)
+    write_manifest(target.root, target.manifest)
+    target.catalog.jobs.keep_only(target.manifest.space)
+
+
+def rollback(collection: Collection, space: str | None = None) -> str:
+    """Change back to the space that answered before, or to the one named; returns its key.
+
+    It is as it was then; the next run indexes what has come since. Raises `BadInput` where there is none.
+    """
+    collection = collection.current
+    with writing(collection.root):
+        others = [r for r in collection.catalog.spaces() if r.space.key != collection.manifest.space]
+        asked = [r for r in others if r.activated is not None and space in (None, r.space.key)]
+        if not asked:
+            raise BadInput(
+                f"there is no space {space or 'that answered before'} to go back to",
+                hint="see what is: searchkit spaces",
+            )
+        record = max(asked, key=lambda r: r.activated or 0.0)
+        manifest = _manifest_of(collection.manifest, record)
+        collection.catalog.activate(record.space.key)
+        write_manifest(collection.root, manifest)
+        collection.catalog.jobs.keep_only(record.space.key)
+    return record.space.key
+
+
+def _manifest_of(now: Manifest, record: SpaceRecord) -> Manifest:
+    return replace(
+        now,
+        encoder=record.model or record.space.encoder,
+        space=record.space.key,
+        images=True if record.images is None else record.images,
+        adapter="",
+    )
+
+
+def answering(collection: Collection, space: str) -> Collection:
+    """The collection as that space of it would answer; what is active stays so. Raises `BadInput`."""
+    collection = collection.current
+    record = next((r for r in collection.catalog.spaces() if r.space.key == space), None)
+    if record is None:
+        raise BadInput(f"there is no space {space!r}", hint="see what is: searchkit spaces")
+    if space == collection.manifest.space:
+        return collection
+    return collection.with_manifest(_manifest_of(collection.manifest, record))
+
+
+def prune(collection: Collection, space: str | None = None) -> list[str]:
+    """Delete the named space, or all but the active one, for good; returns the keys of those that went.
+
+    Raises `BadInput` for the active space and an unknown one, `CollectionLocked` while a space is filled.
+    """
+    collection = collection.current
+    with writing(collection.root, name=FILLING), writing(collection.root):
+        others = [r.space.key for r in collection.catalog.spaces()]
+        others = [key for key in others if key != collection.manifest.space and space in (None, key)]
+        if space is not None and not others:
+            raise BadInput(f"there is no inactive space {space!r}", hint="see what is: searchkit spaces")
+        for key in others:
+            collection.catalog.drop_space(key)  # first: what is left without it, doctor removes
+            remove_files(collection.root, key)
+    return others
+
+
+def remove_files(root: Path, space: str) -> None:
+    """Delete the table, the accelerator, the neutral vectors and the thumbnails that are a space's own."""
+    for folder in _folders(root, space):
+        shutil.rmtree(folder, ignore_errors=True)
+    Thumbs(root / THUMBS).drop_space(space)
+    for file in (root / NEUTRAL).glob(f"{space}-*"):
+        file.unlink(missing_ok=True)
+
+
+def _folders(root: Path, space: str) -> tuple[Path, Path]:
+    return root / LANCE / f"{space}.lance", root / FAISS / space
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for file in folder.rglob("*"):
+        try:
+            total += file.stat().st_size
+        except OSError:
+            continue  # another process compacts
+    return total

@@ -1,0 +1,1 @@
+"""What looks again, and closer, at the best of what was found."""

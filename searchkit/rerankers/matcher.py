@@ -1,0 +1,70 @@
+"""Reranking by an image–text matcher, which reads the question together with each picture.
+
+An encoder makes one vector of a picture before any question is known; a matcher looks at the picture for the
+sake of the question, and is slower by the whole image tower for each. So it sees the best of a search only.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from searchkit.errors import BadInput, Unreadable
+from searchkit.rerankers.blip import BlipMatcher
+from searchkit.types import Item, Kind, Query
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+log = logging.getLogger(__name__)
+
+OpenPicture = Callable[[Item, int], "Image"]
+"""(item, side) → its picture, with at least what a network of side × side pixels needs.
+
+Raises `Unreadable` for a picture that is gone or has changed since it was indexed."""
+
+
+class Matcher:
+    """A `Reranker` of pictures by the matcher of a BLIP: logit of "fits" + cosine.
+
+    A passage has NaN, and so has a picture that `open_picture` cannot read: these keep their places. A
+    question is one text and nothing else. Raises `BadInput` for other questions.
+    """
+
+    def __init__(self, network: BlipMatcher, open_picture: OpenPicture) -> None:
+        self.network, self._open = network, open_picture
+
+    def __call__(self, query: Query, items: Sequence[Item]) -> np.ndarray:
+        text = question(query)
+        scores = np.full(len(items), np.nan)
+        shown = {n: pixels for n, item in enumerate(items) if (pixels := self._seen(item)) is not None}
+        judged = self.network(list(shown.values()), [[text]] * len(shown))
+        scores[list(shown)] = [float(one.scores[0]) for one in judged]
+        return scores
+
+    def _seen(self, item: Item) -> np.ndarray | None:
+        """The item as the network reads it, from the file that was indexed and no other."""
+        if item.kind is not Kind.IMAGE:
+            return None
+        try:
+            picture = self._open(item, self.network.pixels)
+        except Unreadable as error:
+            log.warning("not looked at again: %s", error)
+            return None
+        return self.network.preprocess(picture)
+
+
+def question(query: Query) -> str:
+    """The one text that is asked. Raises `BadInput` for a question of anything more, and one for passages."""
+    if query.kind is Kind.PASSAGE:
+        raise BadInput("a matcher looks at pictures, not at passages", hint="leave out --kind or --rerank")
+    text = query.positives[0].text if len(query.positives) == 1 else None
+    if text is None or query.negatives or query.vector is not None:
+        raise BadInput(
+            "a matcher reads one text with each picture, and nothing else",
+            hint="ask in words alone, without a picture, --plus or --not; or do not rerank",
+        )
+    return text

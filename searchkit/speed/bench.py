@@ -1,0 +1,276 @@
+"""How fast an encoder is on this machine: pictures through the real path of indexing, and texts.
+
+Wall time says how long a folder will take; CPU time says where that goes, on a busy machine too.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from searchkit.collection.library import Collection
+from searchkit.errors import BadInput
+from searchkit.ingest.pipeline import Ingest, Options
+from searchkit.registry import AUTO
+from searchkit.speed.records import Speed, load_speeds, save_speed
+from searchkit.speed.workload import PICTURES, link_pictures, passages, queries, write_pictures
+from searchkit.types import JSON_SCHEMA, EncoderRecord, Progress, Runtime, Space, TokenVectors, Vectors
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from searchkit.protocols import Encoder
+
+__all__ = ["Figures", "load_speeds", "measure", "processor", "remember"]
+
+IMAGES = 128
+WARM_UP = 4
+"""Pictures that are indexed before the clock starts: weights, libraries and tables are then there."""
+PATIENCE = 60.0
+"""Seconds after which a slow encoder is measured on the pictures that it has got through."""
+SETTLED = 2.0
+"""Seconds for which one thing is repeated to know its speed."""
+QUERIES, PASSAGES = 256, 64
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What one measurement found. Those of pictures are None for an encoder of text alone."""
+
+    encoder: str
+    space: str
+    processor: str
+    device: str
+    dtype: str
+    date: str
+    """ISO, UTC."""
+    threads: int
+    """That read and decode; the encoder has its own."""
+    images: int
+    """How many were encoded."""
+    images_per_second: float | None
+    """Wall time from the walk to the store, as `searchkit index` goes about it."""
+    cpu_ms_per_image: float | None
+    """Of all threads; in it…"""
+    decode_cpu_ms: float | None
+    """…reading, hashing, decoding and scaling, and…"""
+    encode_cpu_ms: float | None
+    """…the network, measured again by itself on the same pixels."""
+    encoder_share: float | None
+    """`encode_cpu_ms / cpu_ms_per_image`, in [0, 1]."""
+    texts_per_second: float
+    """Short questions, many at once."""
+    passages_per_second: float
+    passage_tokens: int
+    """128, or as many as the encoder's window has room for."""
+    peak_mb: float | None
+    """The most resident memory that this process had so far, in 10⁶ bytes; None where it is not known."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"schema": JSON_SCHEMA, **asdict(self)}
+
+
+def measure(
+    encoder: Encoder,
+    paths: Sequence[str | Path] = (),
+    *,
+    images: int = IMAGES,
+    batch_size: int = 32,
+    threads: int = 2,
+    runtime: Runtime = AUTO,
+    on_progress: Callable[[Progress], object] | None = None,
+) -> Figures:
+    """Index at most `images` pictures of these folders and files, made ones if there are none, into a
+    collection that is thrown away; then encode questions and passages. `runtime` is the encoder's.
+
+    Raises `BadInput` for a path that is not there, and when no picture can be read.
+    """
+    from searchkit.encoders.device import placement
+
+    where = placement(runtime)
+    pictures = _Pictures()
+    if encoder.record.pixels:
+        options = Options(batch_size, threads, on_progress=on_progress)
+        with tempfile.TemporaryDirectory(prefix="searchkit-bench-") as scratch:
+            pictures = _measure_pictures(encoder, paths, images, options, Path(scratch))
+    long, tokens = passages(encoder, PASSAGES)
+    return Figures(
+        encoder=encoder.record.name,
+        space=encoder.space.key,
+        processor=processor(where.device.type),
+        device=where.device.type,
+        dtype=str(where.dtype).removeprefix("torch."),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        threads=threads,
+        **asdict(pictures),
+        texts_per_second=_rate(encoder, queries(encoder, QUERIES)),
+        passages_per_second=_rate(encoder, long),
+        passage_tokens=tokens,
+        peak_mb=_peak_mb(),
+    )
+
+
+def remember(figures: Figures) -> None:
+    """Keep them for `searchkit models`, where they replace those of the same space."""
+    speed = Speed(
+        figures.encoder,
+        figures.images_per_second,
+        figures.texts_per_second,
+        figures.processor,
+        figures.date,
+    )
+    save_speed(figures.space, speed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pictures:
+    """The fields of `Figures` that are about pictures."""
+
+    images: int = 0
+    images_per_second: float | None = None
+    cpu_ms_per_image: float | None = None
+    decode_cpu_ms: float | None = None
+    encode_cpu_ms: float | None = None
+    encoder_share: float | None = None
+
+
+def _measure_pictures(
+    encoder: Encoder, paths: Sequence[str | Path], images: int, options: Options, scratch: Path
+) -> _Pictures:
+    warm_up, folder = scratch / "warm-up", scratch / "pictures"
+    write_pictures(warm_up, WARM_UP, seed=1)
+    if paths:
+        link_pictures(paths, folder, images)
+    else:
+        write_pictures(folder, images)
+    with Collection.open(scratch / "collection", encoder=encoder) as library:
+        _index(library, warm_up, encoder, Options(options.batch_size, options.threads))
+        watched = _Watched(encoder, keep=options.batch_size)
+        began, cpu = time.monotonic(), time.process_time()
+        options.stop = lambda: time.monotonic() - began > PATIENCE
+        done = _index(library, folder, watched, options)
+        seconds, cpu = time.monotonic() - began, time.process_time() - cpu
+    if not done:
+        raise BadInput(
+            f"no picture could be read in {', '.join(map(str, paths))}",
+            hint="searchkit index says of each why not; see searchkit doctor",
+        )
+    alone = _encode_cpu(encoder, watched.kept)
+    return _Pictures(
+        images=done,
+        images_per_second=round(done / seconds, 2),
+        cpu_ms_per_image=round(1e3 * cpu / done, 2),
+        decode_cpu_ms=round(1e3 * watched.decode_cpu / watched.prepared, 2),
+        encode_cpu_ms=round(1e3 * alone, 2),
+        encoder_share=round(min(1.0, alone * done / cpu), 3),
+    )
+
+
+def _index(library: Collection, folder: Path, encoder: Encoder, options: Options) -> int:
+    """Encode what is in a folder into the collection, without what `Collection.add` does once at the end
+    of a run. Returns how many pictures were encoded."""
+    space = library.manifest.space
+    ingest = Ingest(library.catalog, space, lambda: library.store, lambda: encoder, options)
+    ingest.sync(library.catalog.add_source(str(folder)), PICTURES)
+    return ingest.report.images
+
+
+class _Watched:
+    """An encoder that notes the CPU time of the threads that prepare pictures for it.
+
+    They do nothing else than load files, and a thread's clock begins with the thread: as each picture
+    leaves, the clock says what all its pictures took, from reading the file on.
+    """
+
+    def __init__(self, encoder: Encoder, *, keep: int) -> None:
+        self.record: EncoderRecord = encoder.record
+        self.space: Space = encoder.space
+        self._encoder, self._keep = encoder, keep
+        self.prepared = 0
+        self.kept: list[np.ndarray] = []
+        """The pixels of the first `keep` pictures."""
+        self._clocks: dict[int, float] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def decode_cpu(self) -> float:
+        """Seconds, of all these threads."""
+        return sum(self._clocks.values())
+
+    def prepare_image(self, image: Image) -> np.ndarray:
+        pixels = self._encoder.prepare_image(image)
+        with self._lock:
+            self.prepared += 1
+            if len(self.kept) < self._keep:
+                self.kept.append(pixels)
+            self._clocks[threading.get_ident()] = time.thread_time()
+        return pixels
+
+    @property
+    def temperature(self) -> float:
+        return self._encoder.temperature
+
+    def encode_text(self, texts: Sequence[str]) -> Vectors:
+        return self._encoder.encode_text(texts)
+
+    def token_vectors(self, texts: Sequence[str]) -> list[TokenVectors]:
+        return self._encoder.token_vectors(texts)
+
+    def encode_images(self, pixels: Sequence[np.ndarray]) -> Vectors:
+        return self._encoder.encode_images(pixels)
+
+    def token_offsets(self, text: str) -> Sequence[tuple[int, int]]:
+        return self._encoder.token_offsets(text)
+
+
+def _encode_cpu(encoder: Encoder, pixels: Sequence[np.ndarray]) -> float:
+    """CPU seconds a picture, with nothing beside it."""
+    encoder.encode_images(pixels)
+    began, cpu, rounds = time.monotonic(), time.process_time(), 0
+    while rounds == 0 or time.monotonic() - began < SETTLED:
+        encoder.encode_images(pixels)
+        rounds += 1
+    return (time.process_time() - cpu) / (rounds * len(pixels))
+
+
+def _rate(encoder: Encoder, texts: Sequence[str]) -> float:
+    """Texts a second, wall time."""
+    encoder.encode_text(texts[: len(texts) // 4])
+    began, rounds = time.monotonic(), 0
+    while rounds == 0 or time.monotonic() - began < SETTLED:
+        encoder.encode_text(texts)
+        rounds += 1
+    return round(rounds * len(texts) / (time.monotonic() - began), 1)
+
+
+def processor(device: str = "cpu") -> str:
+    """What it calls itself."""
+    if device == "cuda":
+        import torch
+
+        return str(torch.cuda.get_device_name())
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def _peak_mb() -> float | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
