@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 from searchkit.collection import Collection
+from searchkit.collection.indexing import targets
 from searchkit.collection.jobs import ASKED, How, enqueue
 from searchkit.collection.lock import writing
 from searchkit.errors import SearchkitError
@@ -33,7 +34,7 @@ def begin(library: Collection, *paths: str, retry_failed: bool = False) -> bool:
     Raises `BadInput` for a path that does not exist, `CollectionLocked` while another run goes on.
     """
     with writing(library.root, brief=True, stop=lambda: True):
-        library.current.targets(paths)
+        targets(library.current, paths)
     with _lock:
         if is_running(library.root):
             return False

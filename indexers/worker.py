@@ -19,6 +19,7 @@ from searchkit.catalog.jobs import KINDS, Job
 from searchkit.collection import Collection
 from searchkit.collection.jobs import How, LeaseLost, perform
 from searchkit.collection.lock import writing
+from searchkit.collection.open_space import OpenSpace
 from searchkit.errors import CollectionLocked, SearchkitError
 from searchkit.indexers.memory import resident
 from searchkit.types import IndexReport
@@ -103,7 +104,7 @@ class Worker:
             self._perform(library, claimed)
         return True
 
-    def _perform(self, library: Collection, claimed: Sequence[Job]) -> None:
+    def _perform(self, library: OpenSpace, claimed: Sequence[Job]) -> None:
         queue = library.catalog.jobs
         try:
             if not self._ready:
@@ -127,7 +128,7 @@ class Worker:
             logger.warning("a batch failed, its files are tried one by one: %s", error)
             queue.retry(claimed, f"{type(error).__name__}: {error}")
 
-    def _give_back(self, library: Collection, claimed: Sequence[Job]) -> None:
+    def _give_back(self, library: OpenSpace, claimed: Sequence[Job]) -> None:
         try:
             library.catalog.jobs.release(claimed)
         except UNAVAILABLE:
@@ -152,7 +153,7 @@ class Worker:
             time.sleep(min(STEP, left))
 
     @contextmanager
-    def _beating(self, library: Collection, claimed: Sequence[Job]) -> Iterator[None]:
+    def _beating(self, library: OpenSpace, claimed: Sequence[Job]) -> Iterator[None]:
         """Hold on to the claims while they are worked at."""
         over = threading.Event()
 

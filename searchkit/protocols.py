@@ -16,7 +16,7 @@ from searchkit.types import (
     Item,
     Kind,
     Passage,
-    Query,
+    SearchRequest,
     Space,
     TokenVectors,
     Vectors,
@@ -118,7 +118,7 @@ class Reranker(Protocol):
     file is gone, it is of another kind), keeps its place among the others.
     """
 
-    def __call__(self, query: Query, items: Sequence[Item]) -> np.ndarray: ...
+    def __call__(self, request: SearchRequest, items: Sequence[Item]) -> np.ndarray: ...
 
 
 class Captioner(Protocol):

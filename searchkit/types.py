@@ -14,7 +14,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 
@@ -426,24 +427,91 @@ class Part:
     weight: float = 1.0
     """How much it counts; above 0 also for what is to be avoided."""
 
+    @classmethod
+    def of(cls, given: str | Part) -> Part:
+        """A string is a text that counts once."""
+        return cls(text=given) if isinstance(given, str) else given
+
+
+class SearchOptions(TypedDict, total=False):
+    """The keyword arguments of a search: the fields of a `SearchRequest`, as a person gives them."""
+
+    image: str | Path | None
+    """A picture file to ask with, alone or together with the text."""
+    vector: Sequence[float] | None
+    positives: Sequence[str | Part]
+    negatives: Sequence[str | Part]
+    k: int
+    kind: str | None
+    """"image" or "passage"."""
+    filter: str | None
+    label: str | None
+    since: str | None
+    until: str | None
+    min_confidence: float
+    collapse: str
+    group: str | None
+    sort: str
+    hybrid: bool
+    """The exact words of the text, in passages and file names, count as much as its meaning."""
+
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """A question: what is wanted (or a vector for it), and what is to be avoided."""
+class SearchRequest:
+    """One question to a collection, in the one shape in which it travels from a command to the store."""
 
     positives: Sequence[Part] = ()
+    """What is wanted."""
     negatives: Sequence[Part] = ()
+    """What is to be avoided."""
     vector: Sequence[float] | None = None
+    """(dim,) numbers of any length but 0, in place of parts."""
+    words: str | None = None
+    """A text whose exact words count as much as meaning (hybrid search); None for meaning alone."""
     kind: Kind | None = None
     k: int = 10
+    filter: str | None = None
+    """An expression over the store's columns, applied before the search as the four that follow are."""
+    label: str | None = None
+    """A label that `Collection.label` gave to pictures."""
+    since: str | None = None
+    """An ISO date: taken, or else changed, on that day or later."""
+    until: str | None = None
+    """An ISO date: taken, or else changed, on that day or before."""
     min_confidence: float = 0.0
+    """Hits below it, from 0 to 1, are left out."""
     collapse: str = "exact"
     """"exact" shows one copy of identical contents, "near" one of contents that are nearly the same too (a
     burst of photos), "none" shows them all."""
     group: str | None = None
     """"document" shows each file once, with its best passages."""
     sort: str = "confidence"
-    """Or "date", the newest first: of the k best."""
+    """The order of the k best: "confidence", or "date", the newest first."""
+
+    @classmethod
+    def of(cls, text: str | None = None, **options: Unpack[SearchOptions]) -> SearchRequest:
+        """The request that a text and these options make. A text is only ever text: it is not opened, fetched
+        or looked up as a path; a string among the parts is one, too.
+
+        >>> SearchRequest.of("two dogs", kind="image", negatives=["people"]).negatives
+        (Part(text='people', image=None, item=None, weight=1.0),)
+
+        Raises ValueError for a kind that is none, TypeError for an option that is none.
+        """
+        given = {**options}
+        image, hybrid = given.pop("image", None), given.pop("hybrid", False)
+        wanted = [Part(text=text)] if text is not None else []
+        wanted += [Part(image=str(image))] if image is not None else []
+        fields: dict[str, Any] = given
+        fields["positives"] = (*wanted, *map(Part.of, fields.get("positives", ())))
+        fields["negatives"] = tuple(map(Part.of, fields.get("negatives", ())))
+        kind = fields.get("kind")
+        fields["kind"] = None if kind is None else Kind(kind)
+        return cls(words=text if hybrid else None, **fields)
+
+
+Query = SearchRequest
+"""The name of `SearchRequest` in version 0.1."""
 
 
 @dataclass(frozen=True, slots=True)

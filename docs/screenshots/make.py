@@ -25,8 +25,8 @@ from urllib.parse import urlencode
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from searchkit.adapt import adapt, learning, use
 from searchkit.collection import Collection
+from searchkit.finetuning.adapt import adapt, learning, use
 from searchkit.registry import load_encoder
 from searchkit.spaces import refill, rollback
 

@@ -43,6 +43,7 @@ def worker(
     """
     given = {"batch_size": batch_size, "threads": threads, "device": device, "dtype": dtype}
     settings = load(collection=collection, offline=offline, **given)
+    from searchkit.collection.indexing import ocr_of
     from searchkit.collection.jobs import How
     from searchkit.collection.library import Collection
     from searchkit.indexers.memory import spare
@@ -69,7 +70,7 @@ def worker(
             how = How(settings.batch_size, settings.threads, lease, stop)
             runtime = settings.runtime()
             with Collection.open(settings.collection, create=False, runtime=runtime) as library:
-                library.ocr()  # what every job would fail for is said at once
+                ocr_of(library.current)  # what every job would fail for is said at once
                 code = Worker(library, how, megabytes=memory, on_report=on_report).run(once=once)
                 left = library.catalog.jobs.counts(library.current.manifest.space)
             if not quiet:

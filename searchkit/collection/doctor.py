@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from searchkit.catalog.catalog import Content
+from searchkit.collection.library import Collection
 from searchkit.collection.lock import writing
 from searchkit.collection.manifest import FAISS, LANCE
+from searchkit.collection.open_space import OpenSpace
 from searchkit.collection.spaces import remove_files
+from searchkit.collection.upkeep import accelerate, measure, refresh, sweep
 from searchkit.errors import CollectionTooNew, ModelMissing, SpaceMismatch
 from searchkit.ingest.golden import SAME, agreement
 from searchkit.ingest.pipeline import ids_of
 from searchkit.search.confidence import is_current
-
-if TYPE_CHECKING:
-    from searchkit.collection.library import Collection
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,39 +29,39 @@ class Finding:
     fixed: bool = False
 
 
-def examine(collection: Collection, *, fix: bool = False) -> list[Finding]:
+def examine(library: Collection | OpenSpace, *, fix: bool = False) -> list[Finding]:
     """Everything that is wrong; with `fix`, what can be mended is, and says so. Running it twice mends
     nothing twice. Raises `CollectionLocked` when `fix` meets another writer."""
-    collection = collection.current
+    space = library.current
     if not fix:
-        return list(_examine(collection, fix=False))
-    with writing(collection.root):
-        return list(_examine(collection, fix=True))
+        return list(_examine(space, fix=False))
+    with writing(space.root):
+        return list(_examine(space, fix=True))
 
 
-def _encoder(collection: Collection) -> Iterator[Finding]:
+def _encoder(space: OpenSpace) -> Iterator[Finding]:
     """Whether the encoder still makes of the golden inputs what it made when the space was new."""
-    key = collection.manifest.space
-    kept = next((r.golden for r in collection.catalog.spaces() if r.space.key == key), None)
+    key = space.manifest.space
+    kept = next((r.golden for r in space.catalog.spaces() if r.space.key == key), None)
     if kept is None:
         return  # a collection from before this was kept; the next refresh keeps it
     try:
-        cosine = agreement(collection.encoder, kept)
+        cosine = agreement(space.encoder, kept)
     except (ModelMissing, SpaceMismatch) as error:
         yield Finding("broken", str(error), None, error.hint)
         return
     if cosine < SAME:
         yield Finding(
             "broken",
-            f"{collection.manifest.encoder} makes other vectors than before (cosine {cosine:.3f})",
+            f"{space.manifest.encoder} makes other vectors than before (cosine {cosine:.3f})",
             None,
             "go back to the versions of before, or index into a new collection (-c NAME)",
         )
 
 
-def _examine(collection: Collection, *, fix: bool) -> Iterator[Finding]:
-    yield from _encoder(collection)
-    for source in collection.catalog.sources():
+def _examine(space: OpenSpace, *, fix: bool) -> Iterator[Finding]:
+    yield from _encoder(space)
+    for source in space.catalog.sources():
         if source.state == "offline":
             yield Finding(
                 "note",
@@ -71,31 +69,31 @@ def _examine(collection: Collection, *, fix: bool) -> Iterator[Finding]:
                 source.path,
                 "attach it and run: searchkit index",
             )
-    for failure in collection.failures():
+    for failure in space.failures():
         yield Finding(
             "failed",
             failure.reason,
             failure.path,
             "mend or remove the file; searchkit index --retry-failed tries again",
         )
-    too_new = list(_too_new(collection))
+    too_new = list(_too_new(space))
     yield from too_new
     if too_new:
         return  # what cannot be read cannot be compared, still less mended
-    yield from _tombstones(collection, fix)
-    for record in collection.catalog.spaces():
-        yield from _rows(collection, record.space.key, fix)
-    yield from _spaces(collection, fix)
-    yield from _jobs(collection, fix)
-    yield from _references(collection, fix)
-    if (newer := collection.accelerator.too_new) is not None:
+    yield from _tombstones(space, fix)
+    for record in space.catalog.spaces():
+        yield from _rows(space, record.space.key, fix)
+    yield from _spaces(space, fix)
+    yield from _jobs(space, fix)
+    yield from _references(space, fix)
+    if (newer := space.accelerator.too_new) is not None:
         yield Finding("note", f"{newer}: the store answers by itself", None, newer.hint)
-    accelerator = collection.accelerator
+    accelerator = space.accelerator
     missing = accelerator.version is None and accelerator.is_due()
-    if missing or accelerator.version not in (None, collection.store.version):
+    if missing or accelerator.version not in (None, space.store.version):
         older = "the accelerator is older than the store; newer rows are searched without it"
         if fix:
-            collection.accelerate(wait=True)
+            accelerate(space, wait=True)
         yield Finding(
             "note",
             "there is no accelerator of this version; the store compares all" if missing else older,
@@ -105,24 +103,24 @@ def _examine(collection: Collection, *, fix: bool) -> Iterator[Finding]:
         )
 
 
-def _too_new(collection: Collection) -> Iterator[Finding]:
+def _too_new(space: OpenSpace) -> Iterator[Finding]:
     """Stores that a newer version has written. (Of the manifest and the catalog, opening says so.)"""
-    keys = {record.space.key for record in collection.catalog.spaces()} | {collection.manifest.space}
+    keys = {record.space.key for record in space.catalog.spaces()} | {space.manifest.space}
     for key in sorted(keys):
-        if not (collection.root / LANCE / f"{key}.lance").exists():
+        if not (space.root / LANCE / f"{key}.lance").exists():
             continue
         try:
-            collection.store_of(key)
+            space.store_of(key)
         except CollectionTooNew as error:
             yield Finding("broken", str(error), None, error.hint)
 
 
-def _tombstones(collection: Collection, fix: bool) -> Iterator[Finding]:
-    buried = collection.catalog.tombstones()
+def _tombstones(space: OpenSpace, fix: bool) -> Iterator[Finding]:
+    buried = space.catalog.tombstones()
     if not buried:
         return
     if fix:
-        collection.sweep_tombstones(erase=True)
+        sweep(space, erase=True)
     yield Finding(
         "broken",
         f"{len(buried)} deleted files still have items in the store (a run was cut off)",
@@ -132,26 +130,27 @@ def _tombstones(collection: Collection, fix: bool) -> Iterator[Finding]:
     )
 
 
-def _rows(collection: Collection, space: str, fix: bool) -> Iterator[Finding]:
-    """Items of a space without an asset, and assets without all their items."""
-    if not (collection.root / LANCE / f"{space}.lance").exists():
+def _rows(space: OpenSpace, key: str, fix: bool) -> Iterator[Finding]:
+    """Items of any space without an asset, and assets without all their items."""
+    active = key == space.manifest.space
+    if not (space.root / LANCE / f"{key}.lance").exists():
         stored: set[str] = set()  # nothing was written yet, or the table is lost
     else:
-        stored = set(collection.store_of(space).ids())
+        stored = set(space.store_of(key).ids())
     expected: set[str] = set()
     torn: list[str] = []
-    for asset in collection.catalog.assets(space):
-        if asset.encoded is None and space != collection.manifest.space:
+    for asset in space.catalog.assets(key):
+        if asset.encoded is None and not active:
             continue  # a space that is being filled, or answers no more, need not have all
         ids = ids_of(Content(asset.path, asset.encoded or asset.sha256, asset.items))
         expected.update(ids)
         if asset.encoded is not None and not (asset.items and stored.issuperset(ids)):
             torn.append(asset.path)
     orphans = sorted(stored - expected)
-    where = "" if space == collection.manifest.space else f" of {space}"
+    where = "" if active else f" of {key}"
     if orphans:
         if fix:
-            collection.store_of(space).delete(orphans)
+            space.store_of(key).delete(orphans)
         yield Finding(
             "broken",
             f"{len(orphans)} items in the store{where} belong to no file of the catalog",
@@ -161,8 +160,8 @@ def _rows(collection: Collection, space: str, fix: bool) -> Iterator[Finding]:
         )
     if torn:
         if fix:
-            collection.catalog.unencode(space, torn)
-            collection.sweep_tombstones()
+            space.catalog.unencode(key, torn)
+            sweep(space)
         for path in torn:
             yield Finding(
                 "broken",
@@ -173,26 +172,26 @@ def _rows(collection: Collection, space: str, fix: bool) -> Iterator[Finding]:
             )
 
 
-def _spaces(collection: Collection, fix: bool) -> Iterator[Finding]:
+def _spaces(space: OpenSpace, fix: bool) -> Iterator[Finding]:
     """Files of the active space that wait for the next run, and tables that belong to no space."""
-    key = collection.manifest.space
-    waiting = sum(asset.encoded is None for asset in collection.catalog.assets(key))
+    key = space.manifest.space
+    waiting = sum(asset.encoded is None for asset in space.catalog.assets(key))
     if waiting and not fix:
         yield Finding("note", f"{waiting} files are not in {key} yet", None, "searchkit index")
-    known = {record.space.key for record in collection.catalog.spaces()} | {key}
-    tables = {file.name.removesuffix(".lance") for file in (collection.root / LANCE).glob("*.lance")}
-    shelves = {folder.name for folder in (collection.root / FAISS).glob("*") if folder.is_dir()}
+    known = {record.space.key for record in space.catalog.spaces()} | {key}
+    tables = {file.name.removesuffix(".lance") for file in (space.root / LANCE).glob("*.lance")}
+    shelves = {folder.name for folder in (space.root / FAISS).glob("*") if folder.is_dir()}
     for stray in sorted((tables | shelves) - known):
         if fix:
-            remove_files(collection.root, stray)
+            remove_files(space.root, stray)
         yield Finding(
             "broken", f"{stray} is left of a space that was deleted", None, "searchkit doctor --fix", fix
         )
 
 
-def _jobs(collection: Collection, fix: bool) -> Iterator[Finding]:
+def _jobs(space: OpenSpace, fix: bool) -> Iterator[Finding]:
     """Work that was given up (of files, the ledger tells), and work for a space that does not answer."""
-    jobs, key = collection.catalog.jobs, collection.manifest.space
+    jobs, key = space.catalog.jobs, space.manifest.space
     dead = [job for job in jobs.dead() if job.kind != "file"]
     for job in dead:
         yield Finding(
@@ -206,22 +205,22 @@ def _jobs(collection: Collection, fix: bool) -> Iterator[Finding]:
         for kind in {job.kind for job in dead}:
             jobs.clear_dead(kind=kind)
         if dead or jobs.owes_refresh(key):
-            collection.refresh()
+            refresh(space)
         jobs.keep_only(key)
 
 
-def _references(collection: Collection, fix: bool) -> Iterator[Finding]:
+def _references(space: OpenSpace, fix: bool) -> Iterator[Finding]:
     """Confidence that follows a rule of before: of the active space, and of the adapter in use."""
-    if collection.store.count() == 0:
+    if space.store.count() == 0:
         return
-    for adapter in (None, collection.adapter) if collection.adapter else (None,):
-        key = adapter.key if adapter else collection.manifest.space
-        known = collection.catalog.references(key)
+    for adapter in (None, space.adapter) if space.adapter else (None,):
+        key = adapter.key if adapter else space.manifest.space
+        known = space.catalog.references(key)
         if not known or is_current(known):
             continue  # a run that was cut off before it measured owes that
         try:
             if fix:
-                collection.measure(adapter)
+                measure(space, adapter)
         except (ModelMissing, SpaceMismatch):
             fix = False  # which is a finding of its own
         yield Finding(
@@ -231,7 +230,3 @@ def _references(collection: Collection, fix: bool) -> Iterator[Finding]:
             "searchkit doctor --fix, or searchkit index",
             fix,
         )
-
-
-def _shown(path: str) -> str:
-    return os.fsencode(path).decode("utf-8", "replace")

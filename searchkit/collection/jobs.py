@@ -12,8 +12,11 @@ from typing import Any
 
 from searchkit.catalog.catalog import Source
 from searchkit.catalog.jobs import ASKED, NOTICED, SWEPT, Job, Work
+from searchkit.collection.indexing import ingest_into, select, targets
 from searchkit.collection.library import Collection
 from searchkit.collection.lock import writing
+from searchkit.collection.open_space import OpenSpace
+from searchkit.collection.upkeep import refresh, sweep
 from searchkit.ingest.load import decoder_of
 from searchkit.ingest.pipeline import Options, scopes
 from searchkit.ingest.walk import entry_of
@@ -41,7 +44,7 @@ class How:
 
 
 def enqueue(
-    library: Collection,
+    library: Collection | OpenSpace,
     *paths: str | Path,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
@@ -51,29 +54,31 @@ def enqueue(
 ) -> IndexReport:
     """Look at these folders and files, at all sources without any, and queue what is due; `report.queued`
     counts it. Raises `BadInput` for a path that does not exist and never did."""
-    library = library.current
-    with writing(library.root, brief=True, stop=stop):
-        targets = library.targets(paths)
-    selection, left_out = library.selection(include, exclude)
-    ingest = library.ingest(Options(retry_failed=retry_failed, stop=stop))
+    space = library.current
+    with writing(space.root, brief=True, stop=stop):
+        named = targets(space, paths)
+    selection, left_out = select(space, include, exclude)
+    ingest = ingest_into(space, Options(retry_failed=retry_failed, stop=stop))
     swept: list[Source] = []
-    for source, scope in targets:
+    for source, scope in named:
         due, gone = ingest.look(source, selection, scope=scope)
         if retry_failed:  # whoever gets the job asks the ledger again
-            library.catalog.clear_failures([entry.path for entry in due])
-        ingest.report.queued += _put(library, source, due, priority)
+            space.catalog.clear_failures([entry.path for entry in due])
+        ingest.report.queued += _put(space, source, due, priority)
         swept += [source] * gone
-    ingest.report.queued += _put_sweeps(library, swept, priority)
+    ingest.report.queued += _put_sweeps(space, swept, priority)
     ingest.report.warnings += left_out()
-    ingest.report.failed = len(library.catalog.failures())
+    ingest.report.failed = len(space.catalog.failures())
     return ingest.report
 
 
-def notice(library: Collection, paths: Iterable[str], *, stop: Callable[[], bool] = lambda: False) -> int:
+def notice(
+    library: Collection | OpenSpace, paths: Iterable[str], *, stop: Callable[[], bool] = lambda: False
+) -> int:
     """Queue what changed at these paths, of whichever sources they are; returns how much that is."""
-    library = library.current
-    sources = library.catalog.sources()
-    selection, _ = library.selection()
+    space = library.current
+    sources = space.catalog.sources()
+    selection, _ = select(space)
     changed: dict[Source, list[FileEntry]] = {}
     swept: list[Source] = []
     for path in sorted(set(paths)):
@@ -84,41 +89,42 @@ def notice(library: Collection, paths: Iterable[str], *, stop: Callable[[], bool
         if entry is not None:
             changed.setdefault(source, []).append(entry)
         elif os.path.isdir(path):  # files may have been written into it before anyone watched it
-            due, gone = library.ingest(Options(stop=stop)).look(source, selection, scope=path)
+            due, gone = ingest_into(space, Options(stop=stop)).look(source, selection, scope=path)
             changed.setdefault(source, []).extend(due)
             swept += [source] * gone
-        elif source not in swept and _knows(library, path):
+        elif source not in swept and _knows(space, path):
             swept.append(source)
-    queued = sum(_put(library, source, entries, NOTICED) for source, entries in changed.items())
-    return queued + _put_sweeps(library, swept, NOTICED)
+    queued = sum(_put(space, source, entries, NOTICED) for source, entries in changed.items())
+    return queued + _put_sweeps(space, swept, NOTICED)
 
 
-def _put(library: Collection, source: Source, due: Sequence[FileEntry], priority: int) -> int:
+def _put(space: OpenSpace, source: Source, due: Sequence[FileEntry], priority: int) -> int:
     works = [Work(e.path, source.id, e.size, e.mtime_ns, decoder_of(e.path)) for e in due]
-    return library.catalog.jobs.enqueue(library.manifest.space, works, priority=priority) if works else 0
+    return space.catalog.jobs.enqueue(space.manifest.space, works, priority=priority) if works else 0
 
 
-def _put_sweeps(library: Collection, sources: Iterable[Source], priority: int) -> int:
+def _put_sweeps(space: OpenSpace, sources: Iterable[Source], priority: int) -> int:
     """After the files of all sources: a file that moved is to be copied before it is missed."""
     works = [Work(source.path, source.id) for source in dict.fromkeys(sources)]
     if not works:
         return 0
-    return library.catalog.jobs.enqueue(library.manifest.space, works, kind="sweep", priority=priority)
+    return space.catalog.jobs.enqueue(space.manifest.space, works, kind="sweep", priority=priority)
 
 
-def _knows(library: Collection, path: str) -> bool:
-    known = next(iter(library.catalog.assets(under=path)), None)
-    return known is not None or bool(library.catalog.failures(under=path))
+def _knows(space: OpenSpace, path: str) -> bool:
+    known = next(iter(space.catalog.assets(under=path)), None)
+    return known is not None or bool(space.catalog.failures(under=path))
 
 
-def perform(library: Collection, jobs: Sequence[Job], how: How) -> IndexReport:
+def perform(library: Collection | OpenSpace, jobs: Sequence[Job], how: How) -> IndexReport:
     """Do these claimed jobs, all of one kind, and end them in the queue; when `how.stop()` becomes true the
     batch under way is finished and the rest goes back. What goes wrong with the batch is raised."""
-    queue = library.catalog.jobs
+    space = library.current
+    queue = space.catalog.jobs
 
     @contextmanager
     def exclusive() -> Iterator[None]:
-        with writing(library.root, brief=True, stop=how.stop):
+        with writing(space.root, brief=True, stop=how.stop):
             held = queue.heartbeat(jobs, lease=how.lease)
             if not held:
                 raise LeaseLost
@@ -127,25 +133,25 @@ def perform(library: Collection, jobs: Sequence[Job], how: How) -> IndexReport:
     report = IndexReport()
     if jobs[0].kind == "refresh":
         with exclusive():
-            library.sweep_tombstones()  # what a killed worker left
-            library.refresh()
+            sweep(space)  # what a killed worker left
+            refresh(space)
         queue.finish(jobs)
         return report
-    sources = {source.id: source for source in library.catalog.sources()}
+    sources = {source.id: source for source in space.catalog.sources()}
     for number in sorted({job.source_id or 0 for job in jobs}):
         mine = [job for job in jobs if job.source_id == number]
         source = sources.get(number)
         if source is None:
             queue.finish(mine)  # the source was removed
         elif mine[0].kind == "sweep":
-            report = merged(report, _sweep(library, source, mine, how, exclusive))
+            report = merged(report, _sweep(space, source, mine, how, exclusive))
         else:
-            report = merged(report, _index(library, source, mine, how, exclusive))
+            report = merged(report, _index(space, source, mine, how, exclusive))
     return report
 
 
-def _index(library: Collection, source: Source, jobs: Sequence[Job], how: How, turn: Turn) -> IndexReport:
-    queue = library.catalog.jobs
+def _index(space: OpenSpace, source: Source, jobs: Sequence[Job], how: How, turn: Turn) -> IndexReport:
+    queue = space.catalog.jobs
     waiting: dict[str, list[Job]] = {}
     for job in jobs:
         waiting.setdefault(job.path, []).append(job)
@@ -156,28 +162,28 @@ def _index(library: Collection, source: Source, jobs: Sequence[Job], how: How, t
     options = Options(
         how.batch_size, how.threads, stop=how.stop, exclusive=turn, on_written=written, shared=True
     )
-    ingest = library.ingest(options)
+    ingest = ingest_into(space, options)
     ingest.update(source, list(waiting))
     rest = [job for some in waiting.values() for job in some]
     if rest and ingest.report.interrupted:
         queue.release(rest)
     elif rest:  # unchanged, failed and noted, or not there
         queue.finish(rest)
-    if library.catalog.tombstones():  # what the changed files held before must not be found any more
-        with writing(library.root, brief=True, stop=how.stop):
-            library.sweep_tombstones()
+    if space.catalog.tombstones():  # what the changed files held before must not be found any more
+        with writing(space.root, brief=True, stop=how.stop):
+            sweep(space)
     return ingest.report
 
 
-def _sweep(library: Collection, source: Source, jobs: Sequence[Job], how: How, turn: Turn) -> IndexReport:
-    queue = library.catalog.jobs
-    ingest = library.ingest(Options(stop=how.stop, exclusive=turn))
-    ingest.drop_gone(source, library.selection()[0])
+def _sweep(space: OpenSpace, source: Source, jobs: Sequence[Job], how: How, turn: Turn) -> IndexReport:
+    queue = space.catalog.jobs
+    ingest = ingest_into(space, Options(stop=how.stop, exclusive=turn))
+    ingest.drop_gone(source, select(space)[0])
     if ingest.report.interrupted:
         queue.release(jobs)
         return ingest.report
     with turn():
-        library.sweep_tombstones()
+        sweep(space)
     queue.finish(jobs)
     return ingest.report
 

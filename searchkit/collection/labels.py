@@ -5,22 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from searchkit.collection.lock import writing
+from searchkit.collection.manifest import NEUTRAL
+from searchkit.collection.open_space import OpenSpace
+from searchkit.collection.upkeep import accelerate
 from searchkit.errors import BadInput, NothingIndexed
 from searchkit.search.zeroshot import Classifier
 from searchkit.types import Item, Kind
-
-if TYPE_CHECKING:
-    from searchkit.collection.library import Collection
 
 BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """One picture and its label; None where nothing was sure enough."""
+    """One picture and its label; None where no label has the share that was asked for."""
 
     path: str
     label: str | None
@@ -28,7 +27,7 @@ class Labelled:
 
 
 def label(
-    library: Collection, labels: Sequence[str], *, under: Sequence[str], min_confidence: float
+    space: OpenSpace, labels: Sequence[str], *, under: Sequence[str], min_confidence: float
 ) -> Iterator[Labelled]:
     """Give every picture at or below the paths of `under` (all, without any) its best label, and yield it;
     none where the label's share is below `min_confidence`.
@@ -37,43 +36,44 @@ def label(
     vectors are there. What was yielded is written. Raises `BadInput` for paths that hold no picture.
     """
     names = list(dict.fromkeys(name.strip() for name in labels if name.strip()))
-    if library.store.count(kind=Kind.IMAGE) == 0:
-        raise NothingIndexed(f"{library.root} holds no pictures", hint="searchkit index FOLDER")
-    with writing(library.root):
-        ids = [i for some, _ in library.store.scan(kind=Kind.IMAGE) for i in some]
-        classifier = Classifier(library.encoder, names, cache=library.root / "neutral") if names else None
-        given = 0
+    if space.store.count(kind=Kind.IMAGE) == 0:
+        raise NothingIndexed(f"{space.root} holds no pictures", hint="searchkit index FOLDER")
+    with writing(space.root):
+        ids = [id for batch, _ in space.store.scan(kind=Kind.IMAGE) for id in batch]
+        classifier = Classifier(space.encoder, names, cache=space.root / NEUTRAL) if names else None
+        pictures = 0
         for start in range(0, len(ids), BATCH):
-            items = [i for i in library.store.get(ids[start : start + BATCH]) if _is_under(i.path, under)]
+            batch = space.store.get(ids[start : start + BATCH])
+            items = [item for item in batch if _is_under(item.path, under)]
             if items:
-                yield from _write(library, items, classifier, min_confidence)
-            given += len(items)
-        if given:
-            library.store.compact()
-            library.accelerate()
-    if not given:
+                yield from _write(space, items, classifier, min_confidence)
+            pictures += len(items)
+        if pictures:
+            space.store.compact()
+            accelerate(space)
+    if not pictures:
         raise BadInput(f"no indexed picture at or below {', '.join(under)}", hint="searchkit index FOLDER")
 
 
 def _write(
-    library: Collection, items: Sequence[Item], classifier: Classifier | None, min_confidence: float
+    space: OpenSpace, items: Sequence[Item], classifier: Classifier | None, min_confidence: float
 ) -> Iterator[Labelled]:
-    vectors = library.store.vectors([item.id for item in items])
+    vectors = space.store.vectors([item.id for item in items])
     if classifier is None:
-        found: list[tuple[str | None, float]] = [(None, 0.0)] * len(items)
+        labels: list[tuple[str | None, float]] = [(None, 0.0)] * len(items)
     else:
         best, shares = classifier(vectors)
-        found = [
+        labels = [
             (classifier.labels[place] if share >= min_confidence else None, float(share))
             for place, share in zip(best, shares, strict=True)
         ]
     labelled = [
-        item._replace(label=name, label_confidence=sure if name is not None else None)
-        for item, (name, sure) in zip(items, found, strict=True)
+        item._replace(label=name, label_confidence=None if name is None else share)
+        for item, (name, share) in zip(items, labels, strict=True)
     ]
-    library.store.write(labelled, vectors)
-    for item, (name, sure) in zip(items, found, strict=True):
-        yield Labelled(item.path, name, sure)
+    space.store.write(labelled, vectors)
+    for item, (name, share) in zip(items, labels, strict=True):
+        yield Labelled(item.path, name, share)
 
 
 def _is_under(path: str, roots: Sequence[str]) -> bool:

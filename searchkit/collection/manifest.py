@@ -35,6 +35,11 @@ def resolve(where: str | Path | None) -> Path:
         raise BadInput(f"the collection {text[:80]!r} cannot be found: {error}") from error
 
 
+def absolute(path: str | Path) -> str:
+    """The path as the user sees it: absolute, without `..`, links left as they are."""
+    return os.path.abspath(os.path.expanduser(path))
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """`collection.toml`: the format, the encoder that fills the active space, and that space's key."""

@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from searchkit.collection.library import Collection
+    from searchkit.collection.open_space import OpenSpace
 
 LARGE = 1600
 WIDTH = 900
 """Pixels of a page across: text of 10 points can be read."""
 
 
-def thumbnail_name(library: Collection, item: Item) -> str:
+def thumbnail_name(library: Collection | OpenSpace, item: Item) -> str:
     """The name of a picture's thumbnail, which is there afterwards. Raises `Unreadable`."""
     name = name_of(item, library.current.manifest.space)
     if not library.thumbs.path(name).is_file():
@@ -39,7 +40,7 @@ def thumbnail_name(library: Collection, item: Item) -> str:
     return name
 
 
-def thumbnail(library: Collection, item: Item) -> bytes:
+def thumbnail(library: Collection | OpenSpace, item: Item) -> bytes:
     """A WebP of at most SIDE × SIDE pixels; made where it is missing. Raises `Unreadable`."""
     name = name_of(item, library.current.manifest.space)
     kept = library.thumbs.get(name)
@@ -49,7 +50,7 @@ def thumbnail(library: Collection, item: Item) -> bytes:
     return kept
 
 
-def picture(library: Collection, item: Item, *, side: int = LARGE) -> bytes:
+def picture(library: Collection | OpenSpace, item: Item, *, side: int = LARGE) -> bytes:
     """The picture as a WebP of at most side × side pixels. Raises `Unreadable`."""
     return shrunk(decoded(library, item, side).image, side)
 
@@ -77,7 +78,7 @@ def unchanged(item: Item, *, most: int) -> bytes:
     return data
 
 
-def decoded(library: Collection, item: Item, side: int) -> Picture:
+def decoded(library: Collection | OpenSpace, item: Item, side: int) -> Picture:
     """The picture of an item, from its file or out of its document, of `side` pixels or more on its shorter
     side if it has them. Raises `BadInput` for a passage, `Unreadable` for what is gone or has changed."""
     if item.kind is not Kind.IMAGE:
@@ -100,7 +101,7 @@ def decoded(library: Collection, item: Item, side: int) -> Picture:
     return found[0]
 
 
-def open_picture(library: Collection, item: Item, side: int) -> Image:
+def open_picture(library: Collection | OpenSpace, item: Item, side: int) -> Image:
     """The picture of an item as a network of side × side pixels needs it. Raises as `decoded` does."""
     return decoded(library, item, enough(side)).image
 

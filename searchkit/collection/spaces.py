@@ -11,11 +11,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from searchkit.catalog.catalog import SpaceRecord
+from searchkit.catalog.catalog import Source, SpaceRecord
+from searchkit.collection.indexing import ingest_into, select
+from searchkit.collection.indexing import targets as named
 from searchkit.collection.jobs import merged
-from searchkit.collection.library import Collection, note_space
+from searchkit.collection.library import Collection
 from searchkit.collection.lock import writing
+from searchkit.collection.making import note_space
 from searchkit.collection.manifest import FAISS, LANCE, NEUTRAL, THUMBS, Manifest, write_manifest
+from searchkit.collection.open_space import OpenSpace
+from searchkit.collection.status import folder_size
+from searchkit.collection.upkeep import refresh, sweep
 from searchkit.errors import BadInput
 from searchkit.ingest.pipeline import Options
 from searchkit.ingest.thumbs import Thumbs
@@ -48,19 +54,19 @@ class SpaceStatus:
         return {"schema": JSON_SCHEMA, **{name: getattr(self, name) for name in self.__slots__}}
 
 
-def spaces(collection: Collection) -> list[SpaceStatus]:
+def spaces(library: Collection | OpenSpace) -> list[SpaceStatus]:
     """Every space that the collection holds, the oldest first."""
-    collection = collection.current
+    now = library.current
     rows = []
-    for record in collection.catalog.spaces():
+    for record in now.catalog.spaces():
         key = record.space.key
-        held, of, items = collection.catalog.coverage(key)
-        size = sum(_size(folder) for folder in _folders(collection.root, key))
+        held, of, items = now.catalog.coverage(key)
+        size = sum(folder_size(folder) for folder in _folders(now.root, key))
         rows.append(
             SpaceStatus(
                 space=key,
                 model=record.model or record.space.encoder,
-                active=key == collection.manifest.space,
+                active=key == now.manifest.space,
                 files=held,
                 of=of,
                 items=items,
@@ -72,7 +78,7 @@ def spaces(collection: Collection) -> list[SpaceStatus]:
 
 
 def refill(
-    collection: Collection,
+    library: Collection | OpenSpace,
     encoder: Encoder,
     *paths: str | Path,
     batch_size: int = 32,
@@ -88,55 +94,58 @@ def refill(
     Raises `CollectionLocked` while another process fills a space.
     """
     began = time.monotonic()
-    collection = collection.current
-    root, catalog = collection.root, collection.catalog
+    now = library.current
+    root, catalog = now.root, now.catalog
     with writing(root, name=FILLING):
         with writing(root, brief=True, stop=stop):
-            targets = collection.targets(paths)
+            targets = named(now, paths)
             note_space(catalog, encoder)
-            target = collection.with_encoder(encoder)
+            target = now.with_encoder(encoder)
             _ = target.store
         targets += [(source, None) for source in catalog.sources() if (source, None) not in targets]
-        report = IndexReport()
-        done = False
-        for _round in range(ROUNDS):
-            options = Options(batch_size, threads, False, retry_failed, on_progress, stop)
-            options.exclusive = lambda: writing(root, brief=True, stop=stop)
-            ingest = target.ingest(options)
-            for source, scope in targets:
-                ingest.sync(source, target.selection()[0], scope=scope)
-                if ingest.report.interrupted:
-                    break
-            report = merged(report, replace(ingest.report, seen=0, unchanged=0))
-            report.seen, report.unchanged = ingest.report.seen, ingest.report.unchanged
-            report.offline, report.warnings = ingest.report.offline, ingest.report.warnings
-            if ingest.report.interrupted:
-                break
-            with writing(root, brief=True, stop=stop):
-                target.sweep_tombstones()
-                missing = _missing(collection, target)
-                if not missing:
-                    target.refresh()
-                    _switch(target, before=collection.manifest.space)
-                    done = True
-                    break
-            if not ingest.changed:
-                report.warnings.append(_still_missing(collection, missing))
-                break
-        if not done:
-            logger.info(
-                "%s is not complete: %s goes on answering", target.manifest.space, collection.manifest.space
-            )
+        options = Options(batch_size, threads, False, retry_failed, on_progress, stop)
+        options.exclusive = lambda: writing(root, brief=True, stop=stop)
+        report = _fill(now, target, targets, options)
     report.failed = len(catalog.failures())
     report.seconds = time.monotonic() - began
     return report
 
 
-def _missing(old: Collection, new: Collection) -> list[str]:
+def _fill(
+    now: OpenSpace, target: OpenSpace, targets: Sequence[tuple[Source, str | None]], options: Options
+) -> IndexReport:
+    """Look at the targets until the new space holds all that the old one does; then change to it."""
+    report = IndexReport()
+    for _round in range(ROUNDS):
+        ingest = ingest_into(target, options)
+        for source, scope in targets:
+            ingest.sync(source, select(target)[0], scope=scope)
+            if ingest.report.interrupted:
+                break
+        report = merged(report, replace(ingest.report, seen=0, unchanged=0))
+        report.seen, report.unchanged = ingest.report.seen, ingest.report.unchanged
+        report.offline, report.warnings = ingest.report.offline, ingest.report.warnings
+        if ingest.report.interrupted:
+            break
+        with options.exclusive():
+            sweep(target)
+            missing = _missing(now, target)
+            if not missing:
+                refresh(target)
+                _switch(target, before=now.manifest.space)
+                return report
+        if not ingest.changed:
+            report.warnings.append(_still_missing(now, missing))
+            break
+    logger.info("%s is not complete: %s goes on answering", target.manifest.space, now.manifest.space)
+    return report
+
+
+def _missing(old: OpenSpace, new: OpenSpace) -> list[str]:
     """Files that the old space finds and the new would not. What cannot be read any more does not count."""
     failed = {failure.path for failure in old.catalog.failures()}
     there = {asset.path for asset in new.catalog.assets(new.manifest.space) if asset.items}
-    takes = new.selection()[0].wanted
+    takes = select(new)[0].wanted
     return [
         asset.path
         for asset in old.catalog.assets(old.manifest.space)
@@ -147,15 +156,15 @@ def _missing(old: Collection, new: Collection) -> list[str]:
     ]
 
 
-def _still_missing(collection: Collection, missing: Sequence[str]) -> str:
+def _still_missing(now: OpenSpace, missing: Sequence[str]) -> str:
     shown = missing[0].encode("utf-8", "replace").decode()
     return (
-        f"{len(missing)} files could not be encoded, {shown} among them: {collection.manifest.encoder} goes "
+        f"{len(missing)} files could not be encoded, {shown} among them: {now.manifest.encoder} goes "
         "on answering (attach what is offline, or searchkit rm it, and run again)"
     )
 
 
-def _switch(target: Collection, *, before: str) -> None:
+def _switch(target: OpenSpace, *, before: str) -> None:
     """Under the write lock: from here on this space answers, in every process."""
     if any(r.activated is None for r in target.catalog.spaces() if r.space.key == before):
         target.catalog.activate(before)  # a collection from before this was noted
@@ -164,14 +173,14 @@ def _switch(target: Collection, *, before: str) -> None:
     target.catalog.jobs.keep_only(target.manifest.space)
 
 
-def rollback(collection: Collection, space: str | None = None) -> str:
+def rollback(library: Collection | OpenSpace, space: str | None = None) -> str:
     """Change back to the space that answered before, or to the one named; returns its key.
 
     It is as it was then; the next run indexes what has come since. Raises `BadInput` where there is none.
     """
-    collection = collection.current
-    with writing(collection.root):
-        others = [r for r in collection.catalog.spaces() if r.space.key != collection.manifest.space]
+    now = library.current
+    with writing(now.root):
+        others = [r for r in now.catalog.spaces() if r.space.key != now.manifest.space]
         asked = [r for r in others if r.activated is not None and space in (None, r.space.key)]
         if not asked:
             raise BadInput(
@@ -179,10 +188,10 @@ def rollback(collection: Collection, space: str | None = None) -> str:
                 hint="see what is: searchkit spaces",
             )
         record = max(asked, key=lambda r: r.activated or 0.0)
-        manifest = _manifest_of(collection.manifest, record)
-        collection.catalog.activate(record.space.key)
-        write_manifest(collection.root, manifest)
-        collection.catalog.jobs.keep_only(record.space.key)
+        manifest = _manifest_of(now.manifest, record)
+        now.catalog.activate(record.space.key)
+        write_manifest(now.root, manifest)
+        now.catalog.jobs.keep_only(record.space.key)
     return record.space.key
 
 
@@ -196,31 +205,31 @@ def _manifest_of(now: Manifest, record: SpaceRecord) -> Manifest:
     )
 
 
-def answering(collection: Collection, space: str) -> Collection:
+def answering(library: Collection | OpenSpace, space: str) -> OpenSpace:
     """The collection as that space of it would answer; what is active stays so. Raises `BadInput`."""
-    collection = collection.current
-    record = next((r for r in collection.catalog.spaces() if r.space.key == space), None)
+    now = library.current
+    record = next((r for r in now.catalog.spaces() if r.space.key == space), None)
     if record is None:
         raise BadInput(f"there is no space {space!r}", hint="see what is: searchkit spaces")
-    if space == collection.manifest.space:
-        return collection
-    return collection.with_manifest(_manifest_of(collection.manifest, record))
+    if space == now.manifest.space:
+        return now
+    return now.with_manifest(_manifest_of(now.manifest, record))
 
 
-def prune(collection: Collection, space: str | None = None) -> list[str]:
+def prune(library: Collection | OpenSpace, space: str | None = None) -> list[str]:
     """Delete the named space, or all but the active one, for good; returns the keys of those that went.
 
     Raises `BadInput` for the active space and an unknown one, `CollectionLocked` while a space is filled.
     """
-    collection = collection.current
-    with writing(collection.root, name=FILLING), writing(collection.root):
-        others = [r.space.key for r in collection.catalog.spaces()]
-        others = [key for key in others if key != collection.manifest.space and space in (None, key)]
+    now = library.current
+    with writing(now.root, name=FILLING), writing(now.root):
+        others = [r.space.key for r in now.catalog.spaces()]
+        others = [key for key in others if key != now.manifest.space and space in (None, key)]
         if space is not None and not others:
             raise BadInput(f"there is no inactive space {space!r}", hint="see what is: searchkit spaces")
         for key in others:
-            collection.catalog.drop_space(key)  # first: what is left without it, doctor removes
-            remove_files(collection.root, key)
+            now.catalog.drop_space(key)  # first: what is left without it, doctor removes
+            remove_files(now.root, key)
     return others
 
 
@@ -235,13 +244,3 @@ def remove_files(root: Path, space: str) -> None:
 
 def _folders(root: Path, space: str) -> tuple[Path, Path]:
     return root / LANCE / f"{space}.lance", root / FAISS / space
-
-
-def _size(folder: Path) -> int:
-    total = 0
-    for file in folder.rglob("*"):
-        try:
-            total += file.stat().st_size
-        except OSError:
-            continue  # another process compacts
-    return total

@@ -14,7 +14,7 @@ import numpy as np
 
 from searchkit.errors import BadInput, Unreadable
 from searchkit.rerankers.blip import BlipMatcher
-from searchkit.types import Item, Kind, Query
+from searchkit.types import Item, Kind, SearchRequest
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,8 +37,8 @@ class Matcher:
     def __init__(self, network: BlipMatcher, open_picture: OpenPicture) -> None:
         self.network, self._open = network, open_picture
 
-    def __call__(self, query: Query, items: Sequence[Item]) -> np.ndarray:
-        text = question(query)
+    def __call__(self, request: SearchRequest, items: Sequence[Item]) -> np.ndarray:
+        text = question(request)
         scores = np.full(len(items), np.nan)
         shown = {n: pixels for n, item in enumerate(items) if (pixels := self._seen(item)) is not None}
         judged = self.network(list(shown.values()), [[text]] * len(shown))
@@ -57,12 +57,12 @@ class Matcher:
         return self.network.preprocess(picture)
 
 
-def question(query: Query) -> str:
+def question(request: SearchRequest) -> str:
     """The one text that is asked. Raises `BadInput` for a question of anything more, and one for passages."""
-    if query.kind is Kind.PASSAGE:
+    if request.kind is Kind.PASSAGE:
         raise BadInput("a matcher looks at pictures, not at passages", hint="leave out --kind or --rerank")
-    text = query.positives[0].text if len(query.positives) == 1 else None
-    if text is None or query.negatives or query.vector is not None:
+    text = request.positives[0].text if len(request.positives) == 1 else None
+    if text is None or request.negatives or request.vector is not None:
         raise BadInput(
             "a matcher reads one text with each picture, and nothing else",
             hint="ask in words alone, without a picture, --plus or --not; or do not rerank",

@@ -1,4 +1,4 @@
-"""From what was asked to one vector."""
+"""From a request to one vector."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from searchkit.errors import BadInput
 from searchkit.protocols import Encoder
 from searchkit.search.compose import AVOID, compose
 from searchkit.search.language import warning_for
-from searchkit.types import Part, Query, Vectors
+from searchkit.types import Part, SearchRequest, Vectors
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,36 +22,33 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def as_part(given: str | Part) -> Part:
-    """A string is a text that counts once."""
-    return Part(text=given) if isinstance(given, str) else given
-
-
 OpenPicture = Callable[[str, int], "Image"]
 """(path, the side that the tower reads) → an upright RGB picture, or `Unreadable`."""
 
 
-Stored = Callable[[str], np.ndarray]
+StoredVector = Callable[[str], np.ndarray]
 """(an item's id) → its vector, or `BadInput`."""
 
 
-def vector_of(query: Query, encoder: Encoder, open_picture: OpenPicture, stored: Stored) -> np.ndarray:
+def vector_of(
+    request: SearchRequest, encoder: Encoder, open_picture: OpenPicture, stored: StoredVector
+) -> np.ndarray:
     """(dim,) of unit length. Raises `BadInput`, and what `open_picture` does."""
-    parts = [*query.positives, *query.negatives]
-    if query.vector is not None:
+    parts = [*request.positives, *request.negatives]
+    if request.vector is not None:
         if parts:
             raise BadInput("a vector is a whole question", hint="search with the vector alone")
-        return checked(query.vector, encoder.space.dim)
-    if not query.positives:
+        return unit(request.vector, encoder.space.dim)
+    if not request.positives:
         raise BadInput("the query is empty", hint="give a text, a picture, or a vector")
     vectors = [_encoded(part, encoder, open_picture, stored) for part in parts]
     if len(parts) == 1:
         return vectors[0]
-    signs = [1.0] * len(query.positives) + [-AVOID] * len(query.negatives)
+    signs = [1.0] * len(request.positives) + [-AVOID] * len(request.negatives)
     return compose(np.stack(vectors), [sign * part.weight for sign, part in zip(signs, parts, strict=True)])
 
 
-def _encoded(part: Part, encoder: Encoder, open_picture: OpenPicture, stored: Stored) -> np.ndarray:
+def _encoded(part: Part, encoder: Encoder, open_picture: OpenPicture, stored: StoredVector) -> np.ndarray:
     if not part.weight > 0:
         raise BadInput(f"a weight is {part.weight}", hint="above 0, also for what is to be avoided")
     if sum(one is not None for one in (part.text, part.image, part.item)) > 1:
@@ -66,7 +63,7 @@ def _encoded(part: Part, encoder: Encoder, open_picture: OpenPicture, stored: St
     clean = part.text.encode("utf-8", "replace").decode()  # an argument may hold stray bytes
     warning = warning_for(encoder.record, clean)
     if warning is not None:
-        _say_once(warning)
+        _warn_once(warning)
     return _row(encoder.encode_text([encoder.record.as_query(clean)]))
 
 
@@ -76,15 +73,15 @@ def _row(vectors: Vectors) -> np.ndarray:
 
 
 @cache
-def _say_once(warning: str) -> None:
+def _warn_once(warning: str) -> None:
     logger.warning(warning)
 
 
-def checked(given: Sequence[float], dim: int) -> np.ndarray:
+def unit(given: Sequence[float], dim: int) -> np.ndarray:
     """(dim,) float32 of unit length. Raises `BadInput`."""
     vector = np.asarray(given, np.float32)
     length = math.sqrt(float(vector @ vector)) if vector.shape == (dim,) else 0.0
     if not 0 < length < math.inf:
         raise BadInput(f"the vector has shape {vector.shape}; needs ({dim},), finite, not zero")
-    unit: np.ndarray = vector / np.float32(length)
-    return unit
+    normalised: np.ndarray = vector / np.float32(length)
+    return normalised

@@ -11,6 +11,7 @@ from searchkit.types import Kind
 
 if TYPE_CHECKING:
     from searchkit.collection.library import Collection
+    from searchkit.collection.open_space import OpenSpace
 
 FOLDERS = 100
 """The fullest; more are not to be chosen from a list."""
@@ -29,7 +30,7 @@ class Facets:
     """… by when it was taken, or else changed."""
 
 
-def facets(library: Collection) -> Facets:
+def facets(library: Collection | OpenSpace) -> Facets:
     """Reads every row of the catalog: a hundred thousand files take about a second."""
     library = library.current
     kinds = {kind.value: library.store.count(kind=kind) for kind in Kind}

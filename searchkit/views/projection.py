@@ -14,6 +14,7 @@ from searchkit.types import Hit, Item, Kind, Vectors
 
 if TYPE_CHECKING:
     from searchkit.collection.library import Collection
+    from searchkit.collection.open_space import OpenSpace
 
 MOST = 3000
 """Items that are drawn; of more, so many evenly spread."""
@@ -29,7 +30,7 @@ class Point:
 
 
 def project(
-    library: Collection, *, kind: str | None = None, most: int = MOST, method: str = "pca"
+    library: Collection | OpenSpace, *, kind: str | None = None, most: int = MOST, method: str = "pca"
 ) -> list[Point]:
     """At most `most` items, evenly spread over the collection, as points in [-1, 1]².
 
@@ -56,7 +57,7 @@ def project(
     return [Point(float(places[item.id][0]), float(places[item.id][1]), item) for item in items]
 
 
-def typical(library: Collection, items: Sequence[Item]) -> list[Hit]:
+def typical(library: Collection | OpenSpace, items: Sequence[Item]) -> list[Hit]:
     """Items that somebody picked, as hits: the nearest to their mean first. Score is the cosine to it, and
     confidence 1, since nobody has to be convinced."""
     library = library.current

@@ -21,6 +21,7 @@ from searchkit.types import Item, Kind, Vectors
 
 if TYPE_CHECKING:
     from searchkit.collection.library import Collection
+    from searchkit.collection.open_space import OpenSpace
 
 CELLS = 6
 """Along each side of the grid, and…"""
@@ -32,7 +33,7 @@ DARK = 0.3
 """Light that is left where a picture fits least."""
 
 
-def heat(library: Collection, item: Item, text: str) -> np.ndarray:
+def heat(library: Collection | OpenSpace, item: Item, text: str) -> np.ndarray:
     """(CELLS, CELLS) float32 cosines, rows from the top: how well each part of a picture fits a text, which
     goes through the adapter in use, as in a search.
 

@@ -146,7 +146,7 @@ def test_no_search_waits_for_the_new_model_to_be_loaded(
     with Collection.open(world.library.root) as reader:
         assert reader.search("thing7", k=1)[0].space == world.old
         refill(world.library, Hashing(32))
-        monkeypatch.setattr("searchkit.collection.library.load_encoder", load)
+        monkeypatch.setattr("searchkit.collection.parts.load_encoder", load)
         began = time.monotonic()
         assert [reader.search(f"thing{n}", k=1)[0].space for n in range(5)] == [world.old] * 5
         assert time.monotonic() - began < 30  # the new model does not come before it is let go
@@ -167,8 +167,8 @@ def test_a_model_that_cannot_be_loaded_is_said_by_the_search(
     with Collection.open(world.library.root) as reader:
         reader.search("thing7", k=1)
         refill(world.library, Hashing(32))
-        monkeypatch.setattr("searchkit.collection.library.load_encoder", load)
-        monkeypatch.setattr("searchkit.collection.library.SOON", 60.0)
+        monkeypatch.setattr("searchkit.collection.parts.load_encoder", load)
+        monkeypatch.setattr("searchkit.collection.active.SOON", 60.0)
         with pytest.raises(ModelMissing):
             reader.search("thing7", k=1)
 

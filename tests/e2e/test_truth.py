@@ -471,7 +471,7 @@ def test_a_query_that_is_a_path_or_an_address_is_only_text(
         raise AssertionError("a query touched the network or a file")
 
     monkeypatch.setattr("socket.socket.connect", refuse)
-    monkeypatch.setattr("searchkit.collection.library.decode_file", refuse)
+    monkeypatch.setattr("searchkit.collection.answers.decode_file", refuse)
     for query in ("http://169.254.169.254/x.jpg", str(world.photos / "p01.png"), "file:///etc/passwd"):
         assert len(world.library.search(query, k=2)) == 2
 

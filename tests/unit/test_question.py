@@ -12,7 +12,7 @@ from PIL import Image
 from searchkit.encoders.hashing import Hashing
 from searchkit.errors import BadInput
 from searchkit.search.compose import AVOID, compose
-from searchkit.search.question import as_part, vector_of
+from searchkit.search.question import vector_of
 from searchkit.types import Part, Query
 
 ENCODER = Hashing()
@@ -29,7 +29,7 @@ def stored(item: str) -> np.ndarray:
 
 
 def asked(positives: Sequence[str | Part], negatives: Sequence[str | Part] = ()) -> np.ndarray:
-    query = Query(tuple(map(as_part, positives)), tuple(map(as_part, negatives)))
+    query = Query(tuple(map(Part.of, positives)), tuple(map(Part.of, negatives)))
     return vector_of(query, ENCODER, opened, stored)
 
 

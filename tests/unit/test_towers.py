@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from searchkit.cli.main import app
 from searchkit.encoders.pocket import TEXT
 from searchkit.errors import BadInput
+from searchkit.finetuning import run as running
 from searchkit.finetuning.couples import Couples, Sampler, load_couples, pixels_of
 from searchkit.finetuning.generic import Generic
 from searchkit.finetuning.locked import Locked
@@ -30,7 +31,6 @@ from searchkit.finetuning.towers import CARD, Towers, between, save_encoder
 from searchkit.models.image_towers import ImageConfig
 from searchkit.models.inverted import InvertedConfig
 from searchkit.registry import load_encoder
-from searchkit.training import run as running
 from searchkit.types import Runtime
 from tests.tiny import COLOURS, SHAPES, TINY, picture, tiny_encoder
 

@@ -215,7 +215,7 @@ def test_the_encoder_runs_on_what_the_command_line_says(
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "bees.txt").write_text("The hive is fed with sugar syrup.\n")
     Collection.open(tmp_path / "library", model="hashing").close()
-    monkeypatch.setattr("searchkit.collection.library.load_encoder", remember)
+    monkeypatch.setattr("searchkit.collection.parts.load_encoder", remember)
 
     def stop_it(*_: object, **__: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)

@@ -12,6 +12,7 @@ import streamlit as st
 
 from searchkit.collection import Collection
 from searchkit.collection.manifest import read_manifest
+from searchkit.collection.open_space import OpenSpace
 from searchkit.collection.spaces import answering, spaces
 from searchkit.errors import SearchkitError
 from searchkit.evaluation.compare import PRIMARY, rows
@@ -102,7 +103,7 @@ def _start(library: Collection, upload: tuple[str, bytes] | None, force: bool) -
                 else:
                     file = Path(folder) / f"pairs{upload[0]}"
                     file.write_bytes(upload[1])
-                run.report = adapt(library.current, file, force=force, on_progress=on_progress)
+                run.report = adapt(library, file, force=force, on_progress=on_progress)
         except SearchkitError as error:
             run.error = error
 
@@ -212,7 +213,7 @@ def _adapters(library: Collection) -> None:
             label = "Take out of use" if name == active else "Use"
             if st.button(label, key=f"adapter {name}", type="tertiary"):
                 try:
-                    use(library.current, None if name == active else name)
+                    use(library, None if name == active else name)
                 except SearchkitError as error:
                     components.problem(error)
                 else:
@@ -248,10 +249,10 @@ def _side(library: Collection, space: str, words: str, side: int) -> None:
     results.show_only(one, found.hits[:SIDE_BY_SIDE], words, key=f"hits {side}")
 
 
-def _answering(library: Collection, space: str) -> Collection:
+def _answering(library: Collection, space: str) -> OpenSpace:
     """Kept for the session: loading a model takes seconds."""
     known = st.session_state.setdefault("sides", {})
     if space not in known or known[space].current.manifest.space != space:
         known[space] = answering(library, space)
-    found: Collection = known[space]
+    found: OpenSpace = known[space]
     return found
