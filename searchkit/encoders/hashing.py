@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from PIL.Image import Image, Resampling
 
-from searchkit.types import EncoderRecord, Space, TokenVectors, Vectors
+from searchkit.types import EncoderRecord, Runtime, Space, TokenVectors, Vectors
 
 DIM = 64
 WORD = re.compile(r"\w+")
@@ -63,6 +63,11 @@ class Hashing:
 
     def token_offsets(self, text: str) -> Sequence[tuple[int, int]]:
         return [match.span() for match in WORD.finditer(text)]
+
+
+def bundled(name: str, runtime: Runtime) -> Hashing:
+    """The encoder; numpy computes it, whatever the device and the dtype."""
+    return Hashing()
 
 
 @lru_cache(maxsize=50_000)
