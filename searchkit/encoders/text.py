@@ -14,15 +14,15 @@ from searchkit.encoders.tokens import Tokens
 from searchkit.types import TokenVectors, Vectors
 
 BATCH_TOKENS = 8192
-"""Of one batch, padding included: 32 passages of 256 tokens, or one text of 8,192."""
+"""Tokens of one batch, padding included: 32 passages of 256 tokens, or one text of 8,192."""
 MAX_BATCH = 64
 
 
 class TextTower:
-    """Texts to (n, dim) unit vectors. Tokenizer and network are made when first needed.
+    """Encodes texts as (n, dim) unit vectors. Tokenizer and network are made when first needed.
 
     `network` maps (b, n) ids and (b, n) mask of 0/1, both long, to (b, dim), not normalised. With `is_mean`
-    that is the mean of its `token_vectors(ids, mask)`, (b, n, dim).
+    its output is the mean of its `token_vectors(ids, mask)`, (b, n, dim).
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class TextTower:
         return list(order[: max(1, count)])
 
     def token_vectors(self, texts: Sequence[str]) -> list[TokenVectors]:
-        """As `Encoder.token_vectors`; the caller has seen to `is_mean`."""
+        """The vectors and offsets of each text's tokens, as `Encoder.token_vectors`; only for `is_mean`."""
         front, behind = self.tokens.special
         room = self.tokens.window - len(front) - len(behind)
         encoded = self.tokens.tokenizer.encode_batch(list(texts), add_special_tokens=False)
@@ -88,26 +88,21 @@ class TextTower:
             [*((0, 0) for _ in front), *each.offsets[:room], *(end for _ in behind)]
             for each, end in zip(encoded, ends, strict=True)
         ]
-        return [TokenVectors(vectors[n], np.array(some, np.int64)) for n, some in enumerate(spans)]
+        return [TokenVectors(vectors[n], np.array(rows, np.int64)) for n, rows in enumerate(spans)]
 
     @torch.inference_mode()
     def _token_batch(self, ids: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        tokens, mask = self._padded(ids)
+        tokens, mask = self._batched(ids)
         vectors = self.network.token_vectors(tokens, mask)  # type: ignore[operator]
         return [row[seen == 1].cpu().numpy() for row, seen in zip(vectors, mask, strict=True)]
 
     @torch.inference_mode()
     def _encode_batch(self, ids: Sequence[Sequence[int]]) -> Vectors:
-        pooled: Tensor = self.network(*self._padded(ids))
+        pooled: Tensor = self.network(*self._batched(ids))
         return rows(pooled)
 
-    def _padded(self, ids: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """(b, n) ids and mask, where the network is."""
-        longest = self.tokens.window if self.tokens.to_window else max(map(len, ids))
-        tokens = torch.full((len(ids), longest), self.tokens.pad, dtype=torch.long)
-        mask = torch.zeros(len(ids), longest, dtype=torch.long)
-        for row, line in enumerate(ids):
-            place = slice(longest - len(line), None) if self.tokens.left else slice(len(line))
-            tokens[row, place] = torch.tensor(line, dtype=torch.long)
-            mask[row, place] = 1
-        return tokens.to(self.placement.device), mask.to(self.placement.device)
+    def _batched(self, ids: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """(b, n) ids and mask on the network's device."""
+        tokens, mask = self.tokens.padded(ids)
+        device = self.placement.device
+        return torch.from_numpy(tokens).to(device), torch.from_numpy(mask).to(device)

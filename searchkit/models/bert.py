@@ -1,7 +1,7 @@
-"""BERT's encoder in plain torch, enough for MiniLM: 60 lines that import in no time of their own.
+"""BERT's encoder in plain torch, enough for MiniLM.
 
-transformers holds the same network; importing it costs 2 to 3 seconds, which a search from the
-command line would pay each time. A test holds the two equal.
+transformers has the same network, but importing it takes 2 to 3 seconds, which a search from the command line
+would pay each time. A test holds the two equal.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ class BertConfig:
 
 
 class Embeddings(nn.Module):
+    """(b, n) ids → (b, n, hidden_size): words, positions and the first token type, normalised."""
+
     def __init__(self, c: BertConfig) -> None:
         super().__init__()
         self.word_embeddings = Embedding(c.vocab_size, c.hidden_size)
@@ -44,7 +46,7 @@ class Embeddings(nn.Module):
 
 
 class Layer(nn.Module):
-    """Post-norm: x = LN(x + attention), then LN(x + feed-forward)."""
+    """A post-norm layer: x = LN(x + attention), then LN(x + feed-forward)."""
 
     def __init__(self, c: BertConfig) -> None:
         super().__init__()
@@ -95,7 +97,7 @@ class BertPooled(Bert):
         return mean_pool(self.token_vectors(ids, mask), mask)
 
     def token_vectors(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """(b, n, hidden_size): what the mean is taken of."""
+        """The vectors whose mean is the text's: (b, n, hidden_size) float32."""
         return super().forward(ids, mask).float()
 
 

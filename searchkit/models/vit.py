@@ -1,7 +1,7 @@
 """A small vision transformer with a convolutional stem, in plain torch.
 
-The stem (stride-2 3×3 convolutions) replaces the patchify matrix: with some ten thousand training
-pictures a transformer that must discover local edges by itself does not get there.
+The stem (stride-2 3×3 convolutions) replaces the patchify matrix: from some ten thousand training pictures a
+transformer does not learn local edges by itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from searchkit.models.head import two_layer_head
 
 @dataclass(frozen=True, slots=True)
 class ViTConfig:
-    """Architecture as data: written beside the weights and read back."""
+    """The architecture as data, written beside the weights and read back."""
 
     pixels: int = 128
     patch: int = 16
@@ -27,7 +27,7 @@ class ViTConfig:
     heads: int = 4
     mlp_ratio: float = 3.0
     dim: int = 384
-    """Width of the output space."""
+    """The width of the output space."""
 
     @property
     def tokens(self) -> int:
@@ -57,7 +57,7 @@ class ConvStem(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm attention and MLP: x + A(LN x), then x + M(LN x)."""
+    """A pre-norm layer: x + A(LN x), then x + M(LN x)."""
 
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
