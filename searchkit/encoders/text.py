@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -55,40 +55,35 @@ class TextTower:
         if not texts:
             return out
         ids = self.tokens.ids(texts)
-        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        while order:
-            chosen = self._batch(order, ids)
-            out[chosen] = self._encode_batch([ids[i] for i in chosen])
-            order = order[len(chosen) :]
+        for chosen in self._batches(ids):
+            out[chosen] = self._encode_batch([ids[row] for row in chosen])
         return out
 
-    def _batch(self, order: Sequence[int], ids: Sequence[Sequence[int]]) -> list[int]:
-        """The next texts of like length that fit one batch; `order` is from short to long."""
-        if self.tokens.to_window:
-            return list(order[: max(1, min(MAX_BATCH, BATCH_TOKENS // self.tokens.window))])
-        count = 0
-        while count < min(MAX_BATCH, len(order)) and (count + 1) * len(ids[order[count]]) <= BATCH_TOKENS:
-            count += 1
-        return list(order[: max(1, count)])
-
     def token_vectors(self, texts: Sequence[str]) -> list[TokenVectors]:
-        """The vectors and offsets of each text's tokens, as `Encoder.token_vectors`; only for `is_mean`."""
-        front, behind = self.tokens.special
-        room = self.tokens.window - len(front) - len(behind)
-        encoded = self.tokens.tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        ids = [[*front, *each.ids[:room], *behind] for each in encoded]
+        """The vectors and spans of each text's tokens, as `Encoder.token_vectors`; only for `is_mean`."""
+        ids, spans = self.tokens.ids_and_spans(texts)
         vectors: dict[int, np.ndarray] = {}
-        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        for chosen in self._batches(ids):
+            batch = self._token_batch([ids[row] for row in chosen])
+            vectors |= zip(chosen, batch, strict=True)
+        return [TokenVectors(vectors[row], span) for row, span in enumerate(spans)]
+
+    def _batches(self, ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+        """The rows of each batch: texts of like length, from short to long, that fit `BATCH_TOKENS`."""
+        order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
         while order:
-            chosen = self._batch(order, ids)
-            vectors |= zip(chosen, self._token_batch([ids[i] for i in chosen]), strict=True)
-            order = order[len(chosen) :]
-        ends = [(len(text), len(text)) for text in texts]
-        spans = [
-            [*((0, 0) for _ in front), *each.offsets[:room], *(end for _ in behind)]
-            for each, end in zip(encoded, ends, strict=True)
-        ]
-        return [TokenVectors(vectors[n], np.array(rows, np.int64)) for n, rows in enumerate(spans)]
+            size = self._batch_size([len(ids[row]) for row in order[:MAX_BATCH]])
+            yield order[:size]
+            order = order[size:]
+
+    def _batch_size(self, lengths: Sequence[int]) -> int:
+        """The number of texts, of ascending lengths, that go into one batch; at least 1."""
+        if self.tokens.to_window:
+            return max(1, min(len(lengths), BATCH_TOKENS // self.tokens.window))
+        size = 0
+        while size < len(lengths) and (size + 1) * lengths[size] <= BATCH_TOKENS:
+            size += 1
+        return max(1, size)
 
     @torch.inference_mode()
     def _token_batch(self, ids: Sequence[Sequence[int]]) -> list[np.ndarray]:

@@ -51,6 +51,23 @@ class Tokens:
         encoded = self.tokenizer.encode_batch(cleaned, add_special_tokens=False)
         return [[*front, *e.ids[:room], *behind] for e in encoded]
 
+    def ids_and_spans(self, texts: Sequence[str]) -> tuple[list[list[int]], list[np.ndarray]]:
+        """The ids of each text as `ids` cuts them, uncleaned, and the (start, end) characters of each id.
+
+        The spans are (n, 2) int64; that of a special id is empty, at the text's start or end.
+        """
+        front, behind = self.special
+        room = self.window - len(front) - len(behind)
+        encoded = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        ids = [[*front, *e.ids[:room], *behind] for e in encoded]
+        spans = [
+            np.array(
+                [*([(0, 0)] * len(front)), *e.offsets[:room], *([(len(text),) * 2] * len(behind))], np.int64
+            )
+            for text, e in zip(texts, encoded, strict=True)
+        ]
+        return ids, spans
+
     def padded(self, ids: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
         """The ids of one or more texts as a batch: (b, n) ids and (b, n) mask of 0/1, both int64."""
         length = self.window if self.to_window else max(map(len, ids))
