@@ -5,8 +5,6 @@ Wall time tells how long a folder will take; CPU time tells what takes it, on a 
 
 from __future__ import annotations
 
-import platform
-import sys
 import tempfile
 import threading
 import time
@@ -22,6 +20,7 @@ from searchkit.collection.library import Collection
 from searchkit.errors import BadInput
 from searchkit.ingest.pipeline import Ingest, Options
 from searchkit.registry import AUTO
+from searchkit.speed.machine import peak_mb, processor
 from searchkit.speed.records import Speed, load_speeds, save_speed
 from searchkit.speed.workload import PICTURES, link_pictures, passages, queries, write_pictures
 from searchkit.types import JSON_SCHEMA, EncoderRecord, Progress, Runtime, Space, TokenVectors, Vectors
@@ -119,7 +118,7 @@ def measure(
         texts_per_second=_rate(encoder, queries(encoder, QUERIES)),
         passages_per_second=_rate(encoder, texts),
         passage_tokens=tokens,
-        peak_mb=_peak_mb(),
+        peak_mb=peak_mb(),
     )
 
 
@@ -256,26 +255,3 @@ def _rate(encoder: Encoder, texts: Sequence[str]) -> float:
         encoder.encode_text(texts)
         rounds += 1
     return round(rounds * len(texts) / (time.monotonic() - began), 1)
-
-
-def processor(device: str = "cpu") -> str:
-    """The name of the processor, or of the GPU for the device "cuda"."""
-    if device == "cuda":
-        import torch
-
-        return str(torch.cuda.get_device_name())
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
-
-
-def _peak_mb() -> float | None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
