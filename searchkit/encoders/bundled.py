@@ -111,7 +111,7 @@ class FewWords(Later):
         return self.tokens.offsets(text)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """(n, dim) float32, unit rows, in input order, as `TextTower.encode` gives."""
+        """The vectors of n texts, as `TextTower.encode` gives them: (n, dim) float32, unit rows."""
         if len(texts) > FEW or "torch" in sys.modules:
             vectors: Vectors = self._made.encode(texts)
             return vectors

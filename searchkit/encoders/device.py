@@ -81,7 +81,7 @@ def keep_freed_memory() -> None:
 
 
 def rows(vectors: torch.Tensor) -> Vectors:
-    """(n, dim) tensor → (n, dim) float32 array with rows of unit length."""
+    """The rows of a tensor as an array of unit rows: (n, dim) → (n, dim) float32."""
     unit = torch.nn.functional.normalize(vectors.float(), dim=-1)
     array: Vectors = unit.cpu().numpy()
     return array

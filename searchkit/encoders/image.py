@@ -62,7 +62,7 @@ class Preprocess:
         return np.asarray(image.crop((left, top, left + self.pixels, top + self.pixels)))
 
     def normalise(self, pixels: Tensor) -> Tensor:
-        """(b, p, p, 3) uint8 → (b, 3, p, p) float32, (x / 255 − mean) / std per channel."""
+        """Normalises each channel, (x / 255 − mean) / std: (b, p, p, 3) uint8 → (b, 3, p, p) float32."""
         mean, std = (torch.tensor(each, device=pixels.device) * 255 for each in (self.mean, self.std))
         return ((pixels.float() - mean) / std).permute(0, 3, 1, 2).contiguous()
 
@@ -124,12 +124,12 @@ class ImageTower:
         return self._make_network().eval().to(self.placement.device, self.placement.dtype)
 
     def prepare(self, image: Image.Image) -> np.ndarray:
-        """(pixels, pixels, 3) uint8 of an upright RGB picture."""
+        """Prepares an upright RGB picture as (pixels, pixels, 3) uint8."""
         return self.preprocess(image)
 
     @torch.inference_mode()
     def encode(self, pixels: Sequence[np.ndarray]) -> Vectors:
-        """(n, dim) float32, unit rows, in input order."""
+        """The vectors of n prepared pictures: (n, dim) float32, unit rows, in input order."""
         out = np.empty((len(pixels), self.dim), np.float32)
         size = CUDA_BATCH if self.placement.device.type == "cuda" else BATCH
         for start in range(0, len(pixels), size):

@@ -54,7 +54,7 @@ class TextNetwork(nn.Module):
         self.tower = tower
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """(b, window) ids → (b, dim)."""
+        """Runs the tower: (b, window) ids → (b, dim)."""
         out: Tensor = self.tower(ids)
         return out
 

@@ -136,7 +136,7 @@ def read_modules(checkpoint: Checkpoint) -> Modules:
 
 
 def _listed(checkpoint: Checkpoint) -> list[tuple[str, str]]:
-    """(kind, folder) of each module, in the order of modules.json."""
+    """The kind and the folder of each module, in the order of modules.json."""
     path = checkpoint.path("modules.json")
     try:
         listed = [

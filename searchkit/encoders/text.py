@@ -50,7 +50,7 @@ class TextTower:
         return self.tokens.offsets(text)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """(n, dim) float32, unit rows, in input order."""
+        """The vectors of n texts: (n, dim) float32, unit rows, in input order."""
         out = np.empty((len(texts), self.dim), np.float32)
         if not texts:
             return out
@@ -97,7 +97,7 @@ class TextTower:
         return rows(pooled)
 
     def _batched(self, ids: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """(b, n) ids and mask on the network's device."""
+        """The padded ids and their mask on the network's device, both (b, n)."""
         tokens, mask = self.tokens.padded(ids)
         device = self.placement.device
         return torch.from_numpy(tokens).to(device), torch.from_numpy(mask).to(device)

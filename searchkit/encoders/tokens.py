@@ -17,7 +17,7 @@ class Tokens:
     """A tokenizer with its window and padding, and what a family does to a text before it."""
 
     tokenizer: Tokenizer
-    """It neither cuts nor pads: see `plain`."""
+    """The tokenizer itself, which neither cuts nor pads: see `plain`."""
     window: int
     """The most ids of one text, special ones included."""
     pad: int
@@ -39,7 +39,7 @@ class Tokens:
         return ids[:first], ids[last:]
 
     def offsets(self, text: str) -> Sequence[tuple[int, int]]:
-        """(start, end) characters of every token of the whole text, special tokens left out."""
+        """The (start, end) characters of every token of the whole text, special tokens left out."""
         offsets: Sequence[tuple[int, int]] = self.tokenizer.encode(text, add_special_tokens=False).offsets
         return offsets
 

@@ -1,4 +1,4 @@
-"""What a folder that `searchkit train` wrote says of itself, read without torch."""
+"""The description of a folder that `searchkit train` wrote, read without torch."""
 
 from __future__ import annotations
 

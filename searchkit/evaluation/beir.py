@@ -125,7 +125,7 @@ def _find_qrels(folder: Path, split: str) -> Path:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(number from 1, line) of each line that is not blank."""
+    """The lines that are not blank, each with its number from 1."""
     number = 0
     try:
         with _open(path) as file:
@@ -146,7 +146,7 @@ def _open(path: Path) -> TextIO:
 
 
 def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(id, record) of each line. Raises `BadInput` for a line without a usable id and text."""
+    """The id and the record of each line. Raises `BadInput` for a line without a usable id and text."""
     seen: set[str] = set()
     for number, line in _lines(path):
         where = f"{path}, line {number}"

@@ -47,7 +47,7 @@ class Corpus:
 def encode_texts(
     encoder: Encoder, texts: Sequence[str], *, batch_size: int, on_progress: OnProgress | None = None
 ) -> Vectors:
-    """(n, dim) float32 in the order of `texts`, encoded `batch_size` at a time to report progress."""
+    """The vectors of n texts, encoded `batch_size` at a time to report progress: (n, dim) float32."""
     vectors = np.empty((len(texts), encoder.space.dim), np.float32)
     for first in range(0, len(texts), batch_size):
         part = texts[first : first + batch_size]
@@ -92,7 +92,7 @@ def _late(
     cut: Sequence[Sequence[Passage]],
     on_progress: OnProgress | None,
 ) -> Vectors:
-    """(passages, dim) vectors by late chunking, one document at a time."""
+    """The vectors of all passages by late chunking, one document at a time: (passages, dim)."""
     rows: list[Vectors] = []
     total = sum(map(len, cut))
     for document, passages in zip(documents, cut, strict=True):

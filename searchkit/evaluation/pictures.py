@@ -29,7 +29,7 @@ def encode_pictures(
     batch_size: int,
     on_progress: OnProgress | None = None,
 ) -> Vectors:
-    """(n, dim) float32 of n picture files, `batch_size` decoded in threads and encoded at a time.
+    """The vectors of n picture files, `batch_size` decoded and encoded at a time: (n, dim) float32.
 
     Raises `BadInput` naming the picture of `task` that cannot be decoded.
     """

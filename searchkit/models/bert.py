@@ -30,7 +30,7 @@ class BertConfig:
 
 
 class Embeddings(nn.Module):
-    """(b, n) ids → (b, n, hidden_size): words, positions and the first token type, normalised."""
+    """Adds up words, positions and the first token type, normalised: (b, n) ids → (b, n, hidden_size)."""
 
     def __init__(self, c: BertConfig) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class Layer(nn.Module):
 
 
 class Bert(nn.Module):
-    """(b, n) ids and (b, n) mask of 0/1 → (b, n, hidden_size) token vectors."""
+    """The encoder, (b, n) ids and (b, n) mask of 0/1 → (b, n, hidden_size) token vectors."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class Bert(nn.Module):
 
 
 class BertPooled(Bert):
-    """(b, n) ids and mask → (b, hidden_size): the mean of the token vectors that are not padding."""
+    """The encoder with mean pooling, (b, n) ids and mask of 0/1 → (b, hidden_size)."""
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         return mean_pool(self.token_vectors(ids, mask), mask)
@@ -128,6 +128,6 @@ def from_hugging_face(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def mean_pool(tokens: Tensor, mask: Tensor) -> Tensor:
-    """(b, n, w) token vectors and (b, n) mask → (b, w): Σ mask·token / Σ mask."""
+    """The mean of the tokens, Σ mask·token / Σ mask: (b, n, w) and (b, n) mask → (b, w)."""
     weights = mask.to(tokens.dtype).unsqueeze(-1)
     return (tokens * weights).sum(1) / weights.sum(1).clamp(min=1.0)

@@ -112,7 +112,7 @@ class Layer(nn.Module):
         self.self_attn, self.mlp = Attention(c), FeedForward(c)
 
     def forward(self, x: Tensor, causal: bool, position: Tensor | None = None) -> Tensor:
-        """(b, n, w) → (b, n, w); with (b,) positions → (b, w), the output at one position of each row."""
+        """Runs the layer: (b, n, w) → (b, n, w), or with (b,) positions → (b, w), one position a row."""
         normal = self.layer_norm1(x)
         if position is None:
             x = x + self.self_attn(normal, normal, causal=causal)
@@ -142,7 +142,7 @@ class Layers(nn.Module):
         return x
 
     def at(self, x: Tensor, position: Tensor, *, causal: bool = False) -> Tensor:
-        """(b, n, w) and (b,) positions → (b, w): `forward`'s output at one position of each row.
+        """The output of `forward` at one position of each row: (b, n, w) and (b,) positions → (b, w).
 
         It leaves out five sixths of the last layer's multiplications: 7 % of a tower of 12 layers.
         """
@@ -154,7 +154,7 @@ class Layers(nn.Module):
 
 
 class TextEmbeddings(nn.Module):
-    """(b, n) ids → (b, n, width): the sum of the tokens' and the positions' vectors."""
+    """Adds the vectors of tokens and positions: (b, n) ids → (b, n, width)."""
 
     def __init__(self, c: TextConfig) -> None:
         super().__init__()
@@ -167,7 +167,7 @@ class TextEmbeddings(nn.Module):
 
 
 class PatchEmbeddings(nn.Module):
-    """(b, 3, p, p) → (b, tokens, width): patches, a class token in front (CLIP), positions added."""
+    """Patches with positions, behind a class token for CLIP: (b, 3, p, p) → (b, tokens, width)."""
 
     def __init__(self, c: VisionConfig, *, class_token: bool) -> None:
         super().__init__()
@@ -185,7 +185,7 @@ class PatchEmbeddings(nn.Module):
 
 
 class ClipTextModel(nn.Module):
-    """(b, n) ids → (b, width): the output at the end token, after the last norm.
+    """Reads the end token after the last norm: (b, n) ids → (b, width).
 
     Attention is causal, so padding behind the end token is not seen.
     """
@@ -204,7 +204,7 @@ class ClipTextModel(nn.Module):
 
 
 class ClipVisionModel(nn.Module):
-    """(b, 3, p, p) → (b, width): the class token, after the last norm."""
+    """Reads the class token after the last norm: (b, 3, p, p) → (b, width)."""
 
     def __init__(self, c: VisionConfig) -> None:
         super().__init__()

@@ -131,7 +131,10 @@ def _scaled(x: Tensor, gamma: Tensor | None) -> Tensor:
 
 
 class Eva(nn.Module):
-    """(b, 3, pixels, pixels), normalised → (b, width or head_dim): the class token after the last norm."""
+    """The image tower, (b, 3, pixels, pixels), normalised → (b, width or head_dim).
+
+    Its output is the class token after the last norm, through the head where there is one.
+    """
 
     cos: Tensor
     sin: Tensor

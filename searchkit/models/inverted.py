@@ -76,7 +76,7 @@ class InvertedResidual(nn.Module):
 
 
 class InvertedTower(nn.Module):
-    """(b, 3, pixels, pixels), normalised → (b, dim), not normalised."""
+    """The image tower, (b, 3, pixels, pixels), normalised → (b, dim), not normalised."""
 
     def __init__(self, config: InvertedConfig) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class InvertedTower(nn.Module):
             fuse(self)
 
     def stemmed(self, pixels: Tensor) -> Tensor:
-        """(b, 3, p, p) → (b, stem, p/2, p/2): the input of the first stage."""
+        """The input of the first stage: (b, 3, p, p) → (b, stem, p/2, p/2)."""
         # channels last takes half the time, forward and backward
         return F.relu(self.stem(pixels.contiguous(memory_format=torch.channels_last)), inplace=True)
 
@@ -112,11 +112,11 @@ class InvertedTower(nn.Module):
         return maps
 
     def pooled(self, last: Tensor) -> Tensor:
-        """The last map → (b, width)."""
+        """The pooled trunk of the last map: (b, c, h, w) → (b, width)."""
         return F.relu(self.end(last), inplace=True).mean(dim=(2, 3))
 
     def features(self, pixels: Tensor) -> Tensor:
-        """(b, 3, p, p) → (b, width): the pooled trunk, for distillation from features."""
+        """The pooled trunk, for distillation from features: (b, 3, p, p) → (b, width)."""
         return self.pooled(self.maps(pixels)[-1])
 
     def forward(self, pixels: Tensor) -> Tensor:

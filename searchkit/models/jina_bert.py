@@ -163,7 +163,7 @@ class Layer(nn.Module):
 
 
 class JinaBert(nn.Module):
-    """(b, n) ids → (b, width): the mean of the tokens whose id is not that of padding, or the first token.
+    """Pools a text by the mean of its tokens without padding, or by its first: (b, n) ids → (b, width).
 
     Padding is told by the ids, as in the model's own code: a "[PAD]" that is written in a text is not seen
     either. The mask that a text tower passes is not needed.
@@ -183,7 +183,7 @@ class JinaBert(nn.Module):
         self.encoder = nn.ModuleDict({"layers": nn.ModuleList(Layer(c) for _ in range(c.depth))})
 
     def tokens(self, ids: Tensor) -> Tensor:
-        """(b, n) ids → (b, n, width) token vectors."""
+        """The vectors of all tokens: (b, n) ids → (b, n, width)."""
         kind = self.embeddings["token_type_embeddings"](torch.zeros_like(ids[:1, :1]))
         x: Tensor = self.emb_ln(self.embeddings["word_embeddings"](ids) + kind)
         bias = Bias(self.config.heads, ids != self.config.pad, x.dtype, self.scores)

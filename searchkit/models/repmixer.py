@@ -113,7 +113,7 @@ class AttentionBlock(nn.Module):
 
 
 class RepMixerTower(nn.Module):
-    """(b, 3, pixels, pixels), normalised → (b, dim), not normalised."""
+    """The image tower, (b, 3, pixels, pixels), normalised → (b, dim), not normalised."""
 
     def __init__(self, config: RepMixerConfig) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ class RepMixerTower(nn.Module):
             fuse(self)
 
     def features(self, pixels: Tensor) -> Tensor:
-        """(b, 3, p, p) → (b, width): the pooled trunk, for distillation from features."""
+        """The pooled trunk, for distillation from features: (b, 3, p, p) → (b, width)."""
         pooled: Tensor = self.trunk(pixels).mean(dim=(2, 3))
         return pooled
 

@@ -16,7 +16,7 @@ from searchkit.models.clip import (
 
 
 class SiglipTextModel(nn.Module):
-    """(b, window) ids → (b, dim): the output at the last position, which sees the text and its padding.
+    """Reads the last position, which sees the text and its padding: (b, window) ids → (b, dim).
 
     It was trained without a mask on texts padded to the window, so it has to be run so.
     """
@@ -34,7 +34,7 @@ class SiglipTextModel(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """(b, n, width) → (b, width): one learned query attends to all patches, then x + F(LN x)."""
+    """Pools patches by one learned query, then x + F(LN x): (b, n, width) → (b, width)."""
 
     def __init__(self, c: VisionConfig) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class AttentionPool(nn.Module):
 
 
 class SiglipVisionModel(nn.Module):
-    """(b, 3, p, p) → (b, width): the patches, pooled by attention after the last norm."""
+    """Pools the patches by attention after the last norm: (b, 3, p, p) → (b, width)."""
 
     def __init__(self, c: VisionConfig) -> None:
         super().__init__()

@@ -59,7 +59,7 @@ class Layer(nn.Module):
 
 
 class TextRepMixer(nn.Module):
-    """(b, n) ids and (b, n) mask of 0/1, padding behind the text → (b, dim), not normalised.
+    """The text tower, (b, n) ids and mask of 0/1, padding behind the text → (b, dim), not normalised.
 
     A convolution sees padding as zero, like everything beyond the end of the text: a text has the same vector
     however far it is padded.

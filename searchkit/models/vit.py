@@ -35,7 +35,7 @@ class ViTConfig:
 
 
 class ConvStem(nn.Module):
-    """(b, 3, p, p) → (b, width, p/patch, p/patch): log2(patch) stride-2 convolutions, then a 1×1."""
+    """The stem, (b, 3, p, p) → (b, width, p/patch, p/patch): log2(patch) convolutions of stride 2, a 1×1."""
 
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
@@ -81,7 +81,10 @@ class Block(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """(b, 3, pixels, pixels), normalised → (b, dim), not normalised; mean pooling, no class token."""
+    """The image tower, (b, 3, pixels, pixels), normalised → (b, dim), not normalised.
+
+    It pools by the mean and has no class token.
+    """
 
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
@@ -94,7 +97,7 @@ class VisionTransformer(nn.Module):
         self.apply(_initialise)
 
     def features(self, pixels: Tensor) -> Tensor:
-        """(b, 3, p, p) → (b, width): the pooled trunk, for distillation from features."""
+        """The pooled trunk, for distillation from features: (b, 3, p, p) → (b, width)."""
         x = self.stem(pixels).flatten(2).transpose(1, 2)  # (b, tokens, width)
         x = x + self.position
         for block in self.blocks:

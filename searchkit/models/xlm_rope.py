@@ -100,7 +100,7 @@ class Layer(nn.Module):
 
 
 class XlmRope(nn.Module):
-    """(b, n) ids → (b, width) float32: the mean of the tokens whose id is not that of padding.
+    """Pools a text by the mean of its tokens without padding: (b, n) ids → (b, width) float32.
 
     Padding is told by the ids, as in the model's own code: a "<pad>" that is written in a text is not seen
     either. The mask that a text tower passes is not needed.
@@ -119,7 +119,7 @@ class XlmRope(nn.Module):
         self.encoder = nn.ModuleDict({"layers": nn.ModuleList(Layer(c) for _ in range(c.depth))})
 
     def tokens(self, ids: Tensor) -> Tensor:
-        """(b, n) ids → (b, n, width) token vectors."""
+        """The vectors of all tokens: (b, n) ids → (b, n, width)."""
         c = self.config
         kind = self.embeddings["token_type_embeddings"](torch.zeros_like(ids[:1, :1]))
         x: Tensor = self.emb_ln(self.embeddings["word_embeddings"](ids) + kind)

@@ -47,7 +47,7 @@ def encoder_names() -> list[str]:
 
 
 def encoder_records() -> list[EncoderRecord]:
-    """What `searchkit models` lists. Loads no weights."""
+    """The records that `searchkit models` lists. Loads no weights."""
     points = [load_encoder(point.name).record for point in entry_points(group=ENTRY_POINT)]
     return [*(load_encoder(name).record for name in _listed()), *RECORDS.values(), *points]
 

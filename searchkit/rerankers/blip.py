@@ -27,9 +27,9 @@ class Judged:
     """The judgement of a matcher on n texts about one picture."""
 
     logits: np.ndarray
-    """(n, 2) float32: the logits of "does not fit" and "fits"."""
+    """The logits of "does not fit" and "fits": (n, 2) float32."""
     similarity: np.ndarray
-    """(n,) float32: the cosines of text and picture, each encoded by itself."""
+    """The cosines of text and picture, each encoded by itself: (n,) float32."""
 
     @property
     def scores(self) -> np.ndarray:
