@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from searchkit.registry.checkpoints import AUTO, blip_files
+from searchkit.registry.points import entry_points
 from searchkit.types import Runtime
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from searchkit.encoders.checkpoint import Checkpoint, is_repository
@@ -13,6 +12,7 @@ from searchkit.encoders.records import RECORDS, licence
 from searchkit.errors import BadInput, ModelMissing
 from searchkit.registry.checkpoints import AUTO, check_licence, check_terms, model_folder
 from searchkit.registry.families import FAMILIES, is_blip
+from searchkit.registry.points import entry_points
 from searchkit.types import EncoderRecord, Runtime
 
 if TYPE_CHECKING:
