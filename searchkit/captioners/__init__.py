@@ -1,1 +1,1 @@
-"""Writers of captions: each says in words what pictures show."""
+"""Captioners: each writes what pictures show."""

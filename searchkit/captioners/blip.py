@@ -1,4 +1,4 @@
-"""BLIP as a captioner: an image-grounded decoder that continues "a picture of "."""
+"""BLIP as a captioner: a decoder that looks at the picture and continues "a picture of "."""
 
 from __future__ import annotations
 
@@ -12,34 +12,36 @@ from PIL import Image
 from searchkit.encoders.blip import Blip
 
 PROMPT = "a picture of "
-"""In front of every caption while it is written, and cut from it."""
+"""Precedes every caption while it is written, and is cut from it."""
 NUCLEUS = 0.9
-"""Words are drawn from the likeliest that have this much probability together. What is drawn is noisier than
-what a beam search finds and more various, and training on it does better (BLIP, table 2)."""
+"""Each word is drawn from the likeliest ones that have this much probability together (nucleus sampling).
+
+The captions are noisier and more diverse than those of a beam search, and training on them does better (BLIP,
+table 2)."""
 SHORTEST, LONGEST = 5, 20
-"""Tokens of a caption, those of the prompt included."""
+"""The fewest and the most tokens of a caption, those of the prompt included."""
 REPEATED = 1.1
-"""What the logit of a token is divided by (multiplied with, below 0) that is there already."""
+"""Divides the logit of a token that is there already (multiplies one below 0)."""
 
 
 class BlipCaptioner:
-    """Pictures to some captions of each, those that come out alike once.
+    """Writes up to `captions` different captions of each picture.
 
-    They depend on the seed and on the picture, as the network sees it: not on what else is in the call, nor
-    on the calls before.
+    They depend on the seed and on the picture, as the network sees it: not on the other pictures of a call,
+    nor on the calls before.
     """
 
     def __init__(self, blip: Blip, *, captions: int, seed: int) -> None:
         self.blip, self.captions, self.seed = blip, captions, seed
         self.identity = (
-            f"{blip.found.name} {blip.found.sha256[:16]}: {captions} by nucleus {NUCLEUS} of {SHORTEST} to "
-            f"{LONGEST} tokens, repetition {REPEATED}, seed {seed}"
+            f"{blip.checkpoint.name} {blip.checkpoint.sha256[:16]}: {captions} by nucleus {NUCLEUS} of "
+            f"{SHORTEST} to {LONGEST} tokens, repetition {REPEATED}, seed {seed}"
         )
         """Changes when the captions do."""
         tokens = blip.tokens(LONGEST)
         self._tokenizer = tokenizer = tokens.tokenizer
         (self._prompt,) = tokens.ids([PROMPT])  # with [CLS], which becomes [DEC], and [SEP], which is cut
-        self._said = tokenizer.decode(self._prompt, skip_special_tokens=True)
+        self._prefix = tokenizer.decode(self._prompt, skip_special_tokens=True)
 
     def __call__(self, pictures: Sequence[Image.Image]) -> list[list[str]]:
         return [self._captions(self.blip.preprocess(picture)) for picture in pictures]
@@ -68,7 +70,7 @@ class BlipCaptioner:
         return [text for text in dict.fromkeys(map(self._cut, whole)) if text]
 
     def _cut(self, caption: str) -> str:
-        return caption.removeprefix(self._said).strip()
+        return caption.removeprefix(self._prefix).strip()
 
     def _seed_of(self, pixels: np.ndarray) -> int:
         digest = hashlib.sha256(f"{self.seed} ".encode() + pixels.tobytes()).digest()

@@ -1,10 +1,8 @@
-"""`pocket` as it comes along, described and asked a few words without torch: its import takes a second and a
-half, which a search from the command line would pay each time."""
+"""The encoders that come with searchkit, described and asked a few words without torch: its import takes a
+second and a half, which a search from the command line would pay each time."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
@@ -17,82 +15,59 @@ from safetensors.numpy import load_file
 from threadpoolctl import ThreadpoolController
 
 from searchkit.encoders.checkpoint import Checkpoint
-from searchkit.encoders.minilm_files import (
-    DIM,
-    SHA256,
-    WINDOW,
-    minilm_tokens,
-    minilm_weights,
-    model_folder,
-)
-from searchkit.encoders.records import licence
+from searchkit.encoders.minilm_files import DIM, minilm_config, minilm_tokens, minilm_weights
 from searchkit.encoders.tokens import Tokens
-from searchkit.encoders.towers import TwoTowers
-from searchkit.types import EncoderRecord, Runtime, Space, Vectors
+from searchkit.encoders.towers import TEMPERATURE, TwoTowers
+from searchkit.encoders.trained import record_and_space
+from searchkit.types import Runtime, Vectors
 
 if TYPE_CHECKING:
     from searchkit.encoders.image import ImageTower
     from searchkit.encoders.text import TextTower
     from searchkit.models.bert_numpy import BertMean
 
-PREPROCESSING = 1
-TEXT_MEGABYTES = 90.9
 FEW = 4
-"""Texts, up to which one after the other is faster than torch's import."""
+"""The number of texts up to which one after the other is faster than torch's import."""
 
 
-def bundled_folder() -> Path:
-    return Path(str(resources.files("searchkit") / "weights" / "pocket"))
+def bundled_folder(name: str = "pocket") -> Path:
+    """The folder with the description and the weights of a bundled encoder."""
+    return Path(str(resources.files("searchkit") / "weights" / name))
 
 
 def bundled(name: str, runtime: Runtime) -> TwoTowers:
-    """The encoder that comes along; a device or numbers that are not there are refused by `placement`."""
-    found = Checkpoint(name, bundled_folder())
-    described = found.json()
+    """The encoder of that name, whose image tower is loaded when it is first needed.
+
+    Raises `BadInput` for a device or a dtype that is not there, as `placement` does.
+    """
+    checkpoint = Checkpoint(name, bundled_folder(name))
+    described = checkpoint.json()
     tower = described["tower"]
     record, space = record_and_space(
-        found, str(described["family"]), dim=tower["dim"], pixels=tower["pixels"], text=None
+        checkpoint,
+        str(described["family"]),
+        dim=tower["dim"],
+        pixels=tower["pixels"],
+        text=None,
+        source="bundled",
     )
+    temperature = float(described.get("temperature", TEMPERATURE))
 
     @cache
     def whole() -> TwoTowers:
         from searchkit.encoders.device import placement
         from searchkit.encoders.pocket import load
 
-        return load(found, None, placement(runtime))
+        return load(checkpoint, None, placement(runtime))
 
     if runtime.device not in ("auto", "cpu") or runtime.dtype not in ("auto", "float32"):
-        return whole()
+        return TwoTowers(record, space, whole().text, whole().images, lambda: temperature)
     text, images = FewWords(lambda: whole().text), Later(lambda: whole().images)
-    return TwoTowers(record, space, cast("TextTower", text), cast("ImageTower", images))
-
-
-def record_and_space(
-    found: Checkpoint, family: str, *, dim: int, pixels: int, text: Path | None
-) -> tuple[EncoderRecord, Space]:
-    """What a folder that `searchkit train` wrote says of itself. `text` has its text tower's weights; None is
-    MiniLM's own."""
-    megabytes = found.megabytes + (TEXT_MEGABYTES if text is None else text.stat().st_size / 1e6)
-    name, restricted = licence(found, "Apache-2.0")
-    record = EncoderRecord(
-        name=found.name,
-        dim=dim,
-        licence=name,
-        languages="English",
-        text_window=WINDOW,
-        pixels=pixels,
-        megabytes=round(megabytes, 1),
-        family=family,
-        source="bundled" if found.folder == bundled_folder() else str(found.folder),
-        restricted=restricted,
-    )
-    text_sha256 = SHA256 if text is None else hashlib.sha256(text.read_bytes()).hexdigest()
-    both = hashlib.sha256(f"{text_sha256} {found.sha256}".encode()).hexdigest()
-    return record, Space(found.name, both, PREPROCESSING, dim)
+    return TwoTowers(record, space, cast("TextTower", text), cast("ImageTower", images), lambda: temperature)
 
 
 class Later:
-    """Something that is made when anything of it is first asked for."""
+    """Stands for an object that is made when an attribute of it is first read."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
@@ -108,7 +83,7 @@ class Later:
 
 
 class FewWords(Later):
-    """MiniLM's tower, which for a few texts of a process without torch goes through numpy."""
+    """MiniLM's text tower, which encodes a few texts with numpy as long as torch is not imported."""
 
     dim, is_mean = DIM, True
 
@@ -120,7 +95,7 @@ class FewWords(Later):
     def _network(self) -> BertMean:
         from searchkit.models.bert_numpy import BertMean
 
-        stored = json.loads((model_folder() / "config.json").read_text())
+        stored = minilm_config()
         return BertMean(
             load_file(minilm_weights()),
             layers=stored["num_hidden_layers"],
@@ -136,7 +111,7 @@ class FewWords(Later):
         return self.tokens.offsets(text)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """As `TextTower.encode`."""
+        """The vectors of n texts, as `TextTower.encode` gives them: (n, dim) float32, unit rows."""
         if len(texts) > FEW or "torch" in sys.modules:
             vectors: Vectors = self._made.encode(texts)
             return vectors

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,10 +23,12 @@ INDEX = "model.safetensors.index.json"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".msgpack", ".h5")
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
 BUFFERS = re.compile(r"\bposition_ids$")
-"""Tensors that are no weights."""
+"""The names of tensors that are no weights."""
 AGAIN = "fetch or copy the model again; if it is complete, its variant cannot be read"
 
 Shape = tuple[int, ...]
+Setting = tuple[str, object, Collection[object]]
+"""Name of a setting in config.json, its value there, and the values that can be followed."""
 T = TypeVar("T")
 
 
@@ -38,10 +40,11 @@ class Checkpoint:
     folder: Path
 
     def has(self, *files: str) -> bool:
+        """Whether all of these files are there."""
         return all((self.folder / file).is_file() for file in files)
 
     def path(self, file: str) -> Path:
-        """Raises `ModelMissing` naming the file."""
+        """The path of a file. Raises `ModelMissing` naming one that is not there."""
         self.need(file)
         return self.folder / file
 
@@ -49,10 +52,10 @@ class Checkpoint:
         """Raises `ModelMissing` naming every one of these that is not there."""
         missing = [file for file in files if not (self.folder / file).is_file()]
         if missing:
-            mend = f"where there is a network: searchkit models pull {self.base}"
+            pull = f"where there is a network: searchkit models pull {self.base}"
             raise ModelMissing(
                 f"{self.name}: missing {', '.join(missing)} in {self.folder}",
-                hint=mend if is_repository(self.base) else "copy the model's folder again, all of it",
+                hint=pull if is_repository(self.base) else "copy the model's folder again, all of it",
             )
 
     @property
@@ -61,14 +64,28 @@ class Checkpoint:
         return self.name.partition("@")[0]
 
     def json(self, file: str = "config.json") -> dict[str, Any]:
+        """The content of a JSON file. Raises `ModelMissing`, and `BadInput` for anything but an object."""
         path = self.path(file)
         try:
-            found = json.loads(path.read_text("utf-8"))
+            content = json.loads(path.read_text("utf-8"))
         except ValueError as error:
             raise BadInput(f"{path} is not JSON: {error}", hint="fetch the model again") from error
-        if not isinstance(found, dict):
+        if not isinstance(content, dict):
             raise BadInput(f"{path} is not a JSON object", hint="fetch the model again")
-        return found
+        return content
+
+    def optional_json(self, file: str) -> dict[str, Any]:
+        """The content of a JSON file as `json` gives it; empty where there is no such file."""
+        return self.json(file) if self.has(file) else {}
+
+    def check_settings(self, settings: Iterable[Setting]) -> None:
+        """Raises `BadInput` for the first setting of config.json whose value cannot be followed."""
+        for name, value, readable in settings:
+            if value not in readable:
+                raise BadInput(
+                    f"{self.name}: config.json has {name} {value!r}",
+                    hint=f"what can be followed: {' or '.join(map(repr, readable))}",
+                )
 
     @cached_property
     def weight_files(self) -> list[Path]:
@@ -87,55 +104,55 @@ class Checkpoint:
 
     @cached_property
     def sha256(self) -> str:
-        """Of the weights; of several shards, of their hashes in order of name."""
-        hashes = [_sha256(path) for path in self.weight_files]
-        return hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
+        """The sha256 of the weights; of several shards, that of their hashes in order of name."""
+        return joined_sha256([_sha256(path) for path in self.weight_files])
 
     @cached_property
     def megabytes(self) -> float:
+        """The size of the weights in 10⁶ bytes."""
         return round(sum(path.stat().st_size for path in self.weight_files) / 1e6, 1)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every tensor, without reading one."""
-        found: dict[str, tuple[int, ...]] = {}
+        shapes: dict[str, tuple[int, ...]] = {}
         for path in self.weight_files:
             with _opened(path) as file:
                 for name in file.keys():  # noqa: SIM118 — not a mapping
-                    found[name] = tuple(file.get_slice(name).get_shape())
-        return found
+                    shapes[name] = tuple(file.get_slice(name).get_shape())
+        return shapes
 
     def account(self, *networks: nn.Module, beside: Collection[str] = ()) -> None:
-        """Raises `BadInput` as the function `account` does, unless the tensors are the networks' and perhaps
-        those named `beside`."""
+        """Raises `BadInput`, as the function `account` does, unless the tensors are exactly those of the
+        networks, and at most those named `beside` in addition."""
         have = {n: s for n, s in self.shapes().items() if not BUFFERS.search(n) and n not in beside}
         want = {n: s for network in networks for n, s in shapes_of(network.state_dict()).items()}
         account(self.name, have, want)
 
     def fill(self, network: nn.Module) -> nn.Module:
-        """A network that was made without weights (on the device "meta"), with those of its names."""
+        """The network, made without weights (on the device "meta"), with the tensors of its names."""
         names = set(network.state_dict())
         network.load_state_dict(self.tensors(names.__contains__), assign=True)
         return network
 
     def scalar(self, name: str) -> float | None:
         """The value of a tensor with one element; None where there is no such tensor."""
-        found = self.tensors(lambda one: one == name)
-        return float(found[name].reshape(-1)[0]) if name in found else None
+        tensors = self.tensors(lambda other: other == name)
+        return float(tensors[name].reshape(-1)[0]) if name in tensors else None
 
     def tensors(self, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, Tensor]:
         """The tensors whose names are wanted; the others are not read."""
-        found: dict[str, Tensor] = {}
+        tensors: dict[str, Tensor] = {}
         for path in self.weight_files:
             with _opened(path) as file:
-                found |= {name: file.get_tensor(name) for name in file.keys() if wanted(name)}  # noqa: SIM118
-        return found
+                tensors |= {name: file.get_tensor(name) for name in file.keys() if wanted(name)}  # noqa: SIM118
+        return tensors
 
     def below(self, prefix: str) -> dict[str, Tensor]:
-        """The tensors whose names begin with `prefix`, without it."""
+        """The tensors whose names begin with `prefix`, under their names without it."""
         return below(prefix, self.tensors(lambda name: name.startswith(prefix)))
 
     def card(self) -> dict[str, str]:
-        """The one-line fields at the head of its README.md, between two lines of dashes."""
+        """The one-line fields at the head of README.md, between two lines of dashes."""
         if not self.has("README.md"):
             return {}
         text = (self.folder / "README.md").read_text("utf-8", "replace")
@@ -144,6 +161,7 @@ class Checkpoint:
 
 
 def refuse_pickles(name: str, files: Sequence[str]) -> None:
+    """Raises `BadInput` where the weights among these files are pickles alone."""
     pickles = sorted(file for file in files if file.endswith(PICKLES))
     if pickles and not any(file.endswith(".safetensors") for file in files):
         raise BadInput(
@@ -154,25 +172,28 @@ def refuse_pickles(name: str, files: Sequence[str]) -> None:
 
 
 def account(name: str, have: Mapping[str, Shape], want: Mapping[str, Shape]) -> None:
-    """Raises `BadInput` naming the tensors that are left over, missing or of another shape, unless what a
-    checkpoint has is what its networks want."""
+    """Raises `BadInput` unless the tensors of a checkpoint, `have`, are those of its networks, `want`.
+
+    It names those that are left over, missing or of another shape.
+    """
     shapes = [f"{n} {have[n]} for {want[n]}" for n in want if have.get(n, want[n]) != want[n]]
     faults = {
         "left over": sorted(have.keys() - want.keys()),
         "missing": sorted(want.keys() - have.keys()),
         "shape": shapes,
     }
-    said = [f"{what}: {_shortened(names)}" for what, names in faults.items() if names]
-    if said:
-        raise BadInput(f"{name} has not the tensors of its kind; {'; '.join(said)}", hint=AGAIN)
+    listed = [f"{fault}: {_shortened(names)}" for fault, names in faults.items() if names]
+    if listed:
+        raise BadInput(f"{name} has not the tensors of its kind; {'; '.join(listed)}", hint=AGAIN)
 
 
 def shapes_of(named: Mapping[str, Tensor]) -> dict[str, Shape]:
+    """The shape of each tensor by its name."""
     return {name: tuple(value.shape) for name, value in named.items()}
 
 
 def below(prefix: str, named: Mapping[str, T]) -> dict[str, T]:
-    """What is named with the prefix, without it."""
+    """The values whose names begin with the prefix, under their names without it."""
     return {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
 
 
@@ -189,8 +210,13 @@ def _opened(path: Path) -> Any:
         raise BadInput(f"{path} is damaged: {error}", hint="fetch or copy the model again") from error
 
 
+def joined_sha256(hashes: Sequence[str]) -> str:
+    """One hash for several files: the only one, or the sha256 of all of them with spaces between."""
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
+
+
 def _sha256(path: Path) -> str:
-    """The hub's cache names a file by its sha256 and has checked it; any other file is read."""
+    """The sha256 of a file; one in the hub's cache is named by it, and is not read again."""
     target = path.resolve().name
     if path.is_symlink() and re.fullmatch(r"[0-9a-f]{64}", target):
         return target
@@ -204,7 +230,7 @@ def is_repository(name: str) -> bool:
 
 
 def read_into(network: Network, weights: Path) -> Network:
-    """The network with the weights of a file that training wrote. Raises `BadInput` for those of another."""
+    """The network with the weights of a file that training wrote. Raises `BadInput` where they do not fit."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

@@ -14,7 +14,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, pr
 
 from searchkit.encoders.checkpoint import Checkpoint
 from searchkit.encoders.device import Placement
-from searchkit.encoders.image import ImageTower, from_processor
+from searchkit.encoders.image import CLIP_MEAN, CLIP_STD, ImageTower, from_processor
 from searchkit.encoders.records import described
 from searchkit.encoders.text import TextTower
 from searchkit.encoders.tokens import Tokens, plain, read_tokenizer
@@ -26,46 +26,48 @@ from searchkit.types import EncoderRecord, Space
 PREPROCESSING = 1
 START, END = "<|startoftext|>", "<|endoftext|>"
 WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
-"""What CLIP's vocabulary was made from: contractions, runs of letters, single digits, runs of the rest."""
+"""Matches what CLIP's vocabulary was made from: contractions, runs of letters, digits, runs of the rest."""
 TEXT = {"num_attention_heads": 8, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5, "eos_token_id": 49407}
 VISION = {"num_attention_heads": 12, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5, "image_size": 224}
-COLOURS = {
-    "image_mean": (0.48145466, 0.4578275, 0.40821073),
-    "image_std": (0.26862954, 0.26130258, 0.27577711),
-}
+COLOURS = {"image_mean": CLIP_MEAN, "image_std": CLIP_STD}
+"""The settings of a preprocessor_config.json that says nothing of colours."""
 
 
-def load(found: Checkpoint, record: EncoderRecord | None, where: Placement) -> TwoTowers:
-    """The encoder in a checkpoint, of which no weights are read yet. Raises `BadInput`, `ModelMissing`."""
-    if not found.has("vocab.json", "merges.txt"):
-        found.need("tokenizer.json")
-    config, shapes = found.json(), Shapes(found)
+def load(checkpoint: Checkpoint, record: EncoderRecord | None, where: Placement) -> TwoTowers:
+    """The encoder in a checkpoint, of which no weights are read yet. Raises `BadInput` and `ModelMissing`."""
+    if not checkpoint.has("vocab.json", "merges.txt"):
+        checkpoint.need("tokenizer.json")
+    config, shapes = checkpoint.json(), Shapes(checkpoint)
     text_config, vision_config = sizes(config, "text", TEXT), sizes(config, "vision", VISION)
     text = text_of(shapes, text_config, dim=shapes("text_projection.weight")[0])
     vision = vision_of(shapes, vision_config, dim=shapes("visual_projection.weight")[0])
     with torch.device("meta"):
         texts, images = ClipText(text), ClipVision(vision)
-    found.account(texts, images, beside=("logit_scale",))
-    record = described(found, record, "clip", dim=text.dim, text_window=text.window, pixels=vision.pixels)
-    preprocess = from_processor({**COLOURS, **processor(found)}, pixels=vision.pixels)
+    checkpoint.account(texts, images, beside=("logit_scale",))
+    record = described(
+        checkpoint, record, "clip", dim=text.dim, text_window=text.window, pixels=vision.pixels
+    )
+    preprocess = from_processor({**COLOURS, **processor(checkpoint)}, pixels=vision.pixels)
     return TwoTowers(
         record,
-        Space(record.name, found.sha256, PREPROCESSING, text.dim),
-        TextTower(lambda: _tokens(found, text), lambda: found.fill(texts), where, dim=text.dim),
-        ImageTower(preprocess, lambda: found.fill(images), where, dim=text.dim),
-        lambda: learned_temperature(found),
+        Space(record.name, checkpoint.sha256, PREPROCESSING, text.dim),
+        TextTower(lambda: _tokens(checkpoint, text), lambda: checkpoint.fill(texts), where, dim=text.dim),
+        ImageTower(preprocess, lambda: checkpoint.fill(images), where, dim=text.dim),
+        lambda: learned_temperature(checkpoint),
     )
 
 
 class Shapes:
     """The shapes of a checkpoint's tensors, by name. Raises `BadInput` for one that is not there."""
 
-    def __init__(self, found: Checkpoint) -> None:
-        self.found, self.known = found, found.shapes()
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint, self.known = checkpoint, checkpoint.shapes()
 
     def __call__(self, name: str) -> tuple[int, ...]:
         if name not in self.known:
-            raise BadInput(f"{self.found.name} has no tensor {name}", hint="fetch or copy the model again")
+            raise BadInput(
+                f"{self.checkpoint.name} has no tensor {name}", hint="fetch or copy the model again"
+            )
         return self.known[name]
 
     def depth(self, prefix: str) -> int:
@@ -73,31 +75,38 @@ class Shapes:
         return len({name.split(".")[prefix.count(".")] for name in self.known if name.startswith(prefix)})
 
 
-def processor(found: Checkpoint) -> Mapping[str, Any]:
-    """What is done to pictures: in a file of its own, or in the one that newer versions of transformers write
-    for texts and pictures together. Raises `ModelMissing` where there is neither."""
-    if not found.has("preprocessor_config.json") and found.has("processor_config.json"):
-        together = found.json("processor_config.json").get("image_processor")
+def processor(checkpoint: Checkpoint) -> Mapping[str, Any]:
+    """How pictures are prepared: the content of preprocessor_config.json, or the part for pictures of the
+    processor_config.json that newer versions of transformers write.
+
+    Raises `ModelMissing` where there is neither.
+    """
+    if not checkpoint.has("preprocessor_config.json") and checkpoint.has("processor_config.json"):
+        together = checkpoint.json("processor_config.json").get("image_processor")
         if isinstance(together, Mapping):
             return together
-    return found.json("preprocessor_config.json")
+    return checkpoint.json("preprocessor_config.json")
 
 
 def sizes(config: Mapping[str, Any], which: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """One tower's settings. Where an early configuration has a second place for them, that one counts, and
-    what it leaves out has its default: so transformers reads it, whatever the first place says."""
+    """The settings of one tower, `which` being "text" or "vision", with the defaults of transformers.
+
+    Early configurations have a second place, "…_config_dict": where it is there, it alone counts, as
+    transformers reads it.
+    """
     second = config.get(f"{which}_config_dict")
-    said = second if second is not None else config.get(f"{which}_config") or {}
-    found = {**defaults, **{key: value for key, value in said.items() if value is not None}}
-    if found["hidden_act"] not in ACTIVATIONS:
+    given = second if second is not None else config.get(f"{which}_config") or {}
+    settings = {**defaults, **{key: value for key, value in given.items() if value is not None}}
+    if settings["hidden_act"] not in ACTIVATIONS:
         raise BadInput(
-            f"config.json has {which}_config.hidden_act {found['hidden_act']!r}",
+            f"config.json has {which}_config.hidden_act {settings['hidden_act']!r}",
             hint=f"what can be followed: {', '.join(ACTIVATIONS)}",
         )
-    return found
+    return settings
 
 
 def tower(shapes: Shapes, config: Mapping[str, Any], prefix: str) -> Tower:
+    """The sizes of the transformer whose tensors' names begin with `prefix`."""
     hidden, width = shapes(f"{prefix}encoder.layers.0.mlp.fc1.weight")
     return Tower(
         width,
@@ -110,6 +119,7 @@ def tower(shapes: Shapes, config: Mapping[str, Any], prefix: str) -> Tower:
 
 
 def text_of(shapes: Shapes, config: Mapping[str, Any], *, dim: int) -> TextConfig:
+    """The sizes of the text tower, as shapes and settings tell them."""
     base = tower(shapes, config, "text_model.")
     vocabulary, _ = shapes("text_model.embeddings.token_embedding.weight")
     window, _ = shapes("text_model.embeddings.position_embedding.weight")
@@ -122,6 +132,7 @@ def text_of(shapes: Shapes, config: Mapping[str, Any], *, dim: int) -> TextConfi
 def vision_of(
     shapes: Shapes, config: Mapping[str, Any], *, dim: int, class_token: bool = True
 ) -> VisionConfig:
+    """The sizes of the image tower. Raises `BadInput` where settings and shapes contradict each other."""
     base = tower(shapes, config, "vision_model.")
     patch = shapes("vision_model.embeddings.patch_embedding.weight")[-1]
     tokens = shapes("vision_model.embeddings.position_embedding.weight")[0] - class_token
@@ -136,20 +147,24 @@ def vision_of(
     )
 
 
-def _tokens(found: Checkpoint, text: TextConfig) -> Tokens:
-    tokenizer = read_tokenizer(found) if found.has("tokenizer.json") else plain(_from_merges(found))
+def _tokens(checkpoint: Checkpoint, text: TextConfig) -> Tokens:
+    tokenizer = (
+        read_tokenizer(checkpoint) if checkpoint.has("tokenizer.json") else plain(_from_merges(checkpoint))
+    )
     end = tokenizer.token_to_id(END)
     if end is None or tokenizer.get_vocab_size() > text.vocabulary:
-        raise BadInput(f"{found.name}: the tokenizer is not that of the network", hint="copy the model again")
+        raise BadInput(
+            f"{checkpoint.name}: the tokenizer is not that of the network", hint="copy the model again"
+        )
     return Tokens(tokenizer, text.window, pad=end)
 
 
-def _from_merges(found: Checkpoint) -> Tokenizer:
-    """CLIP's byte-pair encoding from the two files that older checkpoints have instead."""
+def _from_merges(checkpoint: Checkpoint) -> Tokenizer:
+    """CLIP's byte-pair encoding from vocab.json and merges.txt, which older checkpoints have."""
     tokenizer = Tokenizer(
         models.BPE.from_file(
-            str(found.path("vocab.json")),
-            str(found.path("merges.txt")),
+            str(checkpoint.path("vocab.json")),
+            str(checkpoint.path("merges.txt")),
             continuing_subword_prefix="",
             end_of_word_suffix="</w>",
             unk_token=END,

@@ -1,4 +1,4 @@
-"""On what a network runs, in which numbers, how freed memory is kept, and how rows leave torch."""
+"""The device and the dtype that a network runs on, the memory that it frees, and its rows as arrays."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a network's weights lie, and their numbers."""
+    """The device and the dtype of a network's weights."""
 
     device: torch.device
     dtype: torch.dtype
@@ -26,8 +26,10 @@ class Placement:
 
 @cache
 def placement(runtime: Runtime) -> Placement:
-    """Turns "auto" into what this machine has. Raises `BadInput` for a device that is not there and for
-    numbers that it cannot multiply."""
+    """The device and dtype that `runtime` names, "auto" being what this machine has.
+
+    Raises `BadInput` for a device that is not there and for an unknown dtype.
+    """
     device = _device(runtime.device)
     if runtime.dtype != "auto" and runtime.dtype not in DTYPES:
         raise BadInput(f"dtype is {runtime.dtype!r}", hint=f"one of: auto, {', '.join(DTYPES)}")
@@ -39,14 +41,14 @@ def placement(runtime: Runtime) -> Placement:
 
 
 def _device(wanted: str) -> torch.device:
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if wanted == "auto":
-        return torch.device(next(name for name in ("cuda", "mps", "cpu") if there[name]))
-    if wanted not in there:
+        return torch.device(next(name for name in ("cuda", "mps", "cpu") if available[name]))
+    if wanted not in available:
         raise BadInput(f"device is {wanted!r}", hint=f"one of: {', '.join(DEVICES)}")
-    if not there[wanted]:
-        found = ", ".join(name for name in there if there[name])
-        raise BadInput(f"this machine, or this build of torch, has no {wanted}", hint=f"there is: {found}")
+    if not available[wanted]:
+        names = ", ".join(name for name in available if available[name])
+        raise BadInput(f"this machine, or this build of torch, has no {wanted}", hint=f"there is: {names}")
     return torch.device(wanted)
 
 
@@ -65,7 +67,7 @@ def cpu_dtype() -> torch.dtype:
 
 @cache
 def keep_freed_memory() -> None:
-    """Ask glibc to keep what it frees instead of giving it back after every layer.
+    """Asks glibc to keep the memory that it frees instead of returning it after every layer.
 
     Large activations are otherwise mapped and unmapped each time, and touching fresh pages was 14 % of
     the time of an encoder on a virtual machine, 35 % of training's. Elsewhere than on glibc: nothing.
@@ -79,7 +81,7 @@ def keep_freed_memory() -> None:
 
 
 def rows(vectors: torch.Tensor) -> Vectors:
-    """(n, dim) tensor → (n, dim) float32 array with rows of unit length."""
+    """The rows of a tensor as an array of unit rows: (n, dim) → (n, dim) float32."""
     unit = torch.nn.functional.normalize(vectors.float(), dim=-1)
     array: Vectors = unit.cpu().numpy()
     return array

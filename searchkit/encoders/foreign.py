@@ -12,22 +12,23 @@ from searchkit.encoders.checkpoint import Checkpoint
 from searchkit.errors import BadInput, ModelMissing
 
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-"""For every `from_pretrained`: nothing is fetched, and no code of a checkpoint is run."""
+"""The arguments of every `from_pretrained`: nothing is fetched, and no code of a checkpoint is run."""
 
 
-def need_transformers(found: Checkpoint, install: str) -> None:
+def need_transformers(checkpoint: Checkpoint, install: str) -> None:
     """Raises `ModelMissing` where the package is not installed; loads nothing of it."""
     if find_spec("transformers") is None:
+        model_type = checkpoint.json().get("model_type")
         raise ModelMissing(
-            f"{found.name} is a {found.json().get('model_type')}, which the package transformers builds; "
+            f"{checkpoint.name} is a {model_type}, which the package transformers builds; "
             "it is not installed",
             hint=f"pip install {install}",
         )
 
 
 @contextmanager
-def building(found: Checkpoint) -> Iterator[Any]:
-    """Gives transformers, told to be silent. What it raises inside becomes `BadInput`."""
+def building(checkpoint: Checkpoint) -> Iterator[Any]:
+    """Gives the module transformers, silenced; what it raises inside becomes `BadInput`."""
     from huggingface_hub.errors import StrictDataclassError
 
     transformers: Any = import_module("transformers")
@@ -38,14 +39,14 @@ def building(found: Checkpoint) -> Iterator[Any]:
         OSError, ValueError, RuntimeError, KeyError, TypeError, ImportError, StrictDataclassError
     ) as error:  # fmt: skip
         raise BadInput(
-            f"{found.name}: transformers cannot build its network: {error}",
+            f"{checkpoint.name}: transformers cannot build its network: {error}",
             hint="if it is newer than the package: pip install --upgrade transformers",
         ) from error
 
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """It draws a bar and reports what it loads; the library says nothing, so it is told not to."""
+    """Turns off the progress bars and the reports of transformers: a library prints nothing."""
     logging: Any = import_module("transformers.utils.logging")
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

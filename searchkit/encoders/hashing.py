@@ -1,5 +1,8 @@
-"""An encoder without weights: words and colours hashed to vectors. It knows no meaning; it is for tests
-of everything that is not the encoder, where it is a thousand times faster than a network."""
+"""An encoder without weights, which hashes words and colours to vectors.
+
+It knows no meaning. It is for tests of everything but the encoder, where it is a thousand times faster than a
+network.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,17 @@ from functools import lru_cache
 import numpy as np
 from PIL.Image import Image, Resampling
 
-from searchkit.types import EncoderRecord, Space, TokenVectors, Vectors
+from searchkit.types import EncoderRecord, Runtime, Space, TokenVectors, Vectors
 
 DIM = 64
 WORD = re.compile(r"\w+")
 
 
 class Hashing:
-    """Text: the sum of its words' random directions. Picture: the colours of a 4×4 thumbnail, projected.
+    """Encodes a text as the sum of its words' random directions, and a picture as the colours of its 4×4
+    thumbnail, projected.
 
-    Each dimension makes a space of its own.
+    Each dimension is a space of its own.
     """
 
     temperature = 0.05
@@ -44,13 +48,13 @@ class Hashing:
         return _unit(vectors)
 
     def token_vectors(self, texts: Sequence[str]) -> list[TokenVectors]:
-        found = []
+        tokens = []
         for text in texts:
             words = list(WORD.finditer(text))[: self.record.text_window]
             vectors = [_direction(word.group().lower(), self.dim) for word in words]
             spans = np.array([word.span() for word in words], np.int64).reshape(-1, 2)
-            found.append(TokenVectors(np.array(vectors, np.float32).reshape(-1, self.dim), spans))
-        return found
+            tokens.append(TokenVectors(np.array(vectors, np.float32).reshape(-1, self.dim), spans))
+        return tokens
 
     def encode_images(self, pixels: Sequence[np.ndarray]) -> Vectors:
         if not len(pixels):
@@ -63,6 +67,11 @@ class Hashing:
 
     def token_offsets(self, text: str) -> Sequence[tuple[int, int]]:
         return [match.span() for match in WORD.finditer(text)]
+
+
+def bundled(name: str, runtime: Runtime) -> Hashing:
+    """The encoder; numpy computes it, whatever the device and the dtype."""
+    return Hashing()
 
 
 @lru_cache(maxsize=50_000)

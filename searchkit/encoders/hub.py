@@ -1,7 +1,7 @@
 """Models by name: a repository of the Hugging Face hub, fetched once into its cache.
 
-A repository is held to the commit it had when it was fetched; it is never asked again whether there is a
-newer one. The client is imported late: a model that is bundled or in a folder does without.
+A repository is pinned to the commit that it had when it was fetched; the hub is not asked again whether
+there is a newer one. The client is imported late: a model that is bundled or in a folder does without.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from searchkit.encoders.checkpoint import INDEX, Checkpoint, refuse_pickles
 from searchkit.errors import BadInput, ModelMissing
 
 DESCRIPTION = ("*.json", "*.txt", "*.model", "README.md")
-LEFT = ("onnx/*", "openvino/*", "*fp16*", "*int8*", "*adapter*")
+IGNORED = ("onnx/*", "openvino/*", "*fp16*", "*int8*", "*adapter*")
 BASIC = ("config.json", "model.safetensors", "tokenizer.json", "preprocessor_config.json")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def cached(name: str) -> Checkpoint | None:
-    """What the hub's cache has of a repository, without any network; None where it has nothing."""
+    """The files of a repository that the hub's cache has, without any network; None where it has none."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -43,21 +43,21 @@ def fetch(
     `again` asks the hub for the newest commit even so. Raises `ModelMissing` naming what is missing and
     where it was looked for, `BadInput` for a repository or revision that does not exist.
     """
-    found = cached(name)
-    complete = found is not None and (found.has(*files) or _sharded(found, files))
-    if found is not None and complete and not again:
-        return found
+    checkpoint = cached(name)
+    complete = checkpoint is not None and (checkpoint.has(*files) or _sharded(checkpoint, files))
+    if checkpoint is not None and complete and not again:
+        return checkpoint
     if not offline:
-        return _download(name, files, found)
-    raise _missing(name, files, found, "and nothing may be fetched (--offline, or HF_HUB_OFFLINE)")
+        return _download(name, files, checkpoint)
+    raise _missing(name, files, checkpoint, "and nothing may be fetched (--offline, or HF_HUB_OFFLINE)")
 
 
-def _sharded(found: Checkpoint, files: Sequence[str]) -> bool:
+def _sharded(checkpoint: Checkpoint, files: Sequence[str]) -> bool:
     rest = [file for file in files if file != "model.safetensors"]
-    return found.has(INDEX, *rest) and all(path.is_file() for path in found.weight_files)
+    return checkpoint.has(INDEX, *rest) and all(path.is_file() for path in checkpoint.weight_files)
 
 
-def _download(name: str, files: Sequence[str], found: Checkpoint | None) -> Checkpoint:
+def _download(name: str, files: Sequence[str], checkpoint: Checkpoint | None) -> Checkpoint:
     from huggingface_hub import constants, model_info, snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -70,11 +70,13 @@ def _download(name: str, files: Sequence[str], found: Checkpoint | None) -> Chec
 
     repository, _, revision = name.partition("@")
     if constants.HF_HUB_OFFLINE:
-        raise _missing(name, files, found, "and HF_HUB_OFFLINE is set")
-    at, wanted, left = revision or None, _wanted(files), list(LEFT)
+        raise _missing(name, files, checkpoint, "and HF_HUB_OFFLINE is set")
+    pinned, wanted, ignored = revision or None, _wanted(files), list(IGNORED)
     try:
         with _bars(shown=sys.stderr.isatty()):
-            folder = snapshot_download(repository, revision=at, allow_patterns=wanted, ignore_patterns=left)
+            folder = snapshot_download(
+                repository, revision=pinned, allow_patterns=wanted, ignore_patterns=ignored
+            )
     except GatedRepoError as error:
         raise ModelMissing(
             f"{repository} is only given to those who accept its terms on its page",
@@ -90,17 +92,17 @@ def _download(name: str, files: Sequence[str], found: Checkpoint | None) -> Chec
             hint="see what there is: searchkit models",
         ) from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
-        raise _missing(name, files, found, "and the hub cannot be reached") from error
+        raise _missing(name, files, checkpoint, "and the hub cannot be reached") from error
     fetched = _pinned(repository, Path(folder))
     if not any(Path(folder).glob("*.safetensors")):  # has it none, or only what is not fetched?
-        about = model_info(repository, revision=revision or None)
-        refuse_pickles(name, [sibling.rfilename for sibling in about.siblings or ()])
+        info = model_info(repository, revision=revision or None)
+        refuse_pickles(name, [sibling.rfilename for sibling in info.siblings or ()])
     return fetched
 
 
 @contextmanager
 def _bars(*, shown: bool) -> Iterator[None]:
-    """The client draws bars of its own: only where somebody sees them, and when something is fetched."""
+    """Hides the progress bars that the client draws, unless they are `shown`."""
     from huggingface_hub.utils.tqdm import (
         are_progress_bars_disabled,
         disable_progress_bars,
@@ -118,18 +120,20 @@ def _bars(*, shown: bool) -> Iterator[None]:
 
 
 def _wanted(files: Sequence[str]) -> list[str]:
-    """Patterns of what is fetched: all that describes the model, and of the weights those that are read.
-    Some repositories have them in the form of several libraries."""
+    """The patterns of what is fetched: all that describes the model, and the weights that are read.
+
+    Some repositories have weights in the formats of several libraries.
+    """
     weights = [file for file in files if file.endswith(".safetensors")]
     shards = ["model-*-of-*.safetensors", "*/model.safetensors"] if "model.safetensors" in weights else []
     return [*DESCRIPTION, *(weights + shards or ["*.safetensors"])]
 
 
-def _missing(name: str, files: Sequence[str], found: Checkpoint | None, why: str) -> ModelMissing:
+def _missing(name: str, files: Sequence[str], checkpoint: Checkpoint | None, why: str) -> ModelMissing:
     from huggingface_hub import constants
 
-    missing = [file for file in files if found is None or not found.has(file)]
-    where = found.folder if found is not None else constants.HF_HUB_CACHE
+    missing = [file for file in files if checkpoint is None or not checkpoint.has(file)]
+    where = checkpoint.folder if checkpoint is not None else constants.HF_HUB_CACHE
     return ModelMissing(
         f"{name} is not on this machine {why}: missing {', '.join(missing)} (looked in {where})",
         hint=f"once, with a network: searchkit models pull {name.partition('@')[0]}; or copy these files "
@@ -138,21 +142,22 @@ def _missing(name: str, files: Sequence[str], found: Checkpoint | None, why: str
 
 
 def _pinned(repository: str, folder: Path) -> Checkpoint:
-    """The cache keeps a commit's files in a folder of the commit's name."""
+    """The checkpoint under its repository and commit, after which the cache names the folder."""
     commit = folder.name
     return Checkpoint(f"{repository}@{commit}" if COMMIT.fullmatch(commit) else repository, folder)
 
 
 def fetch_export(name: str, file: str, *, offline: bool = False) -> Path | None:
-    """One file beside the weights, such as "onnx/text_model.onnx", with the file of its numbers where those
-    are apart; None where there is no such file.
+    """One file beside the weights, such as "onnx/text_model.onnx"; None where there is no such file.
+
+    A file with the suffix "_data", which holds the numbers of a large export, is fetched with it.
 
     Raises `ModelMissing` when it is not here and may not or cannot be fetched.
     """
-    found = _one_file(name, file, offline)
-    if found is not None:
+    path = _one_file(name, file, offline)
+    if path is not None:
         _one_file(name, f"{file}_data", offline, optional=True)
-    return found
+    return path
 
 
 def _one_file(name: str, file: str, offline: bool, *, optional: bool = False) -> Path | None:

@@ -1,4 +1,4 @@
-"""An image tower: pixels as the network was trained on them, and batches."""
+"""An image tower: pictures prepared as the network was trained on them, and encoded in batches."""
 
 from __future__ import annotations
 
@@ -18,29 +18,31 @@ from searchkit.types import Vectors
 
 BATCH = 64
 CUDA_BATCH = 256
+CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+"""OpenAI's, per channel, which most checkpoints took over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preprocess:
-    """From an upright RGB picture to the network's input: one fit, one filter, mean and deviation."""
+    """Prepares an upright RGB picture for a network: one fit, one filter, mean and deviation."""
 
     pixels: int
-    """Side of the square that the network reads."""
+    """The side of the square that the network reads."""
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     fit: Literal["crop", "squash"] = "crop"
     """"crop": the shorter side becomes `shorter`, then the middle square is cut out. "squash": the whole
     picture becomes a square."""
     shorter: int = 0
-    """Only for "crop"; 0 is `pixels`."""
+    """The shorter side before the cut, for "crop" alone; 0 is `pixels`."""
     resample: Image.Resampling = Image.Resampling.BICUBIC
     round_crop: bool = False
-    """Of a margin that is odd the half is rounded to the even number, as torchvision does; else down."""
+    """Whether half of an odd margin is rounded to the even number, as torchvision does; else down."""
     reducing_gap: float | None = None
-    """Shrink by whole numbers first, down to this many times the target: faster, a little less exact."""
+    """Shrinks by whole numbers first, down to this many times the target: faster, a little less exact."""
 
     def __call__(self, image: Image.Image) -> np.ndarray:
-        """(pixels, pixels, 3) uint8."""
+        """The picture as (pixels, pixels, 3) uint8."""
         if self.fit == "squash":
             size = (self.pixels, self.pixels)
             return np.asarray(image.resize(size, self.resample, reducing_gap=self.reducing_gap))
@@ -60,13 +62,13 @@ class Preprocess:
         return np.asarray(image.crop((left, top, left + self.pixels, top + self.pixels)))
 
     def normalise(self, pixels: Tensor) -> Tensor:
-        """(b, p, p, 3) uint8 → (b, 3, p, p) float32, (x / 255 − mean) / std per channel."""
+        """Normalises each channel, (x / 255 − mean) / std: (b, p, p, 3) uint8 → (b, 3, p, p) float32."""
         mean, std = (torch.tensor(each, device=pixels.device) * 255 for each in (self.mean, self.std))
         return ((pixels.float() - mean) / std).permute(0, 3, 1, 2).contiguous()
 
 
 def from_processor(config: Mapping[str, Any], *, pixels: int) -> Preprocess:
-    """What a Hugging Face `preprocessor_config.json` says, for a network of `pixels`.
+    """The preparation that a Hugging Face `preprocessor_config.json` describes, for a network of `pixels`.
 
     Raises `BadInput` for one that cannot be followed exactly.
     """
@@ -90,21 +92,22 @@ def from_processor(config: Mapping[str, Any], *, pixels: int) -> Preprocess:
     normal = config.get("do_normalize", True)
     return Preprocess(
         pixels,
-        _triple(config.get("image_mean", (0.5, 0.5, 0.5)) if normal else (0, 0, 0)),
-        _triple(config.get("image_std", (0.5, 0.5, 0.5)) if normal else (1, 1, 1)),
+        triple(config.get("image_mean", (0.5, 0.5, 0.5)) if normal else (0, 0, 0)),
+        triple(config.get("image_std", (0.5, 0.5, 0.5)) if normal else (1, 1, 1)),
         "squash" if squash else "crop",
         0 if squash else int(shorter or side),
         Image.Resampling(int(config.get("resample", 3))),
     )
 
 
-def _triple(values: Sequence[float]) -> tuple[float, float, float]:
-    red, green, blue = (float(v) for v in values)
-    return red, green, blue
+def triple(values: Sequence[float] | float) -> tuple[float, float, float]:
+    """A value of each channel; a single number is that of all three."""
+    red, green, blue = values if isinstance(values, Sequence) else (values,) * 3
+    return float(red), float(green), float(blue)
 
 
 class ImageTower:
-    """Prepared pixels to (n, dim) unit vectors. The network is made when first needed.
+    """Encodes prepared pixels as (n, dim) unit vectors. The network is made when first needed.
 
     `network` maps (b, 3, p, p) floats to (b, dim), not normalised.
     """
@@ -121,11 +124,12 @@ class ImageTower:
         return self._make_network().eval().to(self.placement.device, self.placement.dtype)
 
     def prepare(self, image: Image.Image) -> np.ndarray:
+        """Prepares an upright RGB picture as (pixels, pixels, 3) uint8."""
         return self.preprocess(image)
 
     @torch.inference_mode()
     def encode(self, pixels: Sequence[np.ndarray]) -> Vectors:
-        """(n, dim) float32, unit rows, in input order."""
+        """The vectors of n prepared pictures: (n, dim) float32, unit rows, in input order."""
         out = np.empty((len(pixels), self.dim), np.float32)
         size = CUDA_BATCH if self.placement.device.type == "cuda" else BATCH
         for start in range(0, len(pixels), size):

@@ -1,19 +1,19 @@
 """Jina CLIP 1: JinaBERT reads the text, up to 8,192 tokens of it, and EVA02 the picture.
 
-Sizes come from the tensors' shapes, settings from config.json; a key that is missing there means what it
-means to the model's own code. Before one is read, every tensor has its place in one of the two networks.
+Sizes come from the tensors' shapes, settings from config.json; a missing key means what it means to the
+model's own code. Every tensor is known to belong to one of the two networks before any is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from searchkit.encoders.checkpoint import AGAIN, Checkpoint, account, below
+from searchkit.encoders.checkpoint import AGAIN, Checkpoint, Setting, account, below, shapes_of
 from searchkit.encoders.device import Placement
 from searchkit.encoders.image import ImageTower
 from searchkit.encoders.jina_pixels import preprocess
@@ -36,10 +36,10 @@ POOLING: dict[str, Literal["mean", "first"]] = {"mean_pooler": "mean", "cls_pool
 
 
 class Text(nn.Module):
-    """(b, n) ids → (b, dim). Modules are named as in the checkpoint."""
+    """The text tower, (b, n) ids → (b, dim). Modules are named as in the checkpoint."""
 
     tensors = ("text_model.", "text_projection.")
-    """How the names of its tensors begin."""
+    """How the names of the tower's tensors begin."""
 
     def __init__(self, bert: JinaBertConfig, proj: nn.Module, projection: nn.Module) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Text(nn.Module):
         return self._projected(self.text_model["transformer"](ids, mask))
 
     def token_vectors(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """(b, n, dim): the tokens through the projections, which are linear."""
+        """The tokens through the projections, which are linear: (b, n, dim)."""
         transformer = cast(JinaBert, self.text_model["transformer"])
         return self._projected(transformer.tokens(ids)).float()
 
@@ -60,7 +60,7 @@ class Text(nn.Module):
 
 
 class Images(nn.Module):
-    """(b, 3, p, p) → (b, dim). Modules are named as in the checkpoint."""
+    """The image tower, (b, 3, p, p) → (b, dim). Modules are named as in the checkpoint."""
 
     tensors = (EVA, "visual_projection.")
 
@@ -73,60 +73,60 @@ class Images(nn.Module):
         return out
 
 
-def load(found: Checkpoint, record: EncoderRecord | None, where: Placement) -> TwoTowers:
+def load(checkpoint: Checkpoint, record: EncoderRecord | None, where: Placement) -> TwoTowers:
     """The encoder in a checkpoint, of which no weights are read yet.
 
     Raises `BadInput` naming the tensors that are left over, missing or of another shape, or the setting
     that cannot be followed.
     """
-    config, shapes = found.json(), found.shapes()
+    config, shapes = checkpoint.json(), checkpoint.shapes()
     text, vision = _text_settings(config), config.get("vision_config") or {}
-    _check_settings(found, config, text, vision)
+    _check_settings(checkpoint, config, text, vision)
     try:
         bert, eva = _bert_config(text, below(BERT, shapes)), _eva_config(vision, below(EVA, shapes))
     except ValueError as error:
-        raise BadInput(f"{found.name}: {error}", hint=AGAIN) from error
+        raise BadInput(f"{checkpoint.name}: {error}", hint=AGAIN) from error
     add = config.get("projection_dim", DIM) if config.get("add_projections") else 0
     with torch.device("meta"):  # names and shapes; weights are put in their places when they are read
         texts = Text(bert, _proj(text, bert.width), _projection(text.get("embed_dim", DIM), add))
         images = Images(eva, _projection(eva.dim, add))
-    _account(found, shapes, texts, images)
+    _account(checkpoint, shapes, texts, images)
     dim = add or eva.dim
     if not add and text.get("embed_dim", DIM) != dim:
-        raise BadInput(f"{found.name}: its texts and its pictures differ in dimension", hint=AGAIN)
+        raise BadInput(f"{checkpoint.name}: its texts and its pictures differ in dimension", hint=AGAIN)
     window = min(WINDOW, text.get("max_position_embeddings", WINDOW))
-    record = described(found, record, "jina-clip", dim=dim, text_window=window, pixels=eva.pixels)
+    record = described(checkpoint, record, "jina-clip", dim=dim, text_window=window, pixels=eva.pixels)
     return TwoTowers(
         record,
-        Space(record.name, found.sha256, PREPROCESSING, dim),
+        Space(record.name, checkpoint.sha256, PREPROCESSING, dim),
         TextTower(
-            lambda: _tokens(found, bert, window),
-            lambda: _filled(found, texts),
+            lambda: _tokens(checkpoint, bert, window),
+            lambda: _filled(checkpoint, texts),
             where,
             dim=dim,
             is_mean=bert.pooling == "mean",
         ),
-        ImageTower(preprocess(found, eva.pixels), lambda: _filled(found, images), where, dim=dim),
-        lambda: learned_temperature(found),
+        ImageTower(preprocess(checkpoint, eva.pixels), lambda: _filled(checkpoint, images), where, dim=dim),
+        lambda: learned_temperature(checkpoint),
     )
 
 
 def _text_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """text_config and what it hands on to the transformer, without what is not set."""
+    """The settings of text_config and those that it hands on to the transformer, without empty ones."""
     text = config.get("text_config") or {}
     both = {**text, **(text.get("hf_model_config_kwargs") or {})}
     return {key: value for key, value in both.items() if value is not None}
 
 
 def _check_settings(
-    found: Checkpoint, config: Mapping[str, Any], text: Mapping[str, Any], vision: Mapping[str, Any]
+    checkpoint: Checkpoint, config: Mapping[str, Any], text: Mapping[str, Any], vision: Mapping[str, Any]
 ) -> None:
-    """Raises `BadInput` for a setting that asks for another network than the two that there are.
+    """Raises `BadInput` for a setting that asks for another network than the two that can be built.
 
     `pooler_type` has to be there. Without it the model's own code pools the first token; but a configuration
-    that lost the key would then give vectors that look right and are not, and nothing would say so.
+    that lost the key would then silently give vectors that look right and are not.
     """
-    settings: tuple[tuple[str, object, Collection[object]], ...] = (
+    settings: tuple[Setting, ...] = (
         ("truncate_dim", config.get("truncate_dim"), (None,)),
         ("text_config.pooler_type", text.get("pooler_type"), POOLING),
         ("text_config.proj_type", text.get("proj_type"), (None, "linear")),
@@ -137,12 +137,7 @@ def _check_settings(
         ("vision_config.rope_embeddings", vision.get("rope_embeddings", False), (True,)),
         ("vision_config.post_norm", vision.get("post_norm", False), (False,)),
     )
-    for name, value, readable in settings:
-        if value not in readable:
-            raise BadInput(
-                f"{found.name}: config.json has {name} {value!r}",
-                hint=f"what can be followed: {' or '.join(map(repr, readable))}",
-            )
+    checkpoint.check_settings(settings)
 
 
 def _bert_config(text: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> JinaBertConfig:
@@ -169,7 +164,7 @@ def _eva_config(vision: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
 
 
 def _proj(text: Mapping[str, Any], width: int) -> nn.Module:
-    """What is behind the pooled tokens: nothing, where they have the dimension and no type is named."""
+    """The layer behind the pooled tokens: none where they have the dimension and no type is named."""
     dim = text.get("embed_dim", DIM)
     if dim == width and "proj_type" not in text:
         return nn.Identity()
@@ -181,33 +176,33 @@ def _projection(width: int, dim: int) -> nn.Module:
 
 
 def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of the checkpoint under the names of `Text` and `Images`, without the buffers."""
+    """The tensors of the checkpoint under the names of `Text` and `Images`, without the buffers."""
     rest = {name: value for name, value in state.items() if not name.startswith((BERT, EVA))}
     for prefix, named in ((BERT, from_published), (EVA, from_eva_clip)):
         rest |= {prefix + name: value for name, value in named(below(prefix, state)).items()}
     return rest
 
 
-def _account(found: Checkpoint, shapes: Mapping[str, tuple[int, ...]], *networks: nn.Module) -> None:
-    """Raises `BadInput` unless tensors and places in the networks are the same, in name and shape."""
+def _account(checkpoint: Checkpoint, shapes: Mapping[str, tuple[int, ...]], *networks: nn.Module) -> None:
+    """Raises `BadInput` unless the tensors are those of the networks, in name and shape."""
     blank = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
-    have = {name: tuple(value.shape) for name, value in _renamed(blank).items()}
-    want = {name: tuple(value.shape) for each in networks for name, value in each.state_dict().items()}
+    have = shapes_of(_renamed(blank))
+    want = {name: shape for network in networks for name, shape in shapes_of(network.state_dict()).items()}
     want[SCALE] = (1,) if have.get(SCALE) == (1,) else ()
-    account(found.name, have, want)
+    account(checkpoint.name, have, want)
 
 
-def _filled(found: Checkpoint, network: Text | Images) -> nn.Module:
-    """The network with its weights, which alone are read."""
-    state = found.tensors(lambda name: name.startswith(network.tensors))
+def _filled(checkpoint: Checkpoint, network: Text | Images) -> nn.Module:
+    """The network with its weights; those of the other tower are not read."""
+    state = checkpoint.tensors(lambda name: name.startswith(network.tensors))
     network.load_state_dict(_renamed(state), assign=True)
     return network
 
 
-def _tokens(found: Checkpoint, bert: JinaBertConfig, window: int) -> Tokens:
-    tokenizer = read_tokenizer(found)
+def _tokens(checkpoint: Checkpoint, bert: JinaBertConfig, window: int) -> Tokens:
+    tokenizer = read_tokenizer(checkpoint)
     if tokenizer.get_vocab_size() > bert.vocabulary or tokenizer.token_to_id("[PAD]") not in (None, bert.pad):
         raise BadInput(
-            f"{found.name}: the tokenizer is of another model: its tokens or its padding", hint=AGAIN
+            f"{checkpoint.name}: the tokenizer is of another model: its tokens or its padding", hint=AGAIN
         )
     return Tokens(tokenizer, window, bert.pad)

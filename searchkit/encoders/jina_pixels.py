@@ -1,4 +1,4 @@
-"""How Jina CLIP's pictures are prepared, as the processor of either version says it in its own words."""
+"""How Jina CLIP's pictures are prepared, by the preprocessor_config.json of either version."""
 
 from __future__ import annotations
 
@@ -7,47 +7,41 @@ from dataclasses import replace
 from typing import Any
 
 from searchkit.encoders.checkpoint import Checkpoint
-from searchkit.encoders.image import Preprocess, from_processor
+from searchkit.encoders.image import CLIP_MEAN, CLIP_STD, Preprocess, from_processor, triple
 from searchkit.errors import BadInput
 
 FILE = "preprocessor_config.json"
 OWN = {"resize_mode", "interpolation", "mean", "std"}
-MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-"""OpenAI's, which the model's own processor takes where its file names none."""
 FILTERS = {"bicubic": 3, "bilinear": 2}
-"""By Pillow's numbers."""
+"""Pillow's number of each filter."""
 
 
-def preprocess(found: Checkpoint, pixels: int) -> Preprocess:
-    """What a checkpoint's preprocessor_config.json says, in Jina's own words or in Hugging Face's.
+def preprocess(checkpoint: Checkpoint, pixels: int) -> Preprocess:
+    """The preparation that preprocessor_config.json describes, in Jina's own keys or in Hugging Face's.
 
     Raises `BadInput` for one that cannot be followed exactly, or that is not for a network of `pixels`.
     """
-    config = found.json(FILE)
+    config = checkpoint.json(FILE)
     colours = {
-        "image_mean": _channels(config.get("mean") or config.get("image_mean") or MEAN),
-        "image_std": _channels(config.get("std") or config.get("image_std") or STD),
+        "image_mean": triple(config.get("mean") or config.get("image_mean") or CLIP_MEAN),
+        "image_std": triple(config.get("std") or config.get("image_std") or CLIP_STD),
     }
     try:
         own = _translated(config) if OWN & config.keys() else config
         return replace(from_processor({**own, **colours}, pixels=pixels), round_crop=True)
     except BadInput as error:
-        raise BadInput(f"{found.name}: {error}", hint=error.hint) from error
-
-
-def _channels(values: float | Sequence[float]) -> Sequence[float]:
-    return [values] * 3 if isinstance(values, int | float) else values
+        raise BadInput(f"{checkpoint.name}: {error}", hint=error.hint) from error
 
 
 def _translated(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Jina's size, resize_mode and interpolation in Hugging Face's words."""
+    """Jina's size, resize_mode and interpolation in Hugging Face's keys."""
     size = config.get("size", 224)
     side = size[0] if isinstance(size, Sequence) and len(set(size)) == 1 else size
-    mode, by = config.get("resize_mode") or "shortest", config.get("interpolation") or "bicubic"
-    if mode not in ("shortest", "squash") or by not in FILTERS or not isinstance(side, int):
+    mode, resample = config.get("resize_mode") or "shortest", config.get("interpolation") or "bicubic"
+    if mode not in ("shortest", "squash") or resample not in FILTERS or not isinstance(side, int):
         raise BadInput(
-            f"{FILE} asks for size {size}, resize_mode {mode!r} and interpolation {by!r}",
+            f"{FILE} asks for size {size}, resize_mode {mode!r} and interpolation {resample!r}",
             hint=f"what can be followed: one side, 'shortest' or 'squash', {' or '.join(map(repr, FILTERS))}",
         )
     fit = {"shortest_edge": side} if mode == "shortest" else {"height": side, "width": side}
-    return {"size": fit, "crop_size": side, "resample": FILTERS[by]}
+    return {"size": fit, "crop_size": side, "resample": FILTERS[resample]}

@@ -1,15 +1,15 @@
 """Jina CLIP 2: XLM-RoBERTa with rotary positions reads the text, up to 8,192 tokens in 89 languages, and
 EVA02 the picture.
 
-The text tower is published with LoRA adapters beside its weights; those of one task are merged into them when
-they are read, so none are left when it runs. Sizes come from the tensors' shapes, settings from config.json;
-what that leaves out means what it means to jina-embeddings-v3, which the text tower was made from.
+The text tower is published with LoRA adapters beside its weights; those of one task are merged into the
+weights when these are read. Sizes come from the tensors' shapes, settings from config.json; a missing key
+means what it means to jina-embeddings-v3, which the text tower was made from.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from searchkit.encoders.checkpoint import AGAIN, Checkpoint, account, below, shapes_of
+from searchkit.encoders.checkpoint import AGAIN, Checkpoint, Setting, account, below, shapes_of
 from searchkit.encoders.device import Placement
 from searchkit.encoders.image import ImageTower
 from searchkit.encoders.jina_pixels import preprocess
@@ -36,62 +36,62 @@ PREPROCESSING = 1
 FAMILY = "jina-clip-v2"
 WINDOW = 8192
 TASK = "retrieval.query"
-"""Whose adapters are merged where config.json names none, and whose instruction stands before a question."""
+"""The task whose adapters are merged where config.json names none, and whose prompt precedes a question."""
 LORA = ("lora_adaptations", "lora_alpha", "lora_rank")
 TEXT, IMAGES, SCALE = "text_model.transformer.", "vision_model.", "logit_scale"
 GELU: dict[str, Literal["none", "tanh"]] = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
 
 
-def load(found: Checkpoint, record: EncoderRecord | None, where: Placement) -> Matryoshka:
+def load(checkpoint: Checkpoint, record: EncoderRecord | None, where: Placement) -> Matryoshka:
     """The encoder in a checkpoint, of which no weights are read yet.
 
     Raises `BadInput` naming the tensors that are left over, missing or of another shape, or the setting
     that cannot be followed.
     """
-    config, shapes = found.json(), found.shapes()
+    config, shapes = checkpoint.json(), checkpoint.shapes()
     text, vision = _text_settings(config), config.get("vision_config") or {}
-    _check_settings(found, config, text, vision)
-    lora = _lora(found, text, shapes)
-    texts, images = _networks(found, shapes, text, vision, lora)
+    _check_settings(checkpoint, config, text, vision)
+    lora = _lora(checkpoint, text, shapes)
+    texts, images = _networks(checkpoint, shapes, text, vision, lora)
     dim, pixels = images.config.dim, images.config.pixels
     if not texts.config.width == dim == (text.get("embed_dim") or dim):
-        raise BadInput(f"{found.name}: its texts and its pictures differ in dimension", hint=AGAIN)
+        raise BadInput(f"{checkpoint.name}: its texts and its pictures differ in dimension", hint=AGAIN)
     window = min(WINDOW, text.get("max_position_embeddings") or WINDOW)
-    full = described(found, record, FAMILY, dim=dim, text_window=window, pixels=pixels)
+    full = described(checkpoint, record, FAMILY, dim=dim, text_window=window, pixels=pixels)
     if record is None:
         full = replace(full, query_prompt=(text.get("task_instructions") or {}).get(TASK) or "")
 
     def read_texts() -> nn.Module:
-        texts.load_state_dict(_text_state(found.below(TEXT), lora, where.dtype), assign=True)
+        texts.load_state_dict(_text_state(checkpoint.below(TEXT), lora, where.dtype), assign=True)
         return texts
 
     def read_images() -> nn.Module:
-        images.load_state_dict(from_eva_clip(found.below(IMAGES)), assign=True)
+        images.load_state_dict(from_eva_clip(checkpoint.below(IMAGES)), assign=True)
         return images
 
     return Matryoshka(
         full,
-        Space(full.name, found.sha256, PREPROCESSING, dim),
+        Space(full.name, checkpoint.sha256, PREPROCESSING, dim),
         TextTower(
-            partial(_tokens, found, text, texts.config, window), read_texts, where, dim=dim, is_mean=True
+            partial(_tokens, checkpoint, text, texts.config, window), read_texts, where, dim=dim, is_mean=True
         ),
-        ImageTower(preprocess(found, pixels), read_images, where, dim=dim),
-        partial(learned_temperature, found),
+        ImageTower(preprocess(checkpoint, pixels), read_images, where, dim=dim),
+        partial(learned_temperature, checkpoint),
         dimensions=config.get("matryoshka_dimensions") or (),
     )
 
 
 def _text_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """text_config, and what of jina-embeddings-v3's own configuration it changes."""
+    """The settings of text_config, with those of jina-embeddings-v3's own configuration that it changes."""
     text = config.get("text_config") or {}
     return {**text, **(text.get("hf_model_config_kwargs") or {})}
 
 
 def _check_settings(
-    found: Checkpoint, config: Mapping[str, Any], text: Mapping[str, Any], vision: Mapping[str, Any]
+    checkpoint: Checkpoint, config: Mapping[str, Any], text: Mapping[str, Any], vision: Mapping[str, Any]
 ) -> None:
-    """Raises `BadInput` for a setting that asks for more, or for another network, than the two there are."""
-    settings: tuple[tuple[str, object, Collection[object]], ...] = (
+    """Raises `BadInput` for a setting that asks for another network than the two that can be built."""
+    settings: tuple[Setting, ...] = (
         ("add_projections", config.get("add_projections") or False, (False,)),
         ("truncate_dim", config.get("truncate_dim"), (None,)),
         ("text_config.pooler_type", text.get("pooler_type"), (None, "mean_pooler")),
@@ -103,50 +103,45 @@ def _check_settings(
         ("vision_config.rope_embeddings", vision.get("rope_embeddings", False), (True,)),
         ("vision_config.post_norm", vision.get("post_norm", False), (False,)),
     )
-    for name, value, readable in settings:
-        if value not in readable:
-            raise BadInput(
-                f"{found.name}: config.json has {name} {value!r}",
-                hint=f"what can be followed: {' or '.join(map(repr, readable))}",
-            )
+    checkpoint.check_settings(settings)
 
 
-def _lora(found: Checkpoint, text: Mapping[str, Any], shapes: Mapping[str, Any]) -> Lora | None:
-    """How the adapters are merged; None for a checkpoint that has none, and says so.
+def _lora(checkpoint: Checkpoint, text: Mapping[str, Any], shapes: Mapping[str, Any]) -> Lora | None:
+    """How the adapters are merged; None for a checkpoint that has none and names none.
 
     Nothing is guessed: another alpha would give vectors that look right and are not.
     """
     if not is_adapted(shapes):
         if text.get(LORA[0]):
             raise BadInput(
-                f"{found.name} has no LoRA adapters, but config.json names some",
+                f"{checkpoint.name} has no LoRA adapters, but config.json names some",
                 hint=f"fetch the model again; if they are merged already, take {LORA[0]} out of config.json",
             )
         return None
     missing = [key for key in LORA if not text.get(key)]
     if missing:
         raise BadInput(
-            f"{found.name} has LoRA adapters, but config.json says nothing of {', '.join(missing)}",
+            f"{checkpoint.name} has LoRA adapters, but config.json says nothing of {', '.join(missing)}",
             hint="text_config.hf_model_config_kwargs of the published model has them: fetch it again",
         )
     tasks, alpha, rank = (text[key] for key in LORA)
     task = text.get("default_lora_task", TASK)
     if task not in tasks:
         raise BadInput(
-            f"{found.name} has no LoRA adapter for the task {task!r}",
+            f"{checkpoint.name} has no LoRA adapter for the task {task!r}",
             hint=f"it has: {', '.join(tasks)} (default_lora_task in text_config of config.json)",
         )
     return Lora(float(alpha), int(rank), len(tasks), tasks.index(task))
 
 
 def _networks(
-    found: Checkpoint,
+    checkpoint: Checkpoint,
     shapes: Mapping[str, tuple[int, ...]],
     text: Mapping[str, Any],
     vision: Mapping[str, Any],
     lora: Lora | None,
 ) -> tuple[XlmRope, Eva]:
-    """Both networks without weights. Raises `BadInput` unless every tensor has its place in one of them."""
+    """Both networks without weights. Raises `BadInput` unless every tensor belongs to one of them."""
     blank = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
     try:
         words, pictures = _text_state(below(TEXT, blank), lora), from_eva_clip(below(IMAGES, blank))
@@ -160,7 +155,7 @@ def _networks(
         )
         eva = _eva_config(vision, below(IMAGES, shapes))
     except ValueError as error:
-        raise BadInput(f"{found.name}: {error}", hint=AGAIN) from error
+        raise BadInput(f"{checkpoint.name}: {error}", hint=AGAIN) from error
     with torch.device("meta"):  # names and shapes; weights are put in their places when they are read
         texts, images = XlmRope(xlm), Eva(eva)
     rest = {name: value for name, value in blank.items() if not name.startswith((TEXT, IMAGES))}
@@ -168,20 +163,20 @@ def _networks(
         rest.pop(SCALE, None)
     have = rest | _under(TEXT, words) | _under(IMAGES, pictures)
     want = _under(TEXT, texts.state_dict()) | _under(IMAGES, images.state_dict())
-    account(found.name, shapes_of(have), shapes_of(want))
+    account(checkpoint.name, shapes_of(have), shapes_of(want))
     return texts, images
 
 
 def _text_state(
     state: Mapping[str, Tensor], lora: Lora | None, dtype: torch.dtype = torch.float32
 ) -> dict[str, Tensor]:
-    """Tensors below `TEXT` under the names of `XlmRope`."""
+    """The tensors below `TEXT` under the names of `XlmRope`, with the adapters of one task merged."""
     named = from_published(state)
     return merged(named, lora, dtype) if lora is not None else named
 
 
 def _eva_config(vision: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> EvaConfig:
-    """512 pixels are 36 patches of 14, and 8 pixels at two borders of which there is no whole one."""
+    """The sizes of the image tower: 512 pixels are 36 patches of 14, and 8 pixels that are not read."""
     sizes = eva_config(
         shapes,
         head_width=vision.get("head_width", 64),
@@ -201,8 +196,8 @@ def _under(prefix: str, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {prefix + name: value for name, value in named.items()}
 
 
-def _tokens(found: Checkpoint, text: Mapping[str, Any], xlm: XlmRopeConfig, window: int) -> Tokens:
-    tokenizer = read_tokenizer(found)
+def _tokens(checkpoint: Checkpoint, text: Mapping[str, Any], xlm: XlmRopeConfig, window: int) -> Tokens:
+    tokenizer = read_tokenizer(checkpoint)
     tokens = Tokens(tokenizer, window, xlm.pad)
     around = [text.get("bos_token_id", 0)], [text.get("eos_token_id", 2)]
     if (
@@ -211,7 +206,7 @@ def _tokens(found: Checkpoint, text: Mapping[str, Any], xlm: XlmRopeConfig, wind
         or tokens.special != around
     ):
         raise BadInput(
-            f"{found.name}: the tokenizer is of another model: its tokens, its padding, or what it puts "
+            f"{checkpoint.name}: the tokenizer is of another model: its tokens, its padding, or what it puts "
             "around a text",
             hint=AGAIN,
         )

@@ -1,9 +1,9 @@
-"""Shorter vectors of encoders that were trained for them: the first numbers, made a unit again.
+"""Shorter vectors of encoders that were trained for them: the first components, normalised again.
 
     v' = v₁…d / ‖v₁…d‖
 
-Only for the dimensions that a checkpoint names: of any other encoder the first numbers are not the important
-ones.
+That works for the dimensions that a checkpoint names alone: other encoders do not order their components by
+importance.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from searchkit.types import EncoderRecord, Space, TokenVectors, Vectors
 
 
 class Matryoshka(TwoTowers):
-    """Two towers that were trained to be cut: `dimensions` are those that `truncated` takes."""
+    """Two towers whose vectors may be cut to one of `dimensions`: see `truncated`."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class _Truncated(TwoTowers):
 
 
 def truncated(encoder: TwoTowers, dim: int) -> TwoTowers:
-    """The encoder with vectors of `dim` numbers, in a space of its own; with all of them, the encoder itself.
+    """The encoder with vectors of `dim` components, in a space of its own; with all, the encoder itself.
 
     Raises `BadInput` for a dimension that the encoder was not trained for, with the list of those it was.
     """
@@ -75,8 +75,8 @@ def truncated(encoder: TwoTowers, dim: int) -> TwoTowers:
 
 
 def shortened(vectors: Vectors, dim: int) -> Vectors:
-    """(n, width) → (n, dim) float32, unit rows."""
+    """The first components of (n, width) rows as (n, dim) float32, unit rows."""
     cut = vectors[:, :dim]
-    # a row of zeros has no direction: it stays what it is
+    # a row of zeros has no direction and stays as it is
     out: Vectors = cut / np.maximum(np.linalg.norm(cut, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     return out

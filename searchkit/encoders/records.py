@@ -1,4 +1,4 @@
-"""The encoders known by name: what each is, before anything of it is here. Facts from their model cards."""
+"""The encoders known by name, described by the facts of their model cards before a file is fetched."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PROMPTS = {
 }
 ENGLISH = "English"
 RESTRICTED = re.compile(r"\bnc\b|other|research|non-?commercial|community|gemma|llama|apple")
-"""What a licence is called that allows less than Apache-2.0 or MIT."""
+"""Matches the names of licences that allow less than Apache-2.0 or MIT."""
 PERMISSIVE = ("Apache-2.0", "MIT")
 
 
@@ -63,29 +63,46 @@ def _record(row: tuple[str, str, int, int, int, float, str, str]) -> EncoderReco
 RECORDS: dict[str, EncoderRecord] = {row[0]: _record(row) for row in KNOWN}
 
 
-def licence(found: Checkpoint, default: str = "unknown: see its page") -> tuple[str, bool]:
-    """What its model card says, and whether that allows less than Apache-2.0 or MIT."""
-    card = found.card()
+def licence(checkpoint: Checkpoint, default: str = "unknown: see its page") -> tuple[str, bool]:
+    """The licence on the model card, and whether it allows less than Apache-2.0 or MIT."""
+    card = checkpoint.card()
     name = card.get("license_name") or card.get("license") or default
     return name, RESTRICTED.search(name.lower()) is not None
 
 
 def described(
-    found: Checkpoint, record: EncoderRecord | None, family: str, *, dim: int, text_window: int, pixels: int
+    checkpoint: Checkpoint,
+    record: EncoderRecord | None,
+    family: str,
+    *,
+    dim: int,
+    text_window: int,
+    pixels: int,
 ) -> EncoderRecord:
-    """The record of a checkpoint that is here: the table's, if it has one, with what the files say."""
+    """The record of a checkpoint whose files are here, corrected by what they say.
+
+    `record` is the row of the table; None makes one from the model card.
+    """
     if record is None:
-        name, restricted = licence(found)
-        languages = {"en": ENGLISH}.get(found.card().get("language", ""), "unknown")
-        where = str(found.folder)
+        name, restricted = licence(checkpoint)
+        languages = {"en": ENGLISH}.get(checkpoint.card().get("language", ""), "unknown")
         record = EncoderRecord(
-            found.name, dim, name, languages, text_window, pixels, 0, family, where, restricted=restricted
+            name=checkpoint.name,
+            dim=dim,
+            licence=name,
+            languages=languages,
+            text_window=text_window,
+            pixels=pixels,
+            megabytes=0,
+            family=family,
+            source=str(checkpoint.folder),
+            restricted=restricted,
         )
     return replace(
         record,
-        name=found.name,
+        name=checkpoint.name,
         dim=dim,
         text_window=text_window,
         pixels=pixels,
-        megabytes=found.megabytes,
+        megabytes=checkpoint.megabytes,
     )

@@ -1,7 +1,7 @@
 """Sentence encoders in the form of sentence-transformers: text alone, pooled.
 
-Text reaches the network as ids of the checkpoint's tokenizer.json and in no other way: what looks like a
-path or an address is never opened.
+Text reaches the network as ids of the checkpoint's tokenizer.json and in no other way: a text that looks like
+a path or an address is never opened.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from searchkit.types import EncoderRecord, Space
 
 PREPROCESSING = 1
 FAMILY = "sentence-transformers"
+TOKENIZER = "tokenizer_config.json"
 WINDOW = 512
-"""Where no file of a checkpoint names one."""
+"""Tokens of a text where no file of a checkpoint names their number."""
 UNLIMITED = 1_000_000
-"""A model_max_length beyond this is how a tokenizer says that it knows of none."""
+"""A model_max_length from which on a tokenizer has no limit."""
 OFFSET = (
     "camembert",
     "data2vec-text",
@@ -46,105 +47,115 @@ OFFSET = (
 )
 """Networks whose first position has the number of the padding token, plus one."""
 QUERY, PASSAGE = ("query",), ("passage", "document", "corpus")
-"""Under which names a checkpoint may keep its prompts."""
+"""The names under which a checkpoint may keep its prompts."""
 
 
-def load(found: Checkpoint, record: EncoderRecord | None, where: Placement) -> TwoTowers:
+def load(checkpoint: Checkpoint, record: EncoderRecord | None, where: Placement) -> TwoTowers:
     """The encoder in a checkpoint, of which no weights are read yet.
 
     Raises `BadInput` for one that would run code of its own, that reads more than text, or whose files do
     not fit together; `ModelMissing` for a file that is not there, and for a package that it needs.
     """
-    found.need("tokenizer.json")
-    modules = read_modules(found)
-    config, settings = found.json(), _settings(found)
-    _check(found, config, settings)
-    window = _window(found, config, settings)
-    record = _described(found, record, dim=modules.dim, window=window)
+    checkpoint.need("tokenizer.json")
+    modules = read_modules(checkpoint)
+    config, settings = checkpoint.json(), _settings(checkpoint)
+    _check(checkpoint, config, settings)
+    window = _window(checkpoint, config, settings)
+    record = _described(checkpoint, record, dim=modules.dim, window=window)
     if not modules.pools_prompts and (record.query_prompt or record.passage_prompt):
         raise BadInput(
-            f"{found.name} leaves its prompts out of the pooling, which cannot be followed",
+            f"{checkpoint.name} leaves its prompts out of the pooling, which cannot be followed",
             hint=OTHER,
         )
-    tokens = token_network(found, config, modules.width, where)
+    tokens = token_network(checkpoint, config, modules.width, where)
 
     def network() -> nn.Module:
-        return modules.around(found, tokens())
+        return modules.around(checkpoint, tokens())
 
     text = TextTower(
-        partial(_tokens, found, config, settings, window),
+        partial(_tokens, checkpoint, config, settings, window),
         network,
         where,
         dim=record.dim,
         is_mean=modules.is_mean,
     )
-    return TwoTowers(record, Space(record.name, modules.sha256(found), PREPROCESSING, record.dim), text, None)
+    return TwoTowers(
+        record, Space(record.name, modules.sha256(checkpoint), PREPROCESSING, record.dim), text, None
+    )
 
 
-def _settings(found: Checkpoint) -> dict[str, Any]:
-    """sentence_bert_config.json, which older checkpoints name after their network."""
-    files = sorted(path.name for path in found.folder.glob("sentence_*_config.json"))
-    return found.json(files[0]) if files else {}
+def _settings(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The content of sentence_bert_config.json, which older checkpoints name after their network."""
+    files = sorted(path.name for path in checkpoint.folder.glob("sentence_*_config.json"))
+    return checkpoint.json(files[0]) if files else {}
 
 
-def _check(found: Checkpoint, config: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+def _check(checkpoint: Checkpoint, config: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     """Raises `BadInput` for a checkpoint whose vectors do not come from its files alone, or not from text."""
     attention = [str(config.get(key) or "") for key in ("attn_implementation", "_attn_implementation")]
     if config.get("auto_map") or any("/" in name for name in attention):
         raise BadInput(
-            f"{found.name}: config.json asks for code that is not of a known network: it is not run",
+            f"{checkpoint.name}: config.json asks for code that is not of a known network: it is not run",
             hint=OTHER,
         )
-    if found.has("adapter_config.json"):
-        raise BadInput(f"{found.name} is an adapter for another model", hint="merge the two, and name that")
+    if checkpoint.has("adapter_config.json"):
+        raise BadInput(
+            f"{checkpoint.name} is an adapter for another model", hint="merge the two, and name that"
+        )
     modalities = set(settings.get("modality_config") or {"text"})
     if "vision_config" in config or modalities - {"text", "message"}:
-        raise BadInput(f"{found.name} is no encoder of text alone", hint=PICTURES)
+        raise BadInput(f"{checkpoint.name} is no encoder of text alone", hint=PICTURES)
     for key, readable in (
         ("transformer_task", "feature-extraction"),
         ("module_output_name", "token_embeddings"),
     ):
         if settings.get(key, readable) != readable:
             raise BadInput(
-                f"{found.name} has {key} {settings[key]!r}: it gives no token vectors",
+                f"{checkpoint.name} has {key} {settings[key]!r}: it gives no token vectors",
                 hint=f"what can be read: {readable}",
             )
     for key in ("config_args", "config_kwargs"):
         changed = sorted(set(settings.get(key) or {}) - {"trust_remote_code"})
         if changed:
-            raise BadInput(f"{found.name} changes {', '.join(changed)} of config.json ({key})", hint=AGAIN)
+            raise BadInput(
+                f"{checkpoint.name} changes {', '.join(changed)} of config.json ({key})", hint=AGAIN
+            )
 
 
-def _window(found: Checkpoint, config: Mapping[str, Any], settings: Mapping[str, Any]) -> int:
-    """Tokens of a text: what the checkpoint says, and never more than the network has positions for."""
-    said = settings.get("max_seq_length") or _tokenizer_config(found).get("model_max_length") or UNLIMITED
+def _window(checkpoint: Checkpoint, config: Mapping[str, Any], settings: Mapping[str, Any]) -> int:
+    """The most tokens of a text: as the checkpoint says, and no more than the network has positions for."""
+    longest = (
+        settings.get("max_seq_length")
+        or checkpoint.optional_json(TOKENIZER).get("model_max_length")
+        or UNLIMITED
+    )
     positions = config.get("max_position_embeddings") or UNLIMITED
     if config.get("model_type") in OFFSET:
         positions -= config.get("pad_token_id", 1) + 1
-    window = min(int(said), int(positions))
+    window = min(int(longest), int(positions))
     return window if window < UNLIMITED else WINDOW
 
 
-def _tokenizer_config(found: Checkpoint) -> dict[str, Any]:
-    return found.json("tokenizer_config.json") if found.has("tokenizer_config.json") else {}
-
-
-def _described(found: Checkpoint, record: EncoderRecord | None, *, dim: int, window: int) -> EncoderRecord:
-    """The record; of a checkpoint that is not in the table, with the prompts that its files name."""
-    full = described(found, record, FAMILY, dim=dim, text_window=window, pixels=0)
-    if record is not None or not found.has("config_sentence_transformers.json"):
+def _described(
+    checkpoint: Checkpoint, record: EncoderRecord | None, *, dim: int, window: int
+) -> EncoderRecord:
+    """The record, with the prompts that the files name for a checkpoint that is not in the table."""
+    full = described(checkpoint, record, FAMILY, dim=dim, text_window=window, pixels=0)
+    if record is not None:
         return full
-    said = found.json("config_sentence_transformers.json")
-    prompts = said.get("prompts") or {}
-    default = prompts.get(said.get("default_prompt_name") or "") or ""
+    config = checkpoint.optional_json("config_sentence_transformers.json")
+    prompts = config.get("prompts") or {}
+    default = prompts.get(config.get("default_prompt_name") or "") or ""
     query, passage = (
         next((prompts[name] for name in names if prompts.get(name)), default) for names in (QUERY, PASSAGE)
     )
     return replace(full, query_prompt=query, passage_prompt=passage)
 
 
-def _tokens(found: Checkpoint, config: Mapping[str, Any], settings: Mapping[str, Any], window: int) -> Tokens:
-    tokenizer, path = read_tokenizer(found), found.path("tokenizer.json")
+def _tokens(
+    checkpoint: Checkpoint, config: Mapping[str, Any], settings: Mapping[str, Any], window: int
+) -> Tokens:
+    tokenizer, path = read_tokenizer(checkpoint), checkpoint.path("tokenizer.json")
     if tokenizer.get_vocab_size() > config.get("vocab_size", 0):
         raise BadInput(f"{path} is of another model: it has more tokens than the network", hint=AGAIN)
     if settings.get("do_lower_case"):
@@ -153,6 +164,6 @@ def _tokens(found: Checkpoint, config: Mapping[str, Any], settings: Mapping[str,
     tokens = Tokens(tokenizer, window, config.get("pad_token_id") or 0)
     if any(tokenizer.encode("a").type_ids):
         raise BadInput(f"{path} gives token types, which cannot be followed", hint=AGAIN)
-    if _tokenizer_config(found).get("add_eos_token") and not tokens.special[1]:
+    if checkpoint.optional_json(TOKENIZER).get("add_eos_token") and not tokens.special[1]:
         raise BadInput(f"{path} puts no token behind a text, as tokenizer_config.json asks", hint=AGAIN)
     return tokens

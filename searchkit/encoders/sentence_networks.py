@@ -17,28 +17,28 @@ from searchkit.errors import BadInput
 from searchkit.models.bert import Bert, BertConfig, from_hugging_face
 
 T5 = ("t5", "mt5", "umt5")
-"""Of these, as of all that have an encoder and a decoder, the encoder alone is used."""
+"""The types of networks whose encoder alone is used, as of all that have an encoder and a decoder."""
 HEADS = ("pooler.", "cls.", "lm_head.")
-"""Tensors that the tokens' vectors do not depend on, as is everything that ends in "position_ids"."""
+"""How the names of tensors begin that no token's vector depends on, like those that end in "position_ids"."""
 
 
 def token_network(
-    found: Checkpoint, config: Mapping[str, Any], width: int, where: Placement
+    checkpoint: Checkpoint, config: Mapping[str, Any], width: int, where: Placement
 ) -> Callable[[], nn.Module]:
-    """Makes the network when called: (b, n) ids and mask → (b, n, width).
+    """A function that makes the network: (b, n) ids and mask → (b, n, width).
 
     Raises `BadInput` for tensors that are left over, missing or of another shape: of BERT at once, of other
     networks when they are made. Raises `ModelMissing` where transformers is needed and not installed.
     """
     if _is_plain_bert(config):
-        network = _bert(found, config, width)
-        return partial(_filled, found, network)
-    need_transformers(found, "transformers")
-    return partial(_foreign, found, width, where)
+        network = _bert(checkpoint, config, width)
+        return partial(_filled, checkpoint, network)
+    need_transformers(checkpoint, "transformers")
+    return partial(_foreign, checkpoint, width, where)
 
 
 def _is_plain_bert(config: Mapping[str, Any]) -> bool:
-    """Whether a `config.json` describes the very network of `models.bert`."""
+    """Whether a `config.json` describes exactly the network of `models.bert`."""
     return (
         config.get("model_type") == "bert"
         and config.get("hidden_act", "gelu") == "gelu"
@@ -47,23 +47,23 @@ def _is_plain_bert(config: Mapping[str, Any]) -> bool:
     )
 
 
-def _bert(found: Checkpoint, config: Mapping[str, Any], width: int) -> Bert:
-    """The network without weights, once it is sure that they fit."""
+def _bert(checkpoint: Checkpoint, config: Mapping[str, Any], width: int) -> Bert:
+    """The network without weights. Raises `BadInput` unless the tensors are exactly its own."""
     try:
         sizes = BertConfig(**{f.name: config[f.name] for f in fields(BertConfig) if f.name in config})
         with torch.device("meta"):
             network = Bert(sizes)
     except (TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:
-        raise BadInput(f"{found.name}: config.json describes no BERT: {error}", hint=AGAIN) from error
-    blank = {name: torch.empty(shape, device="meta") for name, shape in found.shapes().items()}
-    account(found.name, shapes_of(_renamed(blank)), shapes_of(network.state_dict()))
+        raise BadInput(f"{checkpoint.name}: config.json describes no BERT: {error}", hint=AGAIN) from error
+    blank = {name: torch.empty(shape, device="meta") for name, shape in checkpoint.shapes().items()}
+    account(checkpoint.name, shapes_of(_renamed(blank)), shapes_of(network.state_dict()))
     if sizes.hidden_size != width:
-        raise BadInput(f"{found.name}: pooling takes {width} numbers of {sizes.hidden_size}", hint=AGAIN)
+        raise BadInput(f"{checkpoint.name}: pooling takes {width} numbers of {sizes.hidden_size}", hint=AGAIN)
     return network
 
 
 def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Under the names of `models.bert`; a name that is none of BERT's stays."""
+    """The tensors under the names of `models.bert`; a name that is none of BERT's stays."""
     renamed: dict[str, Tensor] = {}
     for name, value in state.items():
         bare = name.removeprefix("bert.")
@@ -76,13 +76,13 @@ def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def _filled(found: Checkpoint, network: Bert) -> Bert:
-    network.load_state_dict(_renamed(found.tensors()), assign=True)
+def _filled(checkpoint: Checkpoint, network: Bert) -> Bert:
+    network.load_state_dict(_renamed(checkpoint.tensors()), assign=True)
     return network
 
 
 class Foreign(nn.Module):
-    """A network of transformers. Its token types are left out: none means zeros, which is what text has."""
+    """A network of transformers, called without token types, which it then takes for zeros, as text has."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -93,14 +93,14 @@ class Foreign(nn.Module):
         return out
 
 
-def _foreign(found: Checkpoint, width: int, where: Placement) -> Foreign:
-    with building(found) as transformers:
-        config = transformers.AutoConfig.from_pretrained(found.folder, **LOCAL)
+def _foreign(checkpoint: Checkpoint, width: int, where: Placement) -> Foreign:
+    with building(checkpoint) as transformers:
+        config = transformers.AutoConfig.from_pretrained(checkpoint.folder, **LOCAL)
         config.use_cache = False
         half = config.model_type in T5 or bool(getattr(config, "is_encoder_decoder", False))
         kind = transformers.AutoModelForTextEncoding if half else transformers.AutoModel
         network, info = kind.from_pretrained(
-            found.folder,
+            checkpoint.folder,
             config=config,
             use_safetensors=True,
             dtype=where.dtype,
@@ -110,9 +110,13 @@ def _foreign(found: Checkpoint, width: int, where: Placement) -> Foreign:
     dropped = ("decoder.",) if half else ()
     left_over = [n for n in info["unexpected_keys"] if not _is_unused(n) and not n.startswith(dropped)]
     missing = [name for name in info["missing_keys"] if not _is_unused(name)]
-    account(found.name, dict.fromkeys(left_over, ()), dict.fromkeys(missing, ()))  # of shapes it is strict
+    account(
+        checkpoint.name, dict.fromkeys(left_over, ()), dict.fromkeys(missing, ())
+    )  # of shapes it is strict
     if config.hidden_size != width:
-        raise BadInput(f"{found.name}: pooling takes {width} numbers of {config.hidden_size}", hint=AGAIN)
+        raise BadInput(
+            f"{checkpoint.name}: pooling takes {width} numbers of {config.hidden_size}", hint=AGAIN
+        )
     return Foreign(network)
 
 

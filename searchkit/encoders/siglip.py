@@ -1,7 +1,7 @@
 """SigLIP, and SigLIP2 of fixed resolution, in the form that transformers writes.
 
-Texts are always padded to the whole window and never longer: so the towers were trained, and neither the
-published tokenizer nor its configuration makes sure of it.
+Every text is cut and padded to the whole window, as in training; neither the published tokenizer nor its
+configuration does so.
 """
 
 from __future__ import annotations
@@ -34,47 +34,49 @@ DEFAULTS = {
     "eos_token_id": 1,
     "image_size": 224,
 }
-SMALL = normalizers.Lowercase()
+LOWERCASE = normalizers.Lowercase()
 """Letter by letter: of "ΟΔΟΣ" the last is σ, where Python's own `lower` writes ς."""
 PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
-def load(found: Checkpoint, record: EncoderRecord | None, where: Placement) -> TwoTowers:
-    """The encoder in a checkpoint, of which no weights are read yet. Raises `BadInput`, `ModelMissing`."""
-    config, shapes = found.json(), Shapes(found)
+def load(checkpoint: Checkpoint, record: EncoderRecord | None, where: Placement) -> TwoTowers:
+    """The encoder in a checkpoint, of which no weights are read yet. Raises `BadInput` and `ModelMissing`."""
+    config, shapes = checkpoint.json(), Shapes(checkpoint)
     if (
         config["model_type"] == "siglip2"
         or len(shapes("vision_model.embeddings.patch_embedding.weight")) != 4
     ):
         raise BadInput(
-            f"{found.name} is a SigLIP2 for pictures of any shape (naflex), which cannot be read",
+            f"{checkpoint.name} is a SigLIP2 for pictures of any shape (naflex), which cannot be read",
             hint="one of fixed resolution can: google/siglip2-base-patch16-256",
         )
-    found.need("tokenizer.json")
+    checkpoint.need("tokenizer.json")
     text_config, vision_config = sizes(config, "text", DEFAULTS), sizes(config, "vision", DEFAULTS)
     text = text_of(shapes, text_config, dim=shapes("text_model.head.weight")[0])
     width = shapes("vision_model.embeddings.patch_embedding.weight")[0]
     vision = vision_of(shapes, vision_config, dim=width, class_token=False)
     with torch.device("meta"):
         texts, images = SiglipText(text), SiglipVision(vision)
-    found.account(texts, images, beside=("logit_scale", "logit_bias"))
+    checkpoint.account(texts, images, beside=("logit_scale", "logit_bias"))
     if text.dim != vision.dim:
         raise BadInput(
-            f"{found.name}: texts have {text.dim} dimensions, pictures {vision.dim}", hint="another copy"
+            f"{checkpoint.name}: texts have {text.dim} dimensions, pictures {vision.dim}", hint="another copy"
         )
-    record = described(found, record, "siglip", dim=text.dim, text_window=text.window, pixels=vision.pixels)
-    preprocess = from_processor(processor(found), pixels=vision.pixels)
+    record = described(
+        checkpoint, record, "siglip", dim=text.dim, text_window=text.window, pixels=vision.pixels
+    )
+    preprocess = from_processor(processor(checkpoint), pixels=vision.pixels)
     return TwoTowers(
         record,
-        Space(record.name, found.sha256, PREPROCESSING, text.dim),
-        TextTower(lambda: _tokens(found, text), lambda: found.fill(texts), where, dim=text.dim),
-        ImageTower(preprocess, lambda: found.fill(images), where, dim=text.dim),
-        lambda: learned_temperature(found),
+        Space(record.name, checkpoint.sha256, PREPROCESSING, text.dim),
+        TextTower(lambda: _tokens(checkpoint, text), lambda: checkpoint.fill(texts), where, dim=text.dim),
+        ImageTower(preprocess, lambda: checkpoint.fill(images), where, dim=text.dim),
+        lambda: learned_temperature(checkpoint),
     )
 
 
 def without_punctuation(text: str) -> str:
-    """What the first SigLIP does to a text: small letters, no punctuation, single spaces.
+    """The text in small letters, without punctuation, with single spaces, as the first SigLIP read it.
 
     >>> without_punctuation("  A dog,  on the BEACH! ")
     'a dog on the beach'
@@ -82,16 +84,18 @@ def without_punctuation(text: str) -> str:
     return re.sub(r"\s+", " ", text.lower().translate(PUNCTUATION)).strip()
 
 
-def _tokens(found: Checkpoint, text: TextConfig) -> Tokens:
-    tokenizer = read_tokenizer(found)
-    said = found.json("tokenizer_config.json") if found.has("tokenizer_config.json") else {}
-    kind = str(said.get("tokenizer_class", "Siglip2Tokenizer"))
+def _tokens(checkpoint: Checkpoint, text: TextConfig) -> Tokens:
+    tokenizer = read_tokenizer(checkpoint)
+    config = checkpoint.optional_json("tokenizer_config.json")
+    kind = str(config.get("tokenizer_class", "Siglip2Tokenizer"))
     clean: Callable[[str], str] = (
-        without_punctuation if kind.startswith("SiglipTokenizer") else SMALL.normalize_str
+        without_punctuation if kind.startswith("SiglipTokenizer") else LOWERCASE.normalize_str
     )
-    pad = said.get("pad_token", "<pad>")
+    pad = config.get("pad_token", "<pad>")
     pad_id = tokenizer.token_to_id(pad["content"] if isinstance(pad, dict) else str(pad))
     if pad_id is None or tokenizer.get_vocab_size() > text.vocabulary:
-        raise BadInput(f"{found.name}: the tokenizer is not that of the network", hint="copy the model again")
-    left = said.get("padding_side") == "left"
+        raise BadInput(
+            f"{checkpoint.name}: the tokenizer is not that of the network", hint="copy the model again"
+        )
+    left = config.get("padding_side") == "left"
     return Tokens(tokenizer, text.window, pad=pad_id, to_window=True, left=left, clean=clean)

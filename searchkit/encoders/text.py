@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -14,15 +14,15 @@ from searchkit.encoders.tokens import Tokens
 from searchkit.types import TokenVectors, Vectors
 
 BATCH_TOKENS = 8192
-"""Of one batch, padding included: 32 passages of 256 tokens, or one text of 8,192."""
+"""Tokens of one batch, padding included: 32 passages of 256 tokens, or one text of 8,192."""
 MAX_BATCH = 64
 
 
 class TextTower:
-    """Texts to (n, dim) unit vectors. Tokenizer and network are made when first needed.
+    """Encodes texts as (n, dim) unit vectors. Tokenizer and network are made when first needed.
 
     `network` maps (b, n) ids and (b, n) mask of 0/1, both long, to (b, dim), not normalised. With `is_mean`
-    that is the mean of its `token_vectors(ids, mask)`, (b, n, dim).
+    its output is the mean of its `token_vectors(ids, mask)`, (b, n, dim).
     """
 
     def __init__(
@@ -50,64 +50,54 @@ class TextTower:
         return self.tokens.offsets(text)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """(n, dim) float32, unit rows, in input order."""
+        """The vectors of n texts: (n, dim) float32, unit rows, in input order."""
         out = np.empty((len(texts), self.dim), np.float32)
         if not texts:
             return out
         ids = self.tokens.ids(texts)
-        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        while order:
-            chosen = self._batch(order, ids)
-            out[chosen] = self._encode_batch([ids[i] for i in chosen])
-            order = order[len(chosen) :]
+        for chosen in self._batches(ids):
+            out[chosen] = self._encode_batch([ids[row] for row in chosen])
         return out
 
-    def _batch(self, order: Sequence[int], ids: Sequence[Sequence[int]]) -> list[int]:
-        """The next texts of like length that fit one batch; `order` is from short to long."""
-        if self.tokens.to_window:
-            return list(order[: max(1, min(MAX_BATCH, BATCH_TOKENS // self.tokens.window))])
-        count = 0
-        while count < min(MAX_BATCH, len(order)) and (count + 1) * len(ids[order[count]]) <= BATCH_TOKENS:
-            count += 1
-        return list(order[: max(1, count)])
-
     def token_vectors(self, texts: Sequence[str]) -> list[TokenVectors]:
-        """As `Encoder.token_vectors`; the caller has seen to `is_mean`."""
-        front, behind = self.tokens.special
-        room = self.tokens.window - len(front) - len(behind)
-        encoded = self.tokens.tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        ids = [[*front, *each.ids[:room], *behind] for each in encoded]
+        """The vectors and spans of each text's tokens, as `Encoder.token_vectors`; only for `is_mean`."""
+        ids, spans = self.tokens.ids_and_spans(texts)
         vectors: dict[int, np.ndarray] = {}
-        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        for chosen in self._batches(ids):
+            batch = self._token_batch([ids[row] for row in chosen])
+            vectors |= zip(chosen, batch, strict=True)
+        return [TokenVectors(vectors[row], span) for row, span in enumerate(spans)]
+
+    def _batches(self, ids: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+        """The rows of each batch: texts of like length, from short to long, that fit `BATCH_TOKENS`."""
+        order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
         while order:
-            chosen = self._batch(order, ids)
-            vectors |= zip(chosen, self._token_batch([ids[i] for i in chosen]), strict=True)
-            order = order[len(chosen) :]
-        ends = [(len(text), len(text)) for text in texts]
-        spans = [
-            [*((0, 0) for _ in front), *each.offsets[:room], *(end for _ in behind)]
-            for each, end in zip(encoded, ends, strict=True)
-        ]
-        return [TokenVectors(vectors[n], np.array(some, np.int64)) for n, some in enumerate(spans)]
+            size = self._batch_size([len(ids[row]) for row in order[:MAX_BATCH]])
+            yield order[:size]
+            order = order[size:]
+
+    def _batch_size(self, lengths: Sequence[int]) -> int:
+        """The number of texts, of ascending lengths, that go into one batch; at least 1."""
+        if self.tokens.to_window:
+            return max(1, min(len(lengths), BATCH_TOKENS // self.tokens.window))
+        size = 0
+        while size < len(lengths) and (size + 1) * lengths[size] <= BATCH_TOKENS:
+            size += 1
+        return max(1, size)
 
     @torch.inference_mode()
     def _token_batch(self, ids: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        tokens, mask = self._padded(ids)
+        tokens, mask = self._batched(ids)
         vectors = self.network.token_vectors(tokens, mask)  # type: ignore[operator]
         return [row[seen == 1].cpu().numpy() for row, seen in zip(vectors, mask, strict=True)]
 
     @torch.inference_mode()
     def _encode_batch(self, ids: Sequence[Sequence[int]]) -> Vectors:
-        pooled: Tensor = self.network(*self._padded(ids))
+        pooled: Tensor = self.network(*self._batched(ids))
         return rows(pooled)
 
-    def _padded(self, ids: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """(b, n) ids and mask, where the network is."""
-        longest = self.tokens.window if self.tokens.to_window else max(map(len, ids))
-        tokens = torch.full((len(ids), longest), self.tokens.pad, dtype=torch.long)
-        mask = torch.zeros(len(ids), longest, dtype=torch.long)
-        for row, line in enumerate(ids):
-            place = slice(longest - len(line), None) if self.tokens.left else slice(len(line))
-            tokens[row, place] = torch.tensor(line, dtype=torch.long)
-            mask[row, place] = 1
-        return tokens.to(self.placement.device), mask.to(self.placement.device)
+    def _batched(self, ids: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """The padded ids and their mask on the network's device, both (b, n)."""
+        tokens, mask = self.tokens.padded(ids)
+        device = self.placement.device
+        return torch.from_numpy(tokens).to(device), torch.from_numpy(mask).to(device)

@@ -1,4 +1,4 @@
-"""An encoder out of two towers: what every family but the weightless one is."""
+"""An encoder made of two towers, as every family but the weightless one is."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from searchkit.encoders.text import TextTower
 
 TEMPERATURE = 0.05
-"""For models that say nothing of their own: what sentence encoders are trained with."""
+"""The temperature of models that state none: what sentence encoders are trained with."""
 
 
-def learned_temperature(found: Checkpoint) -> float:
-    """exp(−logit_scale), at least 0.01 as in CLIP's training; the default where nothing was learned."""
-    scale = found.scalar("logit_scale")
+def learned_temperature(checkpoint: Checkpoint) -> float:
+    """The temperature exp(−logit_scale), at least 0.01 as in CLIP's training, or else `TEMPERATURE`."""
+    scale = checkpoint.scalar("logit_scale")
     return TEMPERATURE if scale is None else max(0.01, math.exp(-scale))
 
 
 class TwoTowers:
-    """An `Encoder`. Each tower is read when it is first needed: a text query never loads the image tower.
+    """An `Encoder` whose towers are read when they are first needed: a text query loads no image tower.
 
-    `images` is None for an encoder of text alone. `temperature` is asked for when labels are.
+    `images` is None for an encoder of text alone. `temperature` is called when it is first needed.
     """
 
     def __init__(

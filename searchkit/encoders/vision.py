@@ -17,13 +17,13 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def preprocess(config: ImageConfig) -> Preprocess:
-    """The whole picture, squashed to a square: nothing at the borders is lost, and the captioned pictures
-    that the tower learned from were squashed too."""
+    """Squashes the whole picture to a square: nothing at the borders is lost, and the captioned pictures that
+    the tower learned from were squashed too."""
     return Preprocess(config.pixels, MEAN, STD, "squash", reducing_gap=3.0)
 
 
 class TrainedTower(ImageTower):
-    """A folder's tower; the weights are read at the first call.
+    """The image tower of a folder, whose weights are read at the first call.
 
     Raises `ModelMissing` for a folder without a tower, `BadInput` for one whose files are of another kind.
     """

@@ -31,8 +31,10 @@ __all__ = [
 
 
 def detect_task(path: Path) -> Literal["beir", "captions", "labels"]:
-    """What `path` holds: a BEIR folder, or a parquet of captioned or of labelled images. Raises BadInput if
-    none of them."""
+    """The kind of evaluation set at `path`: a BEIR folder, or a parquet of captioned or of labelled images.
+
+    Raises `BadInput` for anything else.
+    """
     if any((path / name).is_file() for name in ("corpus.jsonl", "corpus.jsonl.gz")):
         return "beir"
     if path.is_file() and path.suffix == ".parquet":
@@ -46,7 +48,7 @@ def detect_task(path: Path) -> Literal["beir", "captions", "labels"]:
 
 
 def _columns(path: Path) -> list[str]:
-    """Empty for a file that is no parquet: whoever reads it says so."""
+    """The columns of a parquet; none of a file that cannot be read, which its reader reports."""
     try:
         names: list[str] = pq.read_schema(path).names
     except (OSError, pa.ArrowException):

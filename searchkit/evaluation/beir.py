@@ -28,7 +28,7 @@ class BeirTask:
 
     name: str
     documents: Mapping[str, str]
-    """Id -> title and text, joined by a space as BEIR does."""
+    """Id -> title and text, joined by a space as in BEIR."""
     queries: Mapping[str, str]
     """Id -> text, of the queries in `qrels` and in their order."""
     qrels: Mapping[str, Mapping[str, int]]
@@ -38,13 +38,13 @@ class BeirTask:
     """Id -> title, of the documents that have one and begin with it."""
 
     def document(self, key: str) -> Document:
-        """With its title as the heading of it all."""
+        """The document with its title, if it has one, as the heading of all of it."""
         title = self.titles.get(key)
         return Document(self.documents[key], headings=(Heading(1, 0, len(title)),) if title else ())
 
 
 def load_beir(folder: Path, split: str = "test") -> BeirTask:
-    """Read a BEIR folder. Raises BadInput naming the file and the line that cannot be used."""
+    """The task in a BEIR folder. Raises `BadInput` naming the file and the line that cannot be used."""
     records = dict(_records(_find(folder, "corpus.jsonl")))
     titles = {key: str(record.get("title") or "").strip() for key, record in records.items()}
     documents = {key: f"{titles[key]} {record['text']}".strip() for key, record in records.items()}
@@ -74,27 +74,27 @@ def evaluate_beir(
     batch_size: int = 2048,
     on_progress: OnProgress | None = None,
 ) -> Evaluation:
-    """Encode the task's documents and queries, search exactly, and measure to depth 100.
+    """Encodes the task's documents and queries, searches exactly, and measures to depth 100.
 
     Without `chunking` every document has one vector, of as much text as the encoder reads; otherwise it is
-    cut as a collection would, its title as its heading, and `fusion` makes one score of its passages'
-    ("max", "sum" or "reciprocal"). With `hybrid` ("reciprocal" or "convex") the exact words count as much.
-    A document with the id of the query is not a hit, as in BEIR. `batch_size` texts at a time go to
-    the encoder, which sorts them by length itself.
+    cut as in a collection, its title as its heading, and `fusion` ("max", "sum" or "reciprocal") makes one
+    score of its passages'. With `hybrid` ("reciprocal" or "convex") exact words count as much as meaning.
+    A document with the id of the query is not a hit, as in BEIR. `batch_size` texts at a time go to the
+    encoder, which sorts them by length.
     """
     depth = max(RECALL_CUTS) + 1  # one more than is measured: the query's own document may be among them
-    asked = list(task.queries.values())
-    queries = encode_texts(encoder, list(map(encoder.record.as_query, asked)), batch_size=batch_size)
+    texts = list(task.queries.values())
+    queries = encode_texts(encoder, list(map(encoder.record.as_query, texts)), batch_size=batch_size)
     documents = {key: task.document(key) for key in task.documents}
     corpus = index(encoder, documents, chunking, batch_size=batch_size, on_progress=on_progress)
-    found = by_meaning(corpus, queries, depth, fusion=fusion)
+    ranked = by_meaning(corpus, queries, depth, fusion=fusion)
     if hybrid is not None:
         with Words(corpus) as words:
-            pairs = zip(found, asked, strict=True)
-            found = iter([together(hits, words.search(text, depth), hybrid) for hits, text in pairs])
+            pairs = zip(ranked, texts, strict=True)
+            ranked = iter([together(hits, words.search(text, depth), hybrid) for hits, text in pairs])
     run = {
         query: {document: score for document, score in hits.items() if document != query}
-        for query, hits in zip(task.queries, found, strict=True)
+        for query, hits in zip(task.queries, ranked, strict=True)
     }
     return Evaluation(
         task=task.name,
@@ -125,7 +125,7 @@ def _find_qrels(folder: Path, split: str) -> Path:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines that are not blank, with their numbers from 1."""
+    """The lines that are not blank, each with its number from 1."""
     number = 0
     try:
         with _open(path) as file:
@@ -146,7 +146,7 @@ def _open(path: Path) -> TextIO:
 
 
 def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(id, record) of each line; raises BadInput on a line that has no usable id and text."""
+    """The id and the record of each line. Raises `BadInput` for a line without a usable id and text."""
     seen: set[str] = set()
     for number, line in _lines(path):
         where = f"{path}, line {number}"

@@ -7,19 +7,17 @@ or `caption` (one string), and optionally `split`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from searchkit.errors import BadInput, Unreadable
+from searchkit.errors import BadInput
 from searchkit.evaluation.metrics import evaluate_run, hit_at, nearest
 from searchkit.evaluation.passages import OnProgress, encode_texts
-from searchkit.ingest.images import decode_bytes
+from searchkit.evaluation.pictures import encode_pictures, image_bytes
 from searchkit.protocols import Encoder
 from searchkit.types import Evaluation, Vectors
 
@@ -37,10 +35,10 @@ class CaptionTask:
 
 
 def load_captions(path: Path, split: str = "test") -> CaptionTask:
-    """Read the rows of `split`, or all rows of a file that has no `split` column.
+    """The task in a parquet: the rows of `split`, or all rows of a file that has no `split` column.
 
     Rows with the same image bytes are one picture with the captions of all of them; blank captions are
-    dropped. Raises BadInput naming the columns found, the splits found, or the row that cannot be used.
+    dropped. Raises `BadInput` naming the columns found, the splits found, or the row that cannot be used.
     """
     table, name = _read(path, split)
     pictures: dict[bytes, list[str]] = {}
@@ -59,13 +57,14 @@ def load_captions(path: Path, split: str = "test") -> CaptionTask:
 def evaluate_captions(
     encoder: Encoder, task: CaptionTask, *, batch_size: int = 64, on_progress: OnProgress | None = None
 ) -> Evaluation:
-    """Search pictures with every caption, and captions with every picture, exactly.
+    """Searches pictures with every caption, and captions with every picture, exactly.
 
     `metrics` has "text_to_image" and "image_to_text", each with recall@1, 5 and 10, ndcg@10 and mrr@10.
     Text to image, a caption has one right picture. Image to text, recall@k is the field's: the share of
     pictures with *at least one* of their captions in the top k; ndcg@10 counts all their captions.
-    A picture without captions is still a wrong answer to find, but is not a query. `queries` counts
-    both directions. `batch_size` pictures are decoded and encoded at a time.
+    A picture without captions can still be a wrong answer, but is not a query. `queries` counts both
+    directions. `batch_size` pictures are decoded and encoded at a time. Raises `BadInput` for an encoder
+    without an image tower and for a picture that cannot be decoded.
     """
     if not encoder.record.pixels:
         raise BadInput(
@@ -73,34 +72,35 @@ def evaluate_captions(
             hint="choose an encoder that reads images: see `searchkit models`",
         )
     texts = [sentence for sentences in task.captions for sentence in sentences]
-    done, total = len(task.images), len(task.images) + len(texts)
+    total = len(task.images) + len(texts)
 
-    def report(count: int) -> None:
+    def report(done: int) -> None:
         if on_progress is not None:
-            on_progress(count, total)
+            on_progress(done, total)
 
-    images = np.empty((done, encoder.space.dim), np.float32)
-    for first in range(0, done, batch_size):
-        last = min(first + batch_size, done)
-        images[first:last] = _encode_images(encoder, task, first, last)
-        report(last)
-    record = encoder.record
-    asked = encode_texts(
-        encoder, list(map(record.as_query, texts)), batch_size=2048, on_progress=lambda n, _: report(done + n)
+    images = encode_pictures(
+        encoder, task.images, task=task.name, batch_size=batch_size, on_progress=lambda n, _: report(n)
     )
-    found = asked  # the sentences as what is to be found
+    record = encoder.record
+    queries = encode_texts(
+        encoder,
+        list(map(record.as_query, texts)),
+        batch_size=2048,
+        on_progress=lambda n, _: report(len(images) + n),
+    )
+    captions = queries  # the sentences as items to be found
     if record.query_prompt != record.passage_prompt:
-        found = encode_texts(encoder, list(map(record.as_passage, texts)), batch_size=2048)
-    metrics, queries = _measure(task, images, asked, found)
-    return Evaluation(task.name, encoder.record.name, encoder.space.dim, queries=queries, metrics=metrics)
+        captions = encode_texts(encoder, list(map(record.as_passage, texts)), batch_size=2048)
+    metrics, count = _measure(task, images, queries, captions)
+    return Evaluation(task.name, encoder.record.name, encoder.space.dim, queries=count, metrics=metrics)
 
 
 def _measure(
-    task: CaptionTask, images: Vectors, asked: Vectors, found: Vectors
+    task: CaptionTask, images: Vectors, queries: Vectors, captions: Vectors
 ) -> tuple[dict[str, Any], int]:
     """The metrics of both directions, and the number of queries in the two together."""
     image_ids = [str(i) for i in range(len(images))]
-    caption_ids = [str(i) for i in range(len(asked))]
+    caption_ids = [str(i) for i in range(len(queries))]
     owners = [image for image, own in zip(image_ids, task.captions, strict=True) for _ in own]
     right_image: dict[str, dict[str, int]] = {}
     right_captions: dict[str, dict[str, int]] = {image: {} for image in image_ids}
@@ -109,8 +109,8 @@ def _measure(
         right_captions[owner][caption] = 1
 
     depth = max(CUTS)
-    to_images = nearest(asked, images, ids=image_ids, k=depth)
-    to_captions = nearest(images, found, ids=caption_ids, k=depth)
+    to_images = nearest(queries, images, ids=image_ids, k=depth)
+    to_captions = nearest(images, captions, ids=caption_ids, k=depth)
     metrics = {
         "text_to_image": evaluate_run(dict(zip(caption_ids, to_images, strict=True)), right_image, CUTS),
         "image_to_text": evaluate_run(
@@ -118,20 +118,6 @@ def _measure(
         ),
     }
     return metrics, len(caption_ids) + sum(map(bool, task.captions))
-
-
-def _encode_images(encoder: Encoder, task: CaptionTask, first: int, last: int) -> Vectors:
-    """Vectors of the pictures from `first` up to `last`, decoded in threads."""
-
-    def pixels(number: int) -> np.ndarray:
-        try:
-            return encoder.prepare_image(decode_bytes(task.images[number]))
-        except Unreadable as error:
-            hint = "mend the picture in the file, or drop its row"
-            raise BadInput(f"picture {number + 1} of {task.name}: {error}", hint=hint) from error
-
-    with ThreadPoolExecutor() as threads:
-        return encoder.encode_images(list(threads.map(pixels, range(first, last))))
 
 
 def _read(path: Path, split: str) -> tuple[pa.Table, str]:
@@ -158,12 +144,6 @@ def _read(path: Path, split: str) -> tuple[pa.Table, str]:
         hint = "give a parquet file of captioned images"
         raise BadInput(f"{path} cannot be read as parquet: {error}", hint=hint) from error
     return table.rename_columns(["image", "captions"]), name
-
-
-def image_bytes(cell: Any) -> bytes | None:
-    """A picture in a parquet: bytes, or a record that holds them, as the library datasets writes."""
-    data = cell.get("bytes") if isinstance(cell, dict) else cell
-    return data if isinstance(data, bytes) and data else None
 
 
 def _sentences(cell: Any) -> list[str] | None:

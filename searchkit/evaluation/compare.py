@@ -15,15 +15,15 @@ from searchkit.types import Vectors
 RESAMPLES = 10_000
 CUTS = (1, 5, 10)
 PRIMARY = "ndcg@10"
-"""The metric that decides: of the usual ones, it says most about the first page of results."""
+"""The metric that decides: of the usual ones, it tells most of the first page of results."""
 
 Scores = Mapping[str, Mapping[str, float]]
-"""Question → metric → score, as `score_queries` gives."""
+"""Question → metric → score, as `score_queries` returns them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One metric, before and after; [low, high] holds 95 % of the resampled mean differences."""
+    """One metric before and after; [low, high] holds 95 % of the resampled mean differences."""
 
     before: float
     after: float
@@ -32,7 +32,7 @@ class Difference:
 
     @property
     def better(self) -> bool:
-        """Whether chance alone would hardly make it so much better."""
+        """Whether the improvement is significant: the whole interval lies above 0."""
         return self.low > 0
 
     def to_json(self) -> dict[str, float]:
@@ -43,8 +43,10 @@ class Difference:
 def paired_bootstrap(
     before: Sequence[float], after: Sequence[float], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Difference:
-    """The mean of each, and the 95 % interval of the mean difference when questions are drawn again, with
-    replacement, `resamples` times. Raises `BadInput` where there is nothing to compare.
+    """The means of both, and the 95 % interval of the mean difference by the paired bootstrap.
+
+    Questions are drawn with replacement, `resamples` times. Raises `BadInput` where there is nothing to
+    compare.
 
     >>> paired_bootstrap([0.0, 0.5, 1.0], [0.5, 1.0, 1.0]).better
     False
@@ -52,7 +54,7 @@ def paired_bootstrap(
     a, b = np.asarray(before, np.float64), np.asarray(after, np.float64)
     if len(a) != len(b) or not len(a):
         raise BadInput(f"{len(a)} and {len(b)} scores cannot be compared", hint="measure the same questions")
-    # a resample decides only how often each question is drawn: many rows at once, in bounded memory
+    # many resamples at a time, in bounded memory
     rng = np.random.default_rng(seed)
     block = max(1, (1 << 22) // len(a))
     means = np.concatenate(
@@ -66,7 +68,7 @@ def paired_bootstrap(
 
 
 def compare(before: Scores, after: Scores, *, seed: int = 0) -> dict[str, Difference]:
-    """Each metric, over the questions that both answered; see `paired_bootstrap`."""
+    """The difference in each metric, over the questions that both answered; see `paired_bootstrap`."""
     both = [question for question in before if question in after]
     if not both:
         raise BadInput("no question was measured both times", hint="measure the same questions")
@@ -83,48 +85,50 @@ def compare(before: Scores, after: Scores, *, seed: int = 0) -> dict[str, Differ
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """Questions as vectors, what is to be found, and which is right; before any map."""
+    """Questions and items as vectors, and which items answer which question."""
 
     queries: Vectors
-    """(n, dim)."""
+    """The questions, (n, dim)."""
     items: Vectors
-    """(m, dim)."""
+    """The items that can be found, (m, dim)."""
     right: Sequence[Sequence[int]]
-    """Of each question, the rows of `items` that answer it: n lists, none empty."""
+    """The rows of `items` that answer each question: n lists, none empty."""
     own: Sequence[int] = ()
-    """Of each question, the row that is the question itself and no answer; -1 where it is not there."""
+    """The row that is each question itself and no answer; -1 where it is not among the items."""
     starts: np.ndarray | None = None
-    """As for `nearest`: where an answer has several rows, the first row of each. `right` then counts
+    """The first row of each answer, where an answer has several rows, as for `nearest`; `right` then counts
     answers."""
 
     def scores(self, queries: Vectors | None = None) -> dict[str, dict[str, float]]:
-        """The metrics of each question, searched exactly; with other vectors for the questions if given."""
-        asked = self.queries if queries is None else queries
+        """The metrics of each question by exact search; `queries`, (n, dim), replace its vectors if given."""
+        vectors = self.queries if queries is None else queries
         ids = [str(i) for i in range(len(self.items) if self.starts is None else len(self.starts))]
-        found = list(nearest(asked, self.items, ids=ids, k=max(CUTS) + 1, starts=self.starts))
-        for hits, own in zip(found, self.own, strict=bool(self.own)):
+        ranked = list(nearest(vectors, self.items, ids=ids, k=max(CUTS) + 1, starts=self.starts))
+        for hits, own in zip(ranked, self.own, strict=bool(self.own)):
             hits.pop(str(own), None)
-        names = [str(i) for i in range(len(asked))]
-        qrels = {name: {str(i): 1 for i in some} for name, some in zip(names, self.right, strict=True)}
-        return score_queries(dict(zip(names, found, strict=True)), qrels, CUTS)
+        names = [str(i) for i in range(len(vectors))]
+        qrels = {name: {str(i): 1 for i in rows} for name, rows in zip(names, self.right, strict=True)}
+        return score_queries(dict(zip(names, ranked, strict=True)), qrels, CUTS)
 
     def mean(self, metric: str = PRIMARY, queries: Vectors | None = None) -> float:
-        return float(np.mean([one[metric] for one in self.scores(queries).values()]))
+        """The mean of a metric over the questions; see `scores`."""
+        return float(np.mean([score[metric] for score in self.scores(queries).values()]))
 
 
-def rows(found: Mapping[str, Difference]) -> list[tuple[str, ...]]:
-    """A line a metric, for a table: name, before, after, difference and its interval."""
+def rows(differences: Mapping[str, Difference]) -> list[tuple[str, ...]]:
+    """The rows of a table: name, before, after, difference and its interval, a metric a row."""
     return [
         (
             name,
-            f"{one.before:.4f}",
-            f"{one.after:.4f}",
-            f"{one.after - one.before:+.4f}",
-            f"{one.low:+.4f} … {one.high:+.4f}",
+            f"{metric.before:.4f}",
+            f"{metric.after:.4f}",
+            f"{metric.after - metric.before:+.4f}",
+            f"{metric.low:+.4f} … {metric.high:+.4f}",
         )
-        for name, one in found.items()
+        for name, metric in differences.items()
     ]
 
 
-def to_json(found: Mapping[str, Difference]) -> dict[str, Any]:
-    return {name: one.to_json() for name, one in found.items()}
+def to_json(differences: Mapping[str, Difference]) -> dict[str, Any]:
+    """The differences as plain JSON, by metric."""
+    return {name: metric.to_json() for name, metric in differences.items()}

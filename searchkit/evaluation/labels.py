@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from searchkit.errors import BadInput, Unreadable
-from searchkit.evaluation.captions import image_bytes
+from searchkit.errors import BadInput
 from searchkit.evaluation.passages import OnProgress
-from searchkit.ingest.images import decode_bytes
+from searchkit.evaluation.pictures import encode_pictures, image_bytes
 from searchkit.protocols import Encoder
 from searchkit.search.zeroshot import SINGLE, TEMPLATES, label_vectors
 from searchkit.types import Evaluation, Vectors
@@ -32,7 +31,7 @@ PROMPTS = {"single": SINGLE, "ensemble": TEMPLATES}
 
 @dataclass(frozen=True, slots=True)
 class LabelTask:
-    """Pictures with one right label each, by source; under "" where there are no sources to tell apart."""
+    """Pictures with one right label each, by source, which is "" where sources are not told apart."""
 
     name: str
     sources: dict[str, LabelledPictures]
@@ -40,26 +39,27 @@ class LabelTask:
 
 @dataclass(frozen=True, slots=True)
 class LabelledPictures:
-    """`labels[i]` is the right one of `images[i]`; the distinct labels are the classes."""
+    """Pictures with their right labels: `labels[i]` is that of `images[i]`."""
 
     images: Sequence[bytes]
     """Picture files, undecoded."""
     labels: Sequence[str]
     further: Sequence[str] = ()
-    """Labels that none of these pictures has, and that are classes nevertheless."""
+    """Further classes, whose labels none of these pictures has."""
 
     @property
     def classes(self) -> list[str]:
+        """The distinct labels, in alphabetical order."""
         return sorted({*self.labels, *self.further})
 
 
 def load_labels(path: Path, split: str = "test", source: str | None = None) -> LabelTask:
-    """Read the rows of `split`, or all rows of a file that has no `split` column; of `source`, or of all.
+    """The task in a parquet: the rows of `split`, where the file has that column, and of `source`, or all.
 
-    Raises BadInput naming the columns, splits or sources found, or the row that cannot be used.
+    Raises `BadInput` naming the columns, splits or sources found, or the row that cannot be used.
     """
     table, name = _read(path, split, source)
-    found: dict[str, tuple[list[bytes], list[str]]] = {}
+    sources: dict[str, tuple[list[bytes], list[str]]] = {}
     rows = (row for batch in table.to_batches() for row in batch.to_pylist())
     for number, row in enumerate(rows, start=1):
         image, label = image_bytes(row["image"]), row["label"]
@@ -68,29 +68,31 @@ def load_labels(path: Path, split: str = "test", source: str | None = None) -> L
             raise BadInput(f"{path}: row {number} of {name} has no {what}", hint="mend or drop the row")
         if label is None or not label.strip():
             continue
-        images, labels = found.setdefault(str(row.get("source") or ""), ([], []))
+        images, labels = sources.setdefault(str(row.get("source") or ""), ([], []))
         images.append(image)
         labels.append(label.strip())
-    if not found:
+    if not sources:
         raise BadInput(f"{path} has no labels in {name}", hint="give at least one picture a label")
-    return LabelTask(name, {source: LabelledPictures(*both) for source, both in sorted(found.items())})
+    return LabelTask(name, {key: LabelledPictures(*columns) for key, columns in sorted(sources.items())})
 
 
 def held_out(image: bytes, one_in: int) -> bool:
-    """Whether a recipe that holds out one picture in so many leaves this one for measuring: by its bytes, so
-    that a copy of it is left out too."""
+    """Whether a recipe that holds out one picture in `one_in` leaves this one for measuring.
+
+    The bytes of the picture decide, so its copies are held out with it.
+    """
     return zlib.crc32(image) % one_in == 0
 
 
 def held_out_labels(task: LabelTask, one_in: int) -> LabelTask:
-    """The pictures that recipes hold out, among all classes of their sources."""
-    found = {}
+    """The task of the pictures that recipes hold out, among all classes of their sources."""
+    sources = {}
     for source, group in task.sources.items():
         rows = [i for i, image in enumerate(group.images) if held_out(image, one_in)]
         if rows:
-            some = ([group.images[i] for i in rows], [group.labels[i] for i in rows])
-            found[source] = LabelledPictures(*some, further=group.classes)
-    return LabelTask(f"{task.name}, held out", found)
+            images, labels = [group.images[i] for i in rows], [group.labels[i] for i in rows]
+            sources[source] = LabelledPictures(images, labels, further=group.classes)
+    return LabelTask(f"{task.name}, held out", sources)
 
 
 def evaluate_labels(
@@ -101,13 +103,14 @@ def evaluate_labels(
     batch_size: int = 64,
     on_progress: OnProgress | None = None,
 ) -> Evaluation:
-    """Compare every picture with the vectors of all labels of its source, exactly.
+    """Compares every picture with the vectors of all labels of its source, exactly.
 
     `metrics` has "classes" (their number), "single" (one prompt) and "ensemble" (the mean of many), the
     last two with "top1" and "top5": the shares of pictures whose label is the nearest, or among the nearest
-    five. Of labels that are equally near the earlier in the alphabet counts as nearer. With sources all
-    this is under the name of each. `first` takes the first name of labels like "goldfish, Carassius
-    auratus". `queries` counts pictures; `batch_size` of them are decoded and encoded at a time.
+    five. Of equally near labels the earlier in the alphabet counts as nearer. With sources, `metrics` has
+    all this under the name of each. `first` takes the first name of labels like "goldfish, Carassius
+    auratus". `queries` counts pictures; `batch_size` of them are decoded and encoded at a time. Raises
+    `BadInput` for an encoder without an image tower and for a picture that cannot be decoded.
     """
     if not encoder.record.pixels:
         raise BadInput(
@@ -115,28 +118,24 @@ def evaluate_labels(
             hint="choose an encoder that reads images: see `searchkit models`",
         )
     count = sum(len(group.images) for group in task.sources.values())
-    total = count + sum(len(group.classes) * len(SINGLE + TEMPLATES) for group in task.sources.values())
+    steps = {source: len(group.images) + _prompts(group) for source, group in task.sources.items()}
     done = 0
 
-    def report(more: int) -> None:
-        nonlocal done
-        done += more
+    def report(before: int, within: int) -> None:
         if on_progress is not None:
-            on_progress(done, total)
+            on_progress(before + within, sum(steps.values()))
 
     metrics: dict[str, Any] = {}
     for source, group in task.sources.items():
-        name = f"{task.name}, {source}" if source else task.name
-        images = _encode_images(encoder, group.images, name, batch_size, report)
-        classes = group.classes
-        position = {label: number for number, label in enumerate(classes)}
-        right = np.array([position[label] for label in group.labels])
-        measured: dict[str, Any] = {"classes": len(classes)}
-        for prompts, templates in PROMPTS.items():
-            texts = label_vectors(encoder, classes, templates, first=first)
-            measured[prompts] = _top(_ranks(images, texts, right))
-            report(len(classes) * len(templates))
-        metrics[source] = measured
+        metrics[source] = _measure(
+            encoder,
+            group,
+            task=f"{task.name}, {source}" if source else task.name,
+            first=first,
+            batch_size=batch_size,
+            report=partial(report, done),
+        )
+        done += steps[source]
     told_apart = list(metrics) != [""]
     return Evaluation(
         task.name,
@@ -147,8 +146,39 @@ def evaluate_labels(
     )
 
 
+def _prompts(group: LabelledPictures) -> int:
+    """The number of sentences that are encoded for the classes of a group."""
+    return len(group.classes) * len(SINGLE + TEMPLATES)
+
+
+def _measure(
+    encoder: Encoder,
+    group: LabelledPictures,
+    *,
+    task: str,
+    first: bool,
+    batch_size: int,
+    report: Callable[[int], None],
+) -> dict[str, Any]:
+    """The metrics of one source; `report` is called with the pictures and sentences encoded so far."""
+    images = encode_pictures(
+        encoder, group.images, task=task, batch_size=batch_size, on_progress=lambda n, _: report(n)
+    )
+    classes = group.classes
+    position = {label: number for number, label in enumerate(classes)}
+    right = np.array([position[label] for label in group.labels])
+    metrics: dict[str, Any] = {"classes": len(classes)}
+    done = len(images)
+    for prompts, templates in PROMPTS.items():
+        texts = label_vectors(encoder, classes, templates, first=first)
+        metrics[prompts] = _top(_ranks(images, texts, right))
+        done += len(classes) * len(templates)
+        report(done)
+    return metrics
+
+
 def _ranks(images: Vectors, labels: Vectors, right: np.ndarray, rows: int = 1024) -> np.ndarray:
-    """(n,) from 0: how many labels are nearer to each picture than its right one, which is right[i]."""
+    """The number of labels nearer to each picture than its right one, right[i]: (n,) from 0."""
     ranks = np.empty(len(images), np.int64)
     for start in range(0, len(images), rows):
         scores = images[start : start + rows] @ labels.T  # (rows, classes)
@@ -163,29 +193,8 @@ def _top(ranks: np.ndarray) -> dict[str, float]:
     return {f"top{cut}": float((ranks < cut).mean()) for cut in CUTS}
 
 
-def _encode_images(
-    encoder: Encoder, images: Sequence[bytes], name: str, batch_size: int, report: Callable[[int], None]
-) -> Vectors:
-    """(n, dim), `batch_size` decoded in threads and encoded at a time."""
-
-    def pixels(number: int) -> np.ndarray:
-        try:
-            return encoder.prepare_image(decode_bytes(images[number]))
-        except Unreadable as error:
-            hint = "mend the picture in the file, or drop its row"
-            raise BadInput(f"picture {number + 1} of {name}: {error}", hint=hint) from error
-
-    vectors = np.empty((len(images), encoder.space.dim), np.float32)
-    with ThreadPoolExecutor() as threads:
-        for start in range(0, len(images), batch_size):
-            batch = range(start, min(start + batch_size, len(images)))
-            vectors[start : batch.stop] = encoder.encode_images(list(threads.map(pixels, batch)))
-            report(len(batch))
-    return vectors
-
-
 def _read(path: Path, split: str, source: str | None) -> tuple[pa.Table, str]:
-    """The rows that are asked for, with `source` where it tells rows apart; and the name of the task."""
+    """The rows of a split and a source, with `source` where it tells rows apart; and the name of the task."""
     try:
         columns = pq.read_schema(path).names
         lacking = ({"image", "label"} | ({"source"} if source is not None else set())) - set(columns)
@@ -207,13 +216,13 @@ def _read(path: Path, split: str, source: str | None) -> tuple[pa.Table, str]:
 
 
 def _refuse(path: Path, wanted: Mapping[str, str | None]) -> None:
-    """Raises `BadInput` for a wanted value that the file does not have, else for all of them together."""
-    asked = {column: value for column, value in wanted.items() if value is not None}
-    for column, value in asked.items():
-        found = sorted(set(map(str, pq.read_table(path, columns=[column])[column].to_pylist())))
-        if value not in found:
+    """Raises `BadInput` for the first wanted value that the file does not have, else for all together."""
+    given = {column: value for column, value in wanted.items() if value is not None}
+    for column, value in given.items():
+        values = sorted(set(map(str, pq.read_table(path, columns=[column])[column].to_pylist())))
+        if value not in values:
             raise BadInput(
-                f"{path} has no rows of {column} {value}", hint=f"{column}s here: {', '.join(found)}"
+                f"{path} has no rows of {column} {value}", hint=f"{column}s here: {', '.join(values)}"
             )
-    both = " in ".join(f"{column} {value}" for column, value in reversed(asked.items()))
+    both = " in ".join(f"{column} {value}" for column, value in reversed(given.items()))
     raise BadInput(f"{path} has no rows{' of ' * bool(both)}{both}", hint="choose another")

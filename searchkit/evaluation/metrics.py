@@ -1,6 +1,6 @@
 """Retrieval metrics, and the exact ranking that they are measured on.
 
-A *run* says what was found: query id -> document id -> score. *Qrels* say what is right: query id ->
+A *run* is what a search returned: query id -> document id -> score. *Qrels* are the judgements: query id ->
 document id -> grade, where a grade above 0 is relevant. Order, gains and discounts are trec_eval's,
 so the figures compare with published ones.
 """
@@ -20,18 +20,18 @@ log = logging.getLogger(__name__)
 
 RECALL_CUTS = (1, 5, 10, 100)
 DEPTH = 10
-"""Where nDCG and MRR stop reading."""
+"""The rank at which nDCG and MRR stop."""
 SCORES_AT_ONCE = 1 << 25
-"""Scores that `nearest` holds at a time: 128 MiB of float32."""
+"""The number of scores that `nearest` holds at a time: 128 MiB of float32."""
 
 Run = Mapping[str, Mapping[str, float]]
 Qrels = Mapping[str, Mapping[str, int]]
 Metric = Callable[[Sequence[str], Mapping[str, int], int], float]
-"""(ids in ranked order, grades of the query, k) -> score in [0, 1]; needs one relevant id."""
+"""Maps (ids in ranked order, grades of the query, k) to a score in [0, 1]; needs one relevant id."""
 
 
 def ranking(scores: Mapping[str, float]) -> list[str]:
-    """Ids by score, best first; equal scores by id descending, as trec_eval has it.
+    """Ids by score, best first; equal scores by id descending, as in trec_eval.
 
     >>> ranking({"a": 0.5, "b": 0.9, "c": 0.5})
     ['b', 'c', 'a']
@@ -45,7 +45,7 @@ def relevant(judged: Mapping[str, int]) -> set[str]:
 
 
 def recall_at(ranked: Sequence[str], judged: Mapping[str, int], k: int) -> float:
-    """recall@k = |top k ∩ relevant| / |relevant|.
+    """The share of the relevant ids in the top k: recall@k = |top k ∩ relevant| / |relevant|.
 
     >>> recall_at(["a", "x", "b"], {"a": 1, "b": 2}, 2)
     0.5
@@ -55,7 +55,7 @@ def recall_at(ranked: Sequence[str], judged: Mapping[str, int], k: int) -> float
 
 
 def hit_at(ranked: Sequence[str], judged: Mapping[str, int], k: int) -> float:
-    """hit@k = 1 if any relevant id is in the top k, else 0.
+    """Whether the top k holds a relevant id: hit@k = 1 if so, else 0.
 
     >>> hit_at(["a", "x", "b"], {"a": 1, "b": 2}, 2)
     1.0
@@ -64,7 +64,7 @@ def hit_at(ranked: Sequence[str], judged: Mapping[str, int], k: int) -> float:
 
 
 def reciprocal_rank(ranked: Sequence[str], judged: Mapping[str, int], k: int) -> float:
-    """RR@k = 1 / rank of the first relevant id, ranks from 1; 0 if the top k holds none.
+    """The reciprocal rank: RR@k = 1 / rank of the first relevant id, from 1; 0 if the top k holds none.
 
     >>> reciprocal_rank(["x", "a", "b"], {"a": 1, "b": 1}, 10)
     0.5
@@ -76,7 +76,7 @@ def reciprocal_rank(ranked: Sequence[str], judged: Mapping[str, int], k: int) ->
 
 
 def dcg(grades: Sequence[int]) -> float:
-    """DCG = sum over ranks r from 1 of max(grade, 0) / log2(r + 1).
+    """The discounted cumulative gain: DCG = Σ max(grade, 0) / log2(r + 1) over ranks r from 1.
 
     >>> dcg([1, 0, 2])
     2.0
@@ -85,7 +85,7 @@ def dcg(grades: Sequence[int]) -> float:
 
 
 def ndcg_at(ranked: Sequence[str], judged: Mapping[str, int], k: int) -> float:
-    """nDCG@k = DCG(top k) / DCG(the k best grades of all that is judged, best first).
+    """The normalised gain: nDCG@k = DCG(top k) / DCG(the k best grades of all that is judged).
 
     The gain is the grade itself, as in trec_eval's ndcg_cut, not 2^grade - 1.
 
@@ -119,10 +119,10 @@ def score_queries(
 def evaluate_run(
     run: Run, qrels: Qrels, ks: Sequence[int] = RECALL_CUTS, *, recall: Metric = recall_at
 ) -> dict[str, float]:
-    """Means over the queries: "recall@k" for each of `ks`, then "ndcg@10" and "mrr@10".
+    """The means over the queries: "recall@k" for each of `ks`, then "ndcg@10" and "mrr@10".
 
-    Queries without a relevant document are left out and their number is logged; BadInput if no
-    query has one. Pass `recall=hit_at` where finding any one relevant document is enough.
+    Queries without a relevant document are left out and their number is logged. Raises `BadInput` if no query
+    has one. Pass `recall=hit_at` where finding any one relevant document is enough.
 
     >>> evaluate_run({"q": {"x": 0.9, "a": 0.8}}, {"q": {"a": 1}, "unjudged": {"a": 0}}, ks=[1, 5])
     {'recall@1': 0.0, 'recall@5': 1.0, 'ndcg@10': 0.6309297535714575, 'mrr@10': 0.5}
@@ -141,11 +141,12 @@ def evaluate_run(
 def nearest(
     queries: Vectors, items: Vectors, *, ids: Sequence[str], k: int, starts: np.ndarray | None = None
 ) -> Iterator[dict[str, float]]:
-    """For each query in order, its `k` ids of highest cosine with their scores, best first: exact search.
+    """The `k` ids of highest cosine with their scores, best first, of each query in order: exact search.
 
-    Row i of `items` belongs to `ids[i]`. Where an id has several rows, they lie together, `starts[i]` is
-    the first row of `ids[i]` (ascending, every id has at least one), and its score is the best of them.
-    Ties are ordered as in `ranking`. Memory stays within SCORES_AT_ONCE scores, or one query's if more.
+    `queries` is (q, dim), `items` (n, dim), of unit rows. Row i of `items` belongs to `ids[i]`. Where an id
+    has several rows, they lie together, `starts[i]` is the first row of `ids[i]` (ascending, every id has at
+    least one), and its score is the best of them. Ties are ordered as in `ranking`. Memory stays within
+    SCORES_AT_ONCE scores, or one query's if more.
     """
     block = max(1, SCORES_AT_ONCE // max(1, len(items)))
     for first in range(0, len(queries), block):
@@ -157,7 +158,7 @@ def nearest(
 
 
 def _best(scores: np.ndarray, ids: Sequence[str], k: int) -> dict[str, float]:
-    """The `k` best of one query. All that tie with the k-th are sorted, so that ids decide, not chance."""
+    """The `k` best of one query; ids decide which of those that tie with the k-th are among them."""
     near = np.arange(len(scores))
     if k < len(scores):
         near = np.flatnonzero(scores >= np.partition(scores, -k)[-k])

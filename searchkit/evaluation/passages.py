@@ -1,4 +1,4 @@
-"""Documents found by their passages: how a corpus is cut, and how passages' scores become a document's."""
+"""Documents ranked by their passages: cutting a corpus, and fusing the scores of a document's passages."""
 
 from __future__ import annotations
 
@@ -19,22 +19,24 @@ from searchkit.search.hybrid import CONSTANT, convex, reciprocal_rank
 from searchkit.types import Chunking, Document, Item, Kind, Passage, Space, Vectors
 
 OnProgress = Callable[[int, int], None]
-"""Called with (texts or images encoded so far, all of them)."""
+"""Called with (number of texts or images encoded so far, number of all)."""
 
 FUSIONS = ("max", "sum", "reciprocal")
 TOP = 3
-"""Of a document's passages, that "sum" adds up."""
+"""The number of a document's best passages whose scores "sum" adds up."""
 DEPTH = 100
-"""Of all passages, that "reciprocal" looks at."""
+"""The number of best passages, of all documents, that "reciprocal" ranks."""
 HYBRIDS = ("reciprocal", "convex")
 PASSAGES = 1000
-"""That a search for words brings: enough for a hundred documents."""
+"""The number of passages that a search for words returns: enough for a hundred documents."""
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Documents as they are searched: row i of `vectors` is `texts[i]`, and the passages of `ids[j]` begin at
-    row `starts[j]`."""
+    """Documents as they are searched, in rows of passages.
+
+    Row i of `vectors`, (passages, dim), is that of `texts[i]`; the passages of `ids[j]` begin at `starts[j]`.
+    """
 
     ids: Sequence[str]
     texts: Sequence[str]
@@ -45,7 +47,7 @@ class Corpus:
 def encode_texts(
     encoder: Encoder, texts: Sequence[str], *, batch_size: int, on_progress: OnProgress | None = None
 ) -> Vectors:
-    """(n, dim) float32 in the order of `texts`, encoded `batch_size` at a time to report progress."""
+    """The vectors of n texts, encoded `batch_size` at a time to report progress: (n, dim) float32."""
     vectors = np.empty((len(texts), encoder.space.dim), np.float32)
     for first in range(0, len(texts), batch_size):
         part = texts[first : first + batch_size]
@@ -63,14 +65,14 @@ def index(
     batch_size: int = 2048,
     on_progress: OnProgress | None = None,
 ) -> Corpus:
-    """Cut and encode. Without `chunking` a document is one text, of which the encoder reads what it can."""
+    """Cuts and encodes documents. Without `chunking` a document is one text, cut to the encoder's window."""
     if chunking is None:
         cut = [[_whole(document)] for document in documents.values()]
     else:
         cutter = chunker(settled(chunking, encoder), encoder)
         # a blank document has no passages, and still takes its place among the rest
         cut = [list(cutter(document)) or [_whole(document)] for document in documents.values()]
-    passages = [passage for some in cut for passage in some]
+    passages = [passage for document in cut for passage in document]
     starts = np.cumsum([0, *map(len, cut[:-1])])
     if chunking is not None and settled(chunking, encoder).method == "late":
         vectors = _late(encoder, list(documents.values()), cut, on_progress)
@@ -90,11 +92,11 @@ def _late(
     cut: Sequence[Sequence[Passage]],
     on_progress: OnProgress | None,
 ) -> Vectors:
+    """The vectors of all passages by late chunking, one document at a time: (passages, dim)."""
     rows: list[Vectors] = []
     total = sum(map(len, cut))
     for document, passages in zip(documents, cut, strict=True):
-        found = late_vectors(encoder, document.text, passages, room=room(encoder))
-        rows += [vector for _, vector in found]
+        rows += [vector for _, vector in late_vectors(encoder, document.text, passages, room=room(encoder))]
         if on_progress is not None:
             on_progress(len(rows), total)
     return np.concatenate(rows)
@@ -103,10 +105,10 @@ def _late(
 def by_meaning(
     corpus: Corpus, queries: Vectors, k: int, *, fusion: str = "max"
 ) -> Iterator[dict[str, float]]:
-    """For each query its k best documents with their scores, the best first.
+    """The k best documents of each query with their scores, the best first; `queries` is (n, dim).
 
-    "max": a document scores as its best passage. "sum": Σ of its `TOP` best. "reciprocal": Σ 1 / (60 + rank)
-    of those among the `DEPTH` best of all passages.
+    `fusion` makes a document's score of its passages': "max" their best; "sum" the sum of the `TOP` best;
+    "reciprocal" Σ 1 / (60 + rank) over those among the `DEPTH` best of all passages.
     """
     if fusion not in FUSIONS:
         raise BadInput(f"fusion is {fusion!r}", hint=f"one of: {', '.join(FUSIONS)}")
@@ -129,10 +131,9 @@ def by_meaning(
 
 
 class Words:
-    """BM25 over the passages of a corpus, in a store of its own that is gone at the end.
+    """A search by BM25 over the passages of a corpus, in a temporary store; to be used in a `with`.
 
-    `language` as for a `LanceStore`: found from the texts, named, or "none" for words as they are.
-    Use it in a `with`.
+    `language` is that of a `LanceStore`: None tells it from the texts, "none" takes words as they are.
     """
 
     def __init__(self, corpus: Corpus, *, language: str | None = None) -> None:
@@ -160,15 +161,18 @@ class Words:
 
     def search(self, text: str, k: int) -> dict[str, float]:
         """The k best documents, each scored as its best passage, the best first."""
-        found: dict[str, float] = {}
+        best: dict[str, float] = {}
         for candidate in self._store.match(text, max(k, PASSAGES), column="text"):
-            found.setdefault(self._ids[candidate.item.ordinal], candidate.score)
-        return dict(list(found.items())[:k])
+            best.setdefault(self._ids[candidate.item.ordinal], candidate.score)
+        return dict(list(best.items())[:k])
 
 
 def together(meaning: Mapping[str, float], words: Mapping[str, float], how: str) -> dict[str, float]:
-    """Two lists of scored documents as one. "reciprocal": Σ 1 / (60 + rank). "convex": the mean of both
-    scores, each list's own brought to [0, 1]; who is not in a list has 0 there."""
+    """Two lists of scored documents as one; `how` is "reciprocal" or "convex".
+
+    "reciprocal" scores Σ 1 / (60 + rank). "convex" scores the mean of both scores, each list's brought to
+    [0, 1]; a document that is not in a list has 0 there. Raises `BadInput` for another way.
+    """
     if how == "reciprocal":
         return reciprocal_rank([list(meaning), list(words)])
     if how != "convex":

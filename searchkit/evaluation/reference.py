@@ -1,4 +1,4 @@
-"""The ONNX file that the makers of a model publish of one of its networks, run by onnxruntime."""
+"""The ONNX export that a model's publisher made of one of its networks, run by onnxruntime."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ QUANTISED_NODES = (b"QuantizeLinear", b"DequantizeLinear", b"MatMulInteger", b"C
 NUMBERS = {"tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(float)": np.float32}
 Side = Literal["text", "image"]
 NAMES: dict[Side, tuple[str, ...]] = {"text": ("text", "sentence"), "image": ("image", "vision", "visual")}
-"""What an output is called that belongs to one side, where one file has both."""
+"""The words in the names of each side's outputs, for files with both networks."""
 
 
 class Reference:
-    """One network in an ONNX file: inputs by name to the vector of one side, not normalised."""
+    """One network in an ONNX file, which maps named inputs to the vector of one side, not normalised."""
 
     def __init__(self, path: Path, side: Side, dim: int) -> None:
         self.path, self.side, self.dim = path, side, dim
@@ -30,7 +30,7 @@ class Reference:
         self.session = _session(path)
 
     def __call__(self, known: Mapping[str, np.ndarray]) -> np.ndarray:
-        """(dim,) float32. Raises `BadInput` as `verify` does."""
+        """The (dim,) float32 vector of these inputs. Raises `BadInput` as `verify` does."""
         names = [output.name for output in self.session.get_outputs()]
         outputs = dict(zip(names, self.session.run(None, self._inputs(known)), strict=True))
         flat, tokens = (self._of_dim(outputs, axes) for axes in (2, 3))
@@ -45,25 +45,27 @@ class Reference:
         raise BadInput(f"{self.path} gives no {self.side} vector of {self.dim} components: {shapes}")
 
     def _inputs(self, known: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        asked = self.session.get_inputs()
-        strange = [
-            f"{one.name} ({one.type})" for one in asked if one.name not in known or one.type not in NUMBERS
+        wanted = self.session.get_inputs()
+        unknown = [
+            f"{node.name} ({node.type})"
+            for node in wanted
+            if node.name not in known or node.type not in NUMBERS
         ]
-        if strange:
-            raise BadInput(f"{self.path} asks for what is not known: {', '.join(strange)}")
-        inputs = {one.name: known[one.name].astype(NUMBERS[one.type]) for one in asked}
-        scalars = [one.name for one in asked if one.shape == []]
+        if unknown:
+            raise BadInput(f"{self.path} asks for what is not known: {', '.join(unknown)}")
+        inputs = {node.name: known[node.name].astype(NUMBERS[node.type]) for node in wanted}
+        scalars = [node.name for node in wanted if node.shape == []]
         return inputs | {name: inputs[name].reshape(()) for name in scalars}
 
     def _of_dim(self, outputs: Mapping[str, Any], axes: int) -> np.ndarray | None:
-        """The first of the outputs with so many axes; of two sides' outputs, the first that names its own."""
+        """The first output with so many axes and `dim` columns, preferring those that name the side."""
         fits = [
             name for name, value in outputs.items() if np.ndim(value) == axes and value.shape[-1] == self.dim
         ]
         named = [name for name in fits if any(word in name.lower() for word in NAMES[self.side])]
         chosen = next(iter(named or fits), None)
-        found: np.ndarray | None = outputs[chosen] if chosen is not None else None
-        return found
+        output: np.ndarray | None = outputs[chosen] if chosen is not None else None
+        return output
 
 
 def _check_file(path: Path) -> None:
@@ -81,7 +83,7 @@ def _check_file(path: Path) -> None:
 
 
 def _quantised_nodes(path: Path) -> Sequence[str]:
-    """The kinds of nodes that compute in short numbers, found by their names in the file."""
+    """The types of quantised nodes in a file, found by their names in its bytes."""
     if path.stat().st_size == 0:
         return []
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:

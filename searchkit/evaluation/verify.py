@@ -1,7 +1,7 @@
 """An encoder against the publisher's own export of the same weights, run by onnxruntime.
 
-Both are given the same ids and the same pixels, so what is verified is the networks and their weights;
-the tokenizer and what is done to a picture before are not.
+Both get the same ids and the same pixels, so this verifies the networks and their weights, and neither the
+tokenizer nor the preparation of pictures.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from searchkit.protocols import Encoder
 from searchkit.types import JSON_SCHEMA
 
 LIMIT = 0.9999
-"""Two fp32 runs of one network differ by 1e-6; a wrong slope, norm or gate makes far more than this."""
+"""The cosine from which on vectors agree: two fp32 runs of one network differ by 1e-6, a wrong slope, norm or
+gate by far more than this."""
 SENTENCES = (
     "rain",
     "two brown horses",
@@ -42,33 +43,34 @@ SENTENCES = (
     "Most stayed earth. The melon came up in June, and in September there were two of them, striped and "
     "small, which nobody dared to eat.",
 )
-"""From one word to a hundred: what is wrong with positions or padding shows in the long ones."""
+"""Sentences of one word to a hundred: faults of positions or padding show in the long ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One input, and how near the two vectors of it are."""
+    """One input, and the cosine of its two vectors."""
 
     what: Side
     input: str
-    """How the sentence begins, or what is on the picture."""
+    """The beginning of the sentence, or what is on the picture."""
     cosine: float
 
     @property
     def ok(self) -> bool:
+        """Whether the vectors agree."""
         return self.cosine > LIMIT
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What `verify` found."""
+    """The rows that `verify` compared."""
 
     encoder: str
     rows: tuple[Row, ...]
 
     @property
     def ok(self) -> bool:
-        """Whether something was compared, and every cosine is above `LIMIT`."""
+        """Whether there are rows, and every cosine is above `LIMIT`."""
         return bool(self.rows) and all(row.ok for row in self.rows)
 
     def to_json(self) -> dict[str, Any]:
@@ -79,7 +81,7 @@ class Verification:
 def verify(encoder: Encoder, text_onnx: Path, vision_onnx: Path | None = None) -> Verification:
     """Compares the vectors of eight fixed sentences and, with `vision_onnx`, of four fixed pictures.
 
-    The two may be one file that has both networks. Raises `ModelMissing` where onnxruntime or a file is
+    Both paths may name one file with both networks. Raises `ModelMissing` where onnxruntime or a file is
     missing, `BadInput` for an encoder that does not run in float32 and for a file that is quantised, asks
     for something that is not known, or gives no vector of the encoder's dimension.
     """
@@ -97,49 +99,46 @@ def verify(encoder: Encoder, text_onnx: Path, vision_onnx: Path | None = None) -
 
 
 def _texts(encoder: TwoTowers, reference: Reference) -> Iterator[Row]:
-    ours = encoder.encode_text(SENTENCES)  # in one batch, with padding; the reference reads each alone
-    other = _blank_pixels(encoder)
-    for sentence, vector in zip(SENTENCES, ours, strict=True):
-        inputs = _text_inputs(encoder.text.tokens, sentence)
-        theirs = reference(inputs | other)
-        yield Row("text", shorten(sentence, 60, placeholder=" …"), _cosine(vector, theirs))
+    vectors = encoder.encode_text(SENTENCES)  # in one batch, with padding; the reference reads each alone
+    blank = _blank_pixels(encoder)
+    for sentence, vector in zip(SENTENCES, vectors, strict=True):
+        expected = reference(_text_inputs(encoder.text.tokens, sentence) | blank)
+        yield Row("text", shorten(sentence, 60, placeholder=" …"), _cosine(vector, expected))
 
 
 def _images(encoder: TwoTowers, reference: Reference) -> Iterator[Row]:
     if encoder.images is None:
         raise BadInput(f"{encoder.record.name} has no image tower", hint="verify its text alone")
     prepared = {name: encoder.prepare_image(picture) for name, picture in pictures().items()}
-    ours = encoder.encode_images(list(prepared.values()))
-    other = _text_inputs(encoder.text.tokens, SENTENCES[0])
-    for (name, pixels), vector in zip(prepared.items(), ours, strict=True):
+    vectors = encoder.encode_images(list(prepared.values()))
+    text = _text_inputs(encoder.text.tokens, SENTENCES[0])
+    for (name, pixels), vector in zip(prepared.items(), vectors, strict=True):
         normal = encoder.images.preprocess.normalise(torch.from_numpy(pixels[None].copy())).numpy()
-        yield Row("image", name, _cosine(vector, reference(other | {"pixel_values": normal})))
+        yield Row("image", name, _cosine(vector, reference(text | {"pixel_values": normal})))
 
 
 def _text_inputs(tokens: Tokens, sentence: str) -> dict[str, np.ndarray]:
-    """Everything that exports ask for about a text, each (1, n). A task is the first of its list: for Jina's
-    models "retrieval.query", which is the one that searchkit merges."""
-    (ids,) = tokens.ids([sentence])
-    length = tokens.window if tokens.to_window else len(ids)
-    line = np.full((1, length), tokens.pad)
-    line[0, : len(ids)] = ids
-    mask = (np.arange(length) < len(ids)).astype(np.int64)[None]
+    """The inputs of a text network by the names that exports use, each (1, n).
+
+    The task is the first of a model's list: "retrieval.query" for Jina's, whose adapters searchkit merges.
+    """
+    ids, mask = tokens.padded(tokens.ids([sentence]))
     return {
-        "input_ids": line,
+        "input_ids": ids,
         "attention_mask": mask,
-        "token_type_ids": np.zeros_like(line),
+        "token_type_ids": np.zeros_like(ids),
         "task_id": np.zeros((1,), np.int64),
     }
 
 
 def _blank_pixels(encoder: TwoTowers) -> dict[str, np.ndarray]:
-    """For a file with both networks, which wants a picture beside every text."""
+    """The input of a blank picture, which a file with both networks needs beside every text."""
     side = encoder.record.pixels
     return {"pixel_values": np.zeros((1, 3, side, side), np.float32)} if side else {}
 
 
-def _cosine(one: np.ndarray, other: np.ndarray) -> float:
-    a, b = one.astype(np.float64), other.astype(np.float64)
+def _cosine(first: np.ndarray, second: np.ndarray) -> float:
+    a, b = first.astype(np.float64), second.astype(np.float64)
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 

@@ -166,7 +166,7 @@ def save_encoder(towers: Towers, out: Path, card: Mapping[str, Any]) -> Path:
     and in `training.json` what it came from. A text tower that did not move is not written again."""
     encoder, plan = towers.encoder, towers.plan
     source = encoder.record.source
-    parent = bundled_folder() if source == "bundled" else Path(source)
+    parent = bundled_folder(encoder.record.name) if source == "bundled" else Path(source)
     config = json.loads((parent / "config.json").read_text("utf-8")) | {"name": plan.name}
     out.mkdir(parents=True, exist_ok=True)
     if abs(1 / towers.scale.item() - plan.image_temperature) > 1e-6:  # pictures were learned from

@@ -1,7 +1,7 @@
-"""BERT's encoder in plain torch, enough for MiniLM: 60 lines that import in no time of their own.
+"""BERT's encoder in plain torch, enough for MiniLM.
 
-transformers holds the same network; importing it costs 2 to 3 seconds, which a search from the
-command line would pay each time. A test holds the two equal.
+transformers has the same network, but importing it takes 2 to 3 seconds, which a search from the command line
+would pay each time. A test holds the two equal.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ class BertConfig:
 
 
 class Embeddings(nn.Module):
+    """Adds up words, positions and the first token type, normalised: (b, n) ids → (b, n, hidden_size)."""
+
     def __init__(self, c: BertConfig) -> None:
         super().__init__()
         self.word_embeddings = Embedding(c.vocab_size, c.hidden_size)
@@ -44,7 +46,7 @@ class Embeddings(nn.Module):
 
 
 class Layer(nn.Module):
-    """Post-norm: x = LN(x + attention), then LN(x + feed-forward)."""
+    """A post-norm layer: x = LN(x + attention), then LN(x + feed-forward)."""
 
     def __init__(self, c: BertConfig) -> None:
         super().__init__()
@@ -69,7 +71,7 @@ class Layer(nn.Module):
 
 
 class Bert(nn.Module):
-    """(b, n) ids and (b, n) mask of 0/1 → (b, n, hidden_size) token vectors."""
+    """The encoder, (b, n) ids and (b, n) mask of 0/1 → (b, n, hidden_size) token vectors."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
@@ -89,13 +91,13 @@ class Bert(nn.Module):
 
 
 class BertPooled(Bert):
-    """(b, n) ids and mask → (b, hidden_size): the mean of the token vectors that are not padding."""
+    """The encoder with mean pooling, (b, n) ids and mask of 0/1 → (b, hidden_size)."""
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         return mean_pool(self.token_vectors(ids, mask), mask)
 
     def token_vectors(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """(b, n, hidden_size): what the mean is taken of."""
+        """The vectors whose mean is the text's: (b, n, hidden_size) float32."""
         return super().forward(ids, mask).float()
 
 
@@ -126,6 +128,6 @@ def from_hugging_face(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def mean_pool(tokens: Tensor, mask: Tensor) -> Tensor:
-    """(b, n, w) token vectors and (b, n) mask → (b, w): Σ mask·token / Σ mask."""
+    """The mean of the tokens, Σ mask·token / Σ mask: (b, n, w) and (b, n) mask → (b, w)."""
     weights = mask.to(tokens.dtype).unsqueeze(-1)
     return (tokens * weights).sum(1) / weights.sum(1).clamp(min=1.0)

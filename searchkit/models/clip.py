@@ -1,8 +1,8 @@
 """CLIP's and SigLIP's towers in plain torch, with the names of the published weights.
 
-Both are pre-norm transformers and differ at the ends: CLIP reads text causally up to its end mark and
-takes a class token of the picture; SigLIP reads all of the text, takes the last place of it, and pools the
-picture's patches by one learned question.
+Both are pre-norm transformers and differ at the ends. CLIP reads text causally up to its end token, and the
+picture by a class token. SigLIP reads all of the text and takes its last position, and pools the picture's
+patches by attention with one learned query.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from searchkit.models.embedding import Embedding
 
 
 def quick_gelu(x: Tensor) -> Tensor:
-    """x·σ(1.702 x): what OpenAI's weights were trained with."""
+    """The activation x·σ(1.702 x), with which OpenAI's weights were trained."""
     return x * torch.sigmoid(1.702 * x)
 
 
@@ -44,24 +44,32 @@ class Tower:
 
 @dataclass(frozen=True, slots=True)
 class TextConfig(Tower):
+    """The sizes of a text tower."""
+
     vocabulary: int
     window: int
+    """The most tokens of a text."""
     dim: int
-    """Of the output."""
+    """The width of the output."""
     end: int
-    """CLIP: the id of the end mark, where the text is read off; 2 means the greatest id, as in early
+    """The id of CLIP's end token, whose output is the text's; 2 means the greatest id, as in early
     configurations."""
 
 
 @dataclass(frozen=True, slots=True)
 class VisionConfig(Tower):
+    """The sizes of an image tower."""
+
     pixels: int
+    """The side of the picture."""
     patch: int
+    """The side of a patch."""
     dim: int
+    """The width of the output."""
 
 
 class Attention(nn.Module):
-    """(b, m, w) that ask and (b, n, w) that are seen → (b, m, w)."""
+    """Attention of (b, m, w) queries to (b, n, w) keys and values → (b, m, w)."""
 
     def __init__(self, c: Tower) -> None:
         super().__init__()
@@ -70,12 +78,12 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(c.width, c.width)
 
     def forward(
-        self, asking: Tensor, seen: Tensor, *, mask: Tensor | None = None, causal: bool = False
+        self, queries: Tensor, keys: Tensor, *, mask: Tensor | None = None, causal: bool = False
     ) -> Tensor:
-        b, m, w = asking.shape
+        b, m, w = queries.shape
         q, k, v = (
             f(x).view(b, -1, self.heads, w // self.heads).transpose(1, 2)  # (b, heads, m or n, w/heads)
-            for f, x in ((self.q_proj, asking), (self.k_proj, seen), (self.v_proj, seen))
+            for f, x in ((self.q_proj, queries), (self.k_proj, keys), (self.v_proj, keys))
         )
         attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
         out: Tensor = self.out_proj(attended.transpose(1, 2).reshape(b, m, w))
@@ -83,6 +91,8 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
+    """Two linear layers with the activation between them, (…, w) → (…, w)."""
+
     def __init__(self, c: Tower) -> None:
         super().__init__()
         self.activation = ACTIVATIONS[c.activation]
@@ -94,32 +104,34 @@ class FeedForward(nn.Module):
 
 
 class Layer(nn.Module):
-    """Pre-norm: x + A(LN x), then x + F(LN x)."""
+    """A pre-norm layer: x + A(LN x), then x + F(LN x)."""
 
     def __init__(self, c: Tower) -> None:
         super().__init__()
         self.layer_norm1, self.layer_norm2 = (nn.LayerNorm(c.width, eps=c.eps) for _ in range(2))
         self.self_attn, self.mlp = Attention(c), FeedForward(c)
 
-    def forward(self, x: Tensor, causal: bool, place: Tensor | None = None) -> Tensor:
-        """(b, n, w) → (b, n, w), or with (b,) places → (b, w), of each row what is at its place."""
+    def forward(self, x: Tensor, causal: bool, position: Tensor | None = None) -> Tensor:
+        """Runs the layer: (b, n, w) → (b, n, w), or with (b,) positions → (b, w), one position a row."""
         normal = self.layer_norm1(x)
-        if place is None:
+        if position is None:
             x = x + self.self_attn(normal, normal, causal=causal)
         else:
-            x = self._attended(x, normal, causal, place)
+            x = self._attended(x, normal, causal, position)
         out: Tensor = x + self.mlp(self.layer_norm2(x))
         return out
 
-    def _attended(self, x: Tensor, normal: Tensor, causal: bool, place: Tensor) -> Tensor:
-        each, mask = torch.arange(len(x), device=x.device), None
-        if causal:  # (b, 1, 1, n): what lies before the place, and itself
-            mask = (torch.arange(x.shape[1], device=x.device) <= place[:, None])[:, None, None]
-        out: Tensor = self.self_attn(normal[each, place][:, None], normal, mask=mask)[:, 0]
-        return x[each, place] + out
+    def _attended(self, x: Tensor, normal: Tensor, causal: bool, position: Tensor) -> Tensor:
+        rows, mask = torch.arange(len(x), device=x.device), None
+        if causal:  # (b, 1, 1, n): the positions up to the one that is read
+            mask = (torch.arange(x.shape[1], device=x.device) <= position[:, None])[:, None, None]
+        out: Tensor = self.self_attn(normal[rows, position][:, None], normal, mask=mask)[:, 0]
+        return x[rows, position] + out
 
 
 class Layers(nn.Module):
+    """The layers of a transformer, (b, n, w) → (b, n, w)."""
+
     def __init__(self, c: Tower) -> None:
         super().__init__()
         self.layers = nn.ModuleList(Layer(c) for _ in range(c.depth))
@@ -129,19 +141,21 @@ class Layers(nn.Module):
             x = layer(x, causal)
         return x
 
-    def at(self, x: Tensor, place: Tensor, *, causal: bool = False) -> Tensor:
-        """(b, n, w) and (b,) places → (b, w): `forward`'s output at one place of each row.
+    def at(self, x: Tensor, position: Tensor, *, causal: bool = False) -> Tensor:
+        """The output of `forward` at one position of each row: (b, n, w) and (b,) positions → (b, w).
 
-        Of the last layer five sixths of the multiplications are left out: 7 % of a tower of 12 layers.
+        It leaves out five sixths of the last layer's multiplications: 7 % of a tower of 12 layers.
         """
         *layers, last = self.layers
         for layer in layers:
             x = layer(x, causal)
-        out: Tensor = last(x, causal, place)
+        out: Tensor = last(x, causal, position)
         return out
 
 
 class TextEmbeddings(nn.Module):
+    """Adds the vectors of tokens and positions: (b, n) ids → (b, n, width)."""
+
     def __init__(self, c: TextConfig) -> None:
         super().__init__()
         self.token_embedding = Embedding(c.vocabulary, c.width)
@@ -153,7 +167,7 @@ class TextEmbeddings(nn.Module):
 
 
 class PatchEmbeddings(nn.Module):
-    """(b, 3, p, p) → (b, tokens, width): a matrix a patch, a class token in front (CLIP), positions added."""
+    """Patches with positions, behind a class token for CLIP: (b, 3, p, p) → (b, tokens, width)."""
 
     def __init__(self, c: VisionConfig, *, class_token: bool) -> None:
         super().__init__()
@@ -171,8 +185,10 @@ class PatchEmbeddings(nn.Module):
 
 
 class ClipTextModel(nn.Module):
-    """(b, n) ids → (b, width): the place of the end mark, after the last norm. Causal, so that padding
-    behind the mark is not seen."""
+    """Reads the end token after the last norm: (b, n) ids → (b, width).
+
+    Attention is causal, so padding behind the end token is not seen.
+    """
 
     def __init__(self, c: TextConfig) -> None:
         super().__init__()
@@ -181,19 +197,19 @@ class ClipTextModel(nn.Module):
         self.final_layer_norm = nn.LayerNorm(c.width, eps=c.eps)
 
     def forward(self, ids: Tensor) -> Tensor:
-        marks = ids if self.end == 2 else (ids == self.end).int()
-        first = marks.argmax(dim=-1)  # of several that are greatest
-        out: Tensor = self.final_layer_norm(self.encoder.at(self.embeddings(ids), first, causal=True))
+        scores = ids if self.end == 2 else (ids == self.end).int()
+        position = scores.argmax(dim=-1)  # the first of several end tokens
+        out: Tensor = self.final_layer_norm(self.encoder.at(self.embeddings(ids), position, causal=True))
         return out
 
 
 class ClipVisionModel(nn.Module):
-    """(b, 3, p, p) → (b, width): the class token, after the last norm."""
+    """Reads the class token after the last norm: (b, 3, p, p) → (b, width)."""
 
     def __init__(self, c: VisionConfig) -> None:
         super().__init__()
         self.embeddings = PatchEmbeddings(c, class_token=True)
-        self.pre_layrnorm = nn.LayerNorm(c.width, eps=c.eps)  # so it is spelt in the weights
+        self.pre_layrnorm = nn.LayerNorm(c.width, eps=c.eps)  # spelt as in the weights
         self.encoder = Layers(c)
         self.post_layernorm = nn.LayerNorm(c.width, eps=c.eps)
 
@@ -205,7 +221,7 @@ class ClipVisionModel(nn.Module):
 
 
 class ClipText(nn.Module):
-    """(b, n) ids and mask → (b, dim). The mask is not needed: see `ClipTextModel`."""
+    """CLIP's text tower, (b, n) ids and mask → (b, dim). The mask is not used: see `ClipTextModel`."""
 
     def __init__(self, c: TextConfig) -> None:
         super().__init__()
@@ -218,7 +234,7 @@ class ClipText(nn.Module):
 
 
 class ClipVision(nn.Module):
-    """(b, 3, p, p) → (b, dim)."""
+    """CLIP's image tower, (b, 3, p, p) → (b, dim)."""
 
     def __init__(self, c: VisionConfig) -> None:
         super().__init__()

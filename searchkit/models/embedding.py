@@ -1,4 +1,4 @@
-"""A table of vectors."""
+"""An embedding table that is cheap to make without weights."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from torch import nn
 
 
 class Embedding(nn.Embedding):
-    """torch's, left alone on the device "meta": to fill there what holds nothing, torch imports its compiler,
-    which takes longer than to read the weights that come instead."""
+    """`nn.Embedding` that is not initialised on the device "meta".
+
+    To fill a tensor there, which holds nothing, torch imports its compiler, and that takes longer than
+    reading the weights that replace it.
+    """
 
     def reset_parameters(self) -> None:
         if not self.weight.is_meta:

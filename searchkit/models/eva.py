@@ -1,7 +1,7 @@
 """EVA02 image towers, as EVA-CLIP and Jina CLIP use them, in plain torch: rotary positions, sub-LN, SwiGLU.
 
     block:  x = x + γ₁ A(LN x);  x = x + γ₂ M(LN x)             γ only with layer scale
-    A:      q = W_q x + b_q,  k = W_k x,  v = W_v x + b_v;  patches' q and k turned, the class token's not
+    A:      q = W_q x + b_q,  k = W_k x,  v = W_v x + b_v;  q and k of patches rotated, the class token's not
             W_o LN(softmax(q kᵀ / √d) v) + b_o
     M:      W₃ LN(silu(W₁ x + b₁) ⊙ (W₂ x + b₂)) + b₃
 
@@ -23,7 +23,7 @@ THETA = 10_000.0
 
 @dataclass(frozen=True, slots=True)
 class EvaConfig:
-    """What decides the network. The defaults are those of EVA02-CLIP-B/16."""
+    """The architecture of the network. The defaults are those of EVA02-CLIP-B/16."""
 
     pixels: int = 224
     patch: int = 16
@@ -31,12 +31,12 @@ class EvaConfig:
     depth: int = 12
     heads: int = 12
     hidden: int = 2048
-    """Of the SwiGLU: rows of w1 and of w2."""
+    """The inner width of the SwiGLU: rows of w1 and of w2."""
     eps: float = 1e-6
     pretrained_grid: int = 16
-    """Patches along a side when the rotary speeds were trained; a grid of any size is turned as far."""
+    """Patches along a side in training; the positions of any other grid are scaled to this one."""
     head_dim: int = 0
-    """Width of the projection behind the class token; 0 without one."""
+    """The width of the projection behind the class token; 0 without one."""
     layer_scale: bool = False
     head_bias: bool = True
 
@@ -51,16 +51,16 @@ class EvaConfig:
 
 
 def rotary_table(config: EvaConfig) -> tuple[Tensor, Tensor]:
-    """cos and sin of the angles of every patch, each (grid², width / heads) float32, row by row.
+    """The cosines and the sines of every patch's angles, each (grid², width / heads) float32, row by row.
 
-    The first half of a head turns with the patch's row, the second with its column: with m = width / heads
+    The first half of a head is rotated by the patch's row, the second by its column: with m = width / heads
     / 2 and t = i / grid · pretrained_grid, by t · θ^(-2j/m) for j < m / 2, each for two neighbours.
     """
     m = config.width // config.heads // 2
-    # device="cpu": the table follows from the config, so it is there even where the weights are not yet
-    speeds = THETA ** (-torch.arange(0, m, 2, dtype=torch.float32, device="cpu") / m)
+    # device="cpu": the table follows from the config, so it is filled even on the device "meta"
+    frequencies = THETA ** (-torch.arange(0, m, 2, dtype=torch.float32, device="cpu") / m)
     t = torch.arange(config.grid, dtype=torch.float32, device="cpu") / config.grid * config.pretrained_grid
-    angles = torch.outer(t, speeds).repeat_interleave(2, dim=1)  # (grid, m)
+    angles = torch.outer(t, frequencies).repeat_interleave(2, dim=1)  # (grid, m)
     down = angles[:, None, :].expand(-1, config.grid, -1)
     across = angles[None, :, :].expand(config.grid, -1, -1)
     both = torch.cat([down, across], dim=-1).reshape(config.grid**2, 2 * m)
@@ -68,12 +68,14 @@ def rotary_table(config: EvaConfig) -> tuple[Tensor, Tensor]:
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Neighbours (x₂ⱼ, x₂ⱼ₊₁) as one complex number, turned: (…, n, d) by tables of (n, d)."""
+    """Rotates neighbours (x₂ⱼ, x₂ⱼ₊₁) as one complex number: (…, n, d) by tables of (n, d)."""
     quarter = torch.stack([-x[..., 1::2], x[..., 0::2]], dim=-1).flatten(-2)  # times i
     return x * cos + quarter * sin
 
 
 class Attention(nn.Module):
+    """Attention with rotary positions and a norm before the output, (b, n, w) → (b, n, w)."""
+
     def __init__(self, c: EvaConfig) -> None:
         super().__init__()
         self.heads = c.heads
@@ -95,6 +97,8 @@ class Attention(nn.Module):
 
 
 class SwiGLU(nn.Module):
+    """The feed-forward part, (b, n, w) → (b, n, w)."""
+
     def __init__(self, c: EvaConfig) -> None:
         super().__init__()
         self.w1, self.w2 = nn.Linear(c.width, c.hidden), nn.Linear(c.width, c.hidden)
@@ -107,7 +111,7 @@ class SwiGLU(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm: x + γ₁ A(LN x), then x + γ₂ M(LN x)."""
+    """A pre-norm layer: x + γ₁ A(LN x), then x + γ₂ M(LN x)."""
 
     def __init__(self, c: EvaConfig) -> None:
         super().__init__()
@@ -127,7 +131,10 @@ def _scaled(x: Tensor, gamma: Tensor | None) -> Tensor:
 
 
 class Eva(nn.Module):
-    """(b, 3, pixels, pixels), normalised → (b, width or head_dim): the class token after the last norm."""
+    """The image tower, (b, 3, pixels, pixels), normalised → (b, width or head_dim).
+
+    Its output is the class token after the last norm, through the head where there is one.
+    """
 
     cos: Tensor
     sin: Tensor
@@ -183,9 +190,9 @@ def eva_config(
     eps: float = 1e-6,
     pretrained_grid: int = 16,
 ) -> EvaConfig:
-    """The sizes that the published names and shapes say. `pixels`, where given, has to be what they say.
+    """The sizes that the published names and shapes tell. `pixels`, where given, has to agree with them.
 
-    Raises `ValueError` naming the tensor that is missing, or that is none of such a tower.
+    Raises `ValueError` naming the tensor that is missing or does not fit such a tower.
     """
     for name in ("patch_embed.proj.weight", "pos_embed", "blocks.0.mlp.w1.weight"):
         if name not in shapes:

@@ -1,4 +1,4 @@
-"""What the image towers that training makes have in common."""
+"""The head that all image towers share which `searchkit train` makes."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from torch import nn
 
 
 def two_layer_head(width: int, dim: int) -> nn.Sequential:
-    """From a pooled trunk, (b, width), into the space, (b, dim)."""
+    """Projects a pooled trunk, (b, width), into the space, (b, dim)."""
     return nn.Sequential(nn.Linear(width, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))

@@ -1,4 +1,4 @@
-"""The image towers that training makes and `config.json` names: which network a description is of."""
+"""The image towers that `searchkit train` makes: descriptions in `config.json` to networks."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ KINDS: dict[str, type[ImageConfig]] = {
 
 
 def read_config(described: Mapping[str, Any]) -> ImageConfig:
-    """Of the fields of a tower; "kind" is one of `KINDS`, "vit" where nothing is said.
+    """The configuration that the fields describe; "kind" is one of `KINDS`, "vit" where it is missing.
 
-    Raises `ValueError` and `TypeError` for what no tower is described by.
+    Raises `ValueError` and `TypeError` for fields that describe no tower.
     """
     fields = dict(described)
     kind = fields.pop("kind", "vit")
@@ -34,8 +34,8 @@ def read_config(described: Mapping[str, Any]) -> ImageConfig:
 
 
 def write_config(config: ImageConfig) -> dict[str, Any]:
-    """What `read_config` reads."""
-    kind = next(name for name, one in KINDS.items() if one is type(config))
+    """The fields that `read_config` reads."""
+    kind = next(name for name, config_type in KINDS.items() if config_type is type(config))
     return ({} if kind == "vit" else {"kind": kind}) | asdict(config)
 
 
@@ -51,11 +51,13 @@ def image_network(config: ImageConfig) -> ImageNetwork:
 
 
 def to_run(network: ImageNetwork) -> ImageNetwork:
-    """A network that computes the same in evaluation and has single convolutions where it had branches; the
-    one that is given stays as it was."""
+    """A copy that computes the same in evaluation, with single convolutions in place of branches.
+
+    A network that has no branches is returned itself.
+    """
     if isinstance(network, VisionTransformer) or network.config.fused:
         return network
-    made = copy.deepcopy(network).eval()
-    fuse(made)
-    made.config = replace(network.config, fused=True)
-    return made
+    fused = copy.deepcopy(network).eval()
+    fuse(fused)
+    fused.config = replace(network.config, fused=True)
+    return fused

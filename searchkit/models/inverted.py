@@ -1,12 +1,12 @@
-"""An image tower of inverted residuals, as MobileNetV2's: thin between blocks, wide inside them.
+"""An image tower of inverted residuals, like MobileNetV2: thin between blocks, wide inside them.
 
     stem     3×3 stride 2                                                       p → p/2
     block    x [+] project(depthwise(expand(x)))     1×1 ReLU, 3×3 ReLU, 1×1; + where the shape stays
     end      1×1 ReLU, mean over the picture, two-layer head
 
-Every convolution has a batch norm while it trains and none when it runs (see `reparam`). A network of local
-looks learns from some ten thousand pictures what a transformer does not, and its maps can be held to those of
-a teacher of convolutions, place by place.
+Every convolution has a batch norm while it trains and none when it runs (see `reparam`). Convolutions learn
+from some ten thousand pictures what a transformer does not, and their maps can be trained to match those of a
+convolutional teacher, position by position.
 """
 
 from __future__ import annotations
@@ -25,23 +25,24 @@ POINT, SMALL = (1, 1), (3, 3)
 
 @dataclass(frozen=True, slots=True)
 class InvertedConfig:
-    """Architecture as data: written beside the weights and read back."""
+    """The architecture as data, written beside the weights and read back."""
 
     pixels: int = 144
     stem: int = 24
     channels: tuple[int, ...] = (24, 40, 80, 112, 192)
-    """Between the blocks of each stage."""
+    """Channels between the blocks of each stage."""
     depths: tuple[int, ...] = (2, 3, 4, 4, 4)
     """Blocks of each stage."""
     strides: tuple[int, ...] = (2, 2, 2, 1, 2)
-    """Of the first block of each stage."""
+    """The stride of the first block of each stage."""
     expansion: int = 4
-    """Channels inside a block for each one between them."""
+    """Channels inside a block for each channel between blocks."""
     end: int = 1280
+    """Channels of the last convolution."""
     dim: int = 384
-    """Width of the output space."""
+    """The width of the output space."""
     fused: bool = False
-    """Single convolutions: to run, not to train."""
+    """Whether blocks are single convolutions: to run, not to train."""
 
     def __post_init__(self) -> None:
         for name in ("channels", "depths", "strides"):  # JSON and TOML have lists
@@ -52,12 +53,12 @@ class InvertedConfig:
 
     @property
     def width(self) -> int:
-        """Of the pooled trunk."""
+        """The width of the pooled trunk."""
         return self.end
 
 
 class InvertedResidual(nn.Module):
-    """(b, before, h, w) → (b, after, h/stride, w/stride)."""
+    """A block, (b, before, h, w) → (b, after, h/stride, w/stride)."""
 
     def __init__(self, before: int, after: int, *, stride: int, expansion: int) -> None:
         super().__init__()
@@ -75,7 +76,7 @@ class InvertedResidual(nn.Module):
 
 
 class InvertedTower(nn.Module):
-    """(b, 3, pixels, pixels), normalised → (b, dim), not normalised."""
+    """The image tower, (b, 3, pixels, pixels), normalised → (b, dim), not normalised."""
 
     def __init__(self, config: InvertedConfig) -> None:
         super().__init__()
@@ -97,25 +98,25 @@ class InvertedTower(nn.Module):
             fuse(self)
 
     def stemmed(self, pixels: Tensor) -> Tensor:
-        """(b, 3, p, p) → (b, stem, p/2, p/2): what the first stage sees."""
-        # one pixel's channels side by side: half the time of the other order, forward and backward
+        """The input of the first stage: (b, 3, p, p) → (b, stem, p/2, p/2)."""
+        # channels last takes half the time, forward and backward
         return F.relu(self.stem(pixels.contiguous(memory_format=torch.channels_last)), inplace=True)
 
     def maps(self, pixels: Tensor) -> list[Tensor]:
-        """(b, 3, p, p) → (b, c, h, w) behind each stage: for distillation from a teacher's maps."""
+        """The maps (b, c, h, w) behind each stage, for distillation from a teacher's maps."""
         x = self.stemmed(pixels)
-        seen = []
+        maps = []
         for stage in self.stages:
             x = stage(x)
-            seen.append(x)
-        return seen
+            maps.append(x)
+        return maps
 
     def pooled(self, last: Tensor) -> Tensor:
-        """The last map → (b, width)."""
+        """The pooled trunk of the last map: (b, c, h, w) → (b, width)."""
         return F.relu(self.end(last), inplace=True).mean(dim=(2, 3))
 
     def features(self, pixels: Tensor) -> Tensor:
-        """(b, 3, p, p) → (b, width): the pooled trunk, for distillation from features."""
+        """The pooled trunk, for distillation from features: (b, 3, p, p) → (b, width)."""
         return self.pooled(self.maps(pixels)[-1])
 
     def forward(self, pixels: Tensor) -> Tensor:

@@ -1,11 +1,11 @@
 """JinaBERT, the text tower of Jina CLIP 1, in plain torch: a BERT without a table of positions.
 
-Where a token stands is told by ALiBi, symmetric since nothing is causal: a score falls with the distance,
+ALiBi tells where a token stands, symmetrically since nothing is causal: a score falls with the distance,
 
     score(i, j) = qᵢ·kⱼ / √d − sₕ |i − j|        sₕ the slope of head h
 
-so that texts far longer than those of the training can be read. Post-norm, GEGLU feed-forward. Modules have
-the names that Jina CLIP's checkpoints have; `jina_layouts` knows two other ways of naming them.
+so that it reads texts far longer than those of its training. Post-norm, GEGLU feed-forward. Modules have the
+names of Jina CLIP's checkpoints; `jina_layouts` reads two other layouts.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from searchkit.models.bert import mean_pool
 from searchkit.models.embedding import Embedding
 
 SCORES = 2048**2
-"""Of one head, that are made at once at most: beyond, queries are answered in blocks."""
+"""The most scores of one head that are computed at once; beyond, queries go in blocks."""
 
 
 @dataclass(frozen=True, slots=True)
 class JinaBertConfig:
-    """What decides the network. The defaults are those of JinaBERT base."""
+    """The architecture of the network. The defaults are those of JinaBERT base."""
 
     vocabulary: int = 30528
     types: int = 2
@@ -35,12 +35,12 @@ class JinaBertConfig:
     depth: int = 12
     heads: int = 12
     hidden: int = 3072
-    """Of the GEGLU: half the rows of its first matrix."""
+    """The inner width of the GEGLU: half the rows of its first matrix."""
     eps: float = 1e-12
     pad: int = 0
     pooling: Literal["mean", "first"] = "mean"
     qk_norm: bool = False
-    """The network of layout B, which differs: see `Mixer`, `GEGLU` and `Layer`."""
+    """Whether it is the network of layout B, which differs: see `Mixer`, `GEGLU` and `Layer`."""
 
 
 def slopes(heads: int) -> list[float]:
@@ -60,11 +60,11 @@ def slopes(heads: int) -> list[float]:
 
 
 class Bias:
-    """What is added to the scores of one batch: −sₕ |i − j|, and −∞ for keys that are padding.
+    """The bias that is added to the scores of one batch: −sₕ |i − j|, and −∞ for keys that are padding.
 
-    Keys are in reverse, j' = n − 1 − j: the bias is then one line of 2n − 1 numbers a head, of which query i
-    sees n, beginning at i. That is a view, and costs nothing. Written out, heads × n × n numbers would be
-    3 GB for 8,192 tokens, and a processor would spend more time on them than on the attention.
+    Keys are in reverse, j' = n − 1 − j: the bias is then one line of 2n − 1 numbers a head, and query i reads
+    n of them from i on. That is a view, and costs nothing. Written out, heads × n × n numbers would be 3 GB
+    for 8,192 tokens, and a processor would spend more time on them than on the attention.
     """
 
     def __init__(self, heads: int, seen: Tensor, dtype: torch.dtype, scores: int = SCORES) -> None:
@@ -76,12 +76,12 @@ class Bias:
         if not bool(seen.all()):
             hidden = torch.zeros_like(seen, dtype=dtype).masked_fill(~seen, float("-inf"))
             self.padding = hidden.flip(1)[:, None, None, :]  # (b, 1, 1, n)
-        alike = 1 if self.padding is None else batch  # without padding all texts share one bias
-        self.block = min(self.n, max(1, scores // (alike * self.n)))
+        biases = 1 if self.padding is None else batch  # without padding all texts share one bias
+        self.block = min(self.n, max(1, scores // (biases * self.n)))
         self.whole = self._rows(0, self.n) if self.block == self.n else None  # once, for all layers
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        """Some queries, and their bias of (b or 1, heads, queries, n)."""
+        """Slices of the queries, each with its bias of (b or 1, heads, queries, n)."""
         if self.whole is not None:
             yield slice(0, self.n), self.whole
             return
@@ -93,12 +93,12 @@ class Bias:
         rows = self.line.unfold(1, self.n, 1)[None, :, start:stop]
         if self.padding is not None:
             return rows + self.padding
-        # kernels other than the processor's want rows that begin at multiples of some bytes
+        # kernels for accelerators need aligned rows
         return rows if rows.device.type == "cpu" else rows.contiguous()
 
 
 class Mixer(nn.Module):
-    """Attention. With `qk_norm`, q and k are normalised over their whole width, before there are heads."""
+    """Attention; with `qk_norm`, q and k are normalised over their whole width before they become heads."""
 
     def __init__(self, c: JinaBertConfig) -> None:
         super().__init__()
@@ -117,8 +117,8 @@ class Mixer(nn.Module):
         )
         attended = torch.cat(
             [
-                F.scaled_dot_product_attention(q[:, :, some], k, v, attn_mask=added)
-                for some, added in bias.blocks()
+                F.scaled_dot_product_attention(q[:, :, block], k, v, attn_mask=added)
+                for block, added in bias.blocks()
             ],
             dim=2,
         )
@@ -127,7 +127,10 @@ class Mixer(nn.Module):
 
 
 class GEGLU(nn.Module):
-    """W₂ (gelu(h₁) ⊙ h₂) + b₂ with h = W₁ x in two halves; with `qk_norm`, gelu is on the second half."""
+    """The feed-forward part W₂ (gelu(h₁) ⊙ h₂) + b₂, with h = W₁ x in two halves.
+
+    With `qk_norm`, gelu is on the second half.
+    """
 
     def __init__(self, c: JinaBertConfig) -> None:
         super().__init__()
@@ -142,7 +145,7 @@ class GEGLU(nn.Module):
 
 
 class Layer(nn.Module):
-    """Post-norm: x = LN(x + A(x)), then LN(x + M(x)); with `qk_norm`, LN(x + A(x)) in place of A(x)."""
+    """A post-norm layer: x = LN(x + A(x)), then LN(x + M(x)); with `qk_norm`, LN(x + A(x)) replaces A(x)."""
 
     def __init__(self, c: JinaBertConfig) -> None:
         super().__init__()
@@ -160,10 +163,10 @@ class Layer(nn.Module):
 
 
 class JinaBert(nn.Module):
-    """(b, n) ids → (b, width): the mean of the tokens whose id is not that of padding, or the first token.
+    """Pools a text by the mean of its tokens without padding, or by its first: (b, n) ids → (b, width).
 
-    What is padding is read from the ids, as the model's own code does: a "[PAD]" that is written in a text
-    is not seen either. The mask that a text tower gives along is not needed.
+    Padding is told by the ids, as in the model's own code: a "[PAD]" that is written in a text is not seen
+    either. The mask that a text tower passes is not needed.
     """
 
     def __init__(self, config: JinaBertConfig, *, scores: int = SCORES) -> None:
@@ -180,7 +183,7 @@ class JinaBert(nn.Module):
         self.encoder = nn.ModuleDict({"layers": nn.ModuleList(Layer(c) for _ in range(c.depth))})
 
     def tokens(self, ids: Tensor) -> Tensor:
-        """(b, n) ids → (b, n, width) token vectors."""
+        """The vectors of all tokens: (b, n) ids → (b, n, width)."""
         kind = self.embeddings["token_type_embeddings"](torch.zeros_like(ids[:1, :1]))
         x: Tensor = self.emb_ln(self.embeddings["word_embeddings"](ids) + kind)
         bias = Bias(self.config.heads, ids != self.config.pad, x.dtype, self.scores)
@@ -201,11 +204,11 @@ class JinaBert(nn.Module):
 
 
 def _is_slow_to_hide(seen: Tensor) -> bool:
-    """Whether there is padding to be hidden by a processor, which is quicker with long texts one by one:
-    without padding their bias is a view."""
+    """Whether a batch has padding on a CPU, which reads long texts faster one by one: without padding their
+    bias is a view."""
     return seen.device.type == "cpu" and not bool(seen.all())
 
 
 def _length(seen: Tensor) -> int:
-    """Up to the last token of one text that is not padding, and at least 1."""
+    """The number of tokens up to the last that is not padding, and at least 1."""
     return 1 + int(seen.nonzero().max()) if bool(seen.any()) else 1

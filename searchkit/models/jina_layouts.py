@@ -1,4 +1,4 @@
-"""How published checkpoints name a JinaBERT's tensors: three layouts, of which one is a network of its own.
+"""The three layouts in which published checkpoints name a JinaBERT's tensors; B is a network of its own.
 
 A   jina-embeddings-v2-base-en: query, key and value apart, both norms inside attention and feed-forward
 B   jina-embeddings-v2-base-code: as A, with norms of q and k, and a third norm: `qk_norm`
@@ -18,7 +18,7 @@ from searchkit.models.jina_bert import JinaBertConfig
 
 BUFFERS = ("position_ids", "linear_biases", "alibi", "alibi_slopes")
 MATRICES = ("gated_layers", "up_gated_layer", "fc1", "wo", "down_layer", "fc2")
-"""What the two matrices of a feed-forward part are called. Which is which, their shapes say."""
+"""The names of the two matrices of a feed-forward part; their shapes tell which is which."""
 PARTS = tuple(f"attention.self.{part}" for part in ("query", "key", "value"))
 SHARED = {"embeddings.LayerNorm": "emb_ln", "attention.output.dense": "mixer.out_proj"} | dict.fromkeys(
     PARTS, "mixer.Wqkv"
@@ -27,14 +27,14 @@ RENAMED: dict[str, dict[str, str]] = {
     "A": SHARED | {"attention.output.LayerNorm": "norm1", "mlp.layernorm": "norm2"},
     "B": SHARED
     | {"attention.output.LayerNorm": "norm", "layer_norm_1": "norm1", "layer_norm_2": "norm2"}
-    | {f"attention.self.layer_norm_{one}": f"mixer.layer_norm_{one}" for one in "qk"},
+    | {f"attention.self.layer_norm_{part}": f"mixer.layer_norm_{part}" for part in "qk"},
     "C": {},
 }
 LAYER = re.compile(r"encoder\.layers?\.(\d+)\.")
 
 
 def layout(names: Iterable[str]) -> Literal["A", "B", "C"]:
-    """C counts "layers", A and B count "layer"; the norms of q and k tell B from A."""
+    """The layout of these names: C counts "layers", A and B "layer"; norms of q and k tell B from A."""
     names = list(names)
     if any(name.startswith("encoder.layers.") for name in names):
         return "C"
@@ -44,8 +44,8 @@ def layout(names: Iterable[str]) -> Literal["A", "B", "C"]:
 def from_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Weights in any of the three layouts under this module's names, without the buffers.
 
-    A name that is not known stays as it is, for `load_state_dict` to refuse. Raises `ValueError` for two
-    tensors that would be the same one.
+    An unknown name stays as it is, for `load_state_dict` to refuse. Raises `ValueError` for two tensors that
+    would get the same name.
     """
     known, matrices = RENAMED[layout(state)], _matrices(state)
     renamed: dict[str, Tensor] = {}
@@ -64,18 +64,18 @@ def from_published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
                 value = torch.cat([state[part] for part in three])
             else:
                 new = None
-        home = f"encoder.layers.{layer[1]}." if layer else ""
-        ours = f"{home}{new}.{parameter}" if new else name
-        if ours in renamed:
+        prefix = f"encoder.layers.{layer[1]}." if layer else ""
+        new_name = f"{prefix}{new}.{parameter}" if new else name
+        if new_name in renamed:
             raise ValueError(f"{name} is there twice, under two names")
-        renamed[ours] = value
+        renamed[new_name] = value
     return renamed
 
 
 def _matrices(state: Mapping[str, Tensor]) -> dict[str, str]:
-    """Of every layer the module that is (2 · hidden, width), and that which is (width, hidden).
+    """The new names of the two matrices in every layer, (2 · hidden, width) and (width, hidden).
 
-    A layer in which two could be the same gets neither: then one of them is left over.
+    A layer in which two modules claim the same matrix gets neither, so that one of them is left over.
     """
     words = state.get("embeddings.word_embeddings.weight")
     width = 0 if words is None else words.shape[-1]
@@ -86,7 +86,9 @@ def _matrices(state: Mapping[str, Tensor]) -> dict[str, str]:
         if path.endswith(".mlp") and last in MATRICES and parameter == "weight" and value.ndim == 2:
             role = "wo" if value.shape[0] == width else "gated_layers"
             claims.setdefault(f"{path}.{role}", []).append(module)
-    return {of[0]: f"mlp.{role.rpartition('.')[2]}" for role, of in claims.items() if len(of) == 1}
+    return {
+        modules[0]: f"mlp.{role.rpartition('.')[2]}" for role, modules in claims.items() if len(modules) == 1
+    }
 
 
 def jina_bert_config(
@@ -97,28 +99,28 @@ def jina_bert_config(
     pad: int = 0,
     pooling: Literal["mean", "first"] = "mean",
 ) -> JinaBertConfig:
-    """The sizes that published names and shapes say, in any layout. Heads are 64 wide unless said otherwise.
+    """The sizes that published names and shapes tell, in any layout. Heads are 64 wide by default.
 
-    Raises `ValueError` naming the tensor that is missing, or that is none of such a tower.
+    Raises `ValueError` naming the tensor that is missing or does not fit such a tower.
     """
     if len(shapes.get("embeddings.word_embeddings.weight", ())) != 2:
         raise ValueError("embeddings.word_embeddings.weight is missing or no table")
     vocabulary, width = shapes["embeddings.word_embeddings.weight"]
     blank = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
-    ours = {name: tuple(value.shape) for name, value in from_published(blank).items()}
+    renamed = {name: tuple(value.shape) for name, value in from_published(blank).items()}
     for name in ("embeddings.token_type_embeddings.weight", "encoder.layers.0.mlp.wo.weight"):
-        if len(ours.get(name, ())) != 2:
+        if len(renamed.get(name, ())) != 2:
             raise ValueError(f"{name}, or what would stand for it, is missing or no matrix")
     heads = heads or width // 64
     if not heads or width % heads:
         raise ValueError(f"embeddings.word_embeddings.weight: {width} numbers are not {heads} heads")
     return JinaBertConfig(
         vocabulary=vocabulary,
-        types=ours["embeddings.token_type_embeddings.weight"][0],
+        types=renamed["embeddings.token_type_embeddings.weight"][0],
         width=width,
-        depth=len({layer[1] for layer in map(LAYER.match, ours) if layer}),
+        depth=len({layer[1] for layer in map(LAYER.match, renamed) if layer}),
         heads=heads,
-        hidden=ours["encoder.layers.0.mlp.wo.weight"][1],
+        hidden=renamed["encoder.layers.0.mlp.wo.weight"][1],
         eps=eps,
         pad=pad,
         pooling=pooling,

@@ -1,10 +1,10 @@
-"""Low-rank adapters (LoRA), merged into the weights that they adapt; one of several tasks.
+"""Low-rank adapters (LoRA) of one of several tasks, merged into the weights that they adapt.
 
     a layer     W (out, in)        W + α/r · B A       A (r, in),     B (out, r)
     a table     W (rows, width)    W + α/r · A B       A (rows, r),   B (r, width)
 
 Checkpoints keep `X.weight` as `X.parametrizations.weight.original`, and next to it `….weight.0.lora_A` and
-`….lora_B` of all tasks on top of each other: (tasks, …).
+`….lora_B` of all tasks, stacked: (tasks, …).
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ PAIR = (".parametrizations.weight.0.lora_A", ".parametrizations.weight.0.lora_B"
 
 @dataclass(frozen=True, slots=True)
 class Lora:
-    """How adapters were trained, and which of them is wanted."""
+    """How adapters were trained, and which of them is merged."""
 
     alpha: float
     rank: int
     tasks: int
-    """How many were trained."""
+    """The number of tasks that were trained."""
     task: int
-    """The number of the one that is merged, from 0."""
+    """The index of the task that is merged, from 0."""
 
 
 def is_adapted(names: Iterable[str]) -> bool:
-    """Whether there are adapters among tensors of these names."""
+    """Whether tensors of these names include adapters."""
     return any(name.endswith(PAIR) for name in names)
 
 
 def merged(state: Mapping[str, Tensor], lora: Lora, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
     """The weights with one task's adapters in them, under the names of layers without: `X.weight`.
 
-    They are added up in float32, then made `dtype`. All other tensors stay as they are, and so does what is
-    no whole adapter, for `load_state_dict` to refuse. Raises `ValueError` naming the tensor whose adapter
-    does not fit it, or would fit it as a layer's and as a table's.
+    The sum is computed in float32, then cast to `dtype`. All other tensors stay as they are, incomplete
+    adapters too, for `load_state_dict` to refuse. Raises `ValueError` naming the tensor whose adapter does
+    not fit it, or would fit it as a layer's and as a table's.
     """
     out: dict[str, Tensor] = {}
     used: set[str] = set()
@@ -57,7 +57,7 @@ def merged(state: Mapping[str, Tensor], lora: Lora, dtype: torch.dtype = torch.f
 
 
 def _factors(name: str, weight: Tensor, a: Tensor, b: Tensor, lora: Lora) -> tuple[Tensor, Tensor]:
-    """What is multiplied, left and right: B A of a layer, A B of a table. Which it is, the shapes say."""
+    """The left and the right factor: B A of a layer, A B of a table. The shapes tell which it is."""
     if a.ndim == b.ndim == 3 and weight.ndim == 2 and len(a) == len(b) == lora.tasks:
         (outer, inner), r = weight.shape, lora.rank
         layer = a.shape[1:] == (r, inner) and b.shape[1:] == (outer, r)

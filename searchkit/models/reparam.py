@@ -1,10 +1,10 @@
-"""Blocks that train as several branches and run as one convolution: the sum of linear maps is a linear map.
+"""Blocks that train as several branches and run as one convolution, since a sum of linear maps is linear.
 
     BN(conv(x)):  w' = w·g/√(v + ε),   b' = β − μ·g/√(v + ε)
     BN(x):        the same with w the depthwise kernel that has a 1 at its centre
 
 MobileOne's block is a sum of such branches; RepMixer's is x + γ(mixer(x) − norm(x)), which is linear too.
-`fuse` puts the one convolution in the place of each; folding is done in float64, so what is left is rounding.
+`fuse` replaces each by its one convolution, folded in float64, so that they differ by rounding alone.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ Kernel = tuple[int, int]
 
 @runtime_checkable
 class Fusable(Protocol):
-    """A module that one convolution can stand in for, in evaluation mode."""
+    """A module that one convolution can replace in evaluation mode."""
 
-    def fused(self) -> nn.Conv2d: ...
+    def fused(self) -> nn.Conv2d:
+        """The convolution that computes the same."""
+        ...
 
 
 class Branches(nn.Module):
@@ -30,8 +32,7 @@ class Branches(nn.Module):
 
         Σᵢ BNᵢ(convᵢ(x)) + BN(conv₁ₓ₁(x)) + BN(x)
 
-    The 1×1 branch only with `pointwise`, the last one only with `skip`, which wants as many channels out as
-    in and stride 1.
+    `pointwise` adds the 1×1 branch, `skip` the last one, which needs as many channels out as in and stride 1.
     """
 
     def __init__(
@@ -62,15 +63,15 @@ class Branches(nn.Module):
         return out
 
     def folded(self) -> tuple[Tensor, Tensor]:
-        """Kernel (out, in/groups, k, k) and bias (out,) in float64 of the sum of all branches."""
-        found = [_fold(branch[0].weight, branch[1]) for branch in self.convolutions]  # type: ignore[index]
+        """The kernel (out, in/groups, k, k) and the bias (out,), in float64, of the sum of all branches."""
+        folded = [_fold(branch[0].weight, branch[1]) for branch in self.convolutions]  # type: ignore[index]
         if self.pointwise is not None:
             weight, bias = _fold(self.pointwise[0].weight, self.pointwise[1])  # type: ignore[arg-type]
-            found.append((_centred(weight, self.kernel), bias))
+            folded.append((_centred(weight, self.kernel), bias))
         if self.skip is not None:
             channels = self.skip.num_features
-            found.append(_fold(_identity(channels, self.groups, self.kernel), self.skip))
-        weights, biases = zip(*found, strict=True)
+            folded.append(_fold(_identity(channels, self.groups, self.kernel), self.skip))
+        weights, biases = zip(*folded, strict=True)
         return torch.stack(weights).sum(0), torch.stack(biases).sum(0)
 
     def fused(self) -> nn.Conv2d:
@@ -78,7 +79,7 @@ class Branches(nn.Module):
 
 
 class RepMixer(nn.Module):
-    """Token mixing by a depthwise convolution, (b, c, h, w) → the same:
+    """Token mixing by a depthwise convolution, (b, c, h, w) → (b, c, h, w):
 
     train  y = x + γ ⊙ (BN(conv(x)) [+ BN(conv₁ₓ₁(x))] + BN(x) − BN'(x))
     fused  W = Id + γ(W_mixer − W_norm),   b = γ(b_mixer − b_norm)
@@ -97,15 +98,15 @@ class RepMixer(nn.Module):
     def fused(self) -> nn.Conv2d:
         channels, kernel = len(self.gamma), self.mixer.kernel
         weight, bias = self.mixer.folded()
-        same = _identity(channels, channels, kernel)
-        taken, off = _fold(same, self.norm)
+        identity = _identity(channels, channels, kernel)
+        norm_weight, norm_bias = _fold(identity, self.norm)
         gamma = self.gamma.detach().double()
-        weight = same.double() + gamma[:, None, None, None] * (weight - taken)
-        return _convolution(weight, gamma * (bias - off), groups=channels)
+        weight = identity.double() + gamma[:, None, None, None] * (weight - norm_weight)
+        return _convolution(weight, gamma * (bias - norm_bias), groups=channels)
 
 
 class NormedPointwise(nn.Module):
-    """conv₁ₓ₁(BN(x)), with a bias: what an attention in a convolutional network begins with."""
+    """The projection of convolutional attention, conv₁ₓ₁(BN(x)), with a bias."""
 
     def __init__(self, into: int, out: int) -> None:
         super().__init__()
@@ -124,7 +125,7 @@ class NormedPointwise(nn.Module):
 
 
 class ScaledPointwise(nn.Module):
-    """γ ⊙ conv₁ₓ₁(x): the end of a residual branch, with its layer scale."""
+    """The end of a residual branch with its layer scale, γ ⊙ conv₁ₓ₁(x)."""
 
     def __init__(self, into: int, out: int, scale: float = 1e-5) -> None:
         super().__init__()
@@ -142,8 +143,10 @@ class ScaledPointwise(nn.Module):
 
 
 def fuse(network: nn.Module) -> nn.Module:
-    """The network itself, with one convolution in the place of every block that has one. For evaluation:
-    it no longer learns as it did."""
+    """Replaces every fusable block of a network by its one convolution, and returns the network itself.
+
+    It is for evaluation: a fused network no longer trains as before.
+    """
     for name, child in network.named_children():
         if isinstance(child, Fusable):
             setattr(network, name, child.fused())
@@ -159,7 +162,7 @@ def _normed(into: int, out: int, kernel: Kernel, stride: int, groups: int) -> nn
 
 
 def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Scale and shift (c,) in float64 that a BatchNorm amounts to in evaluation."""
+    """The scale and the shift, (c,) in float64, of a batch norm in evaluation."""
     mean, variance = norm.running_mean, norm.running_var
     assert mean is not None and variance is not None
     scale = norm.weight.detach().double() / torch.sqrt(variance.double() + norm.eps)
@@ -172,17 +175,17 @@ def _fold(weight: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 
 def _centred(weight: Tensor, kernel: Kernel) -> Tensor:
-    """A 1×1 kernel as the centre of a larger one."""
+    """A larger kernel with the 1×1 kernel at its centre and zeros around it."""
     rows, columns = kernel[0] // 2, kernel[1] // 2
     return nn.functional.pad(weight, (columns, columns, rows, rows))
 
 
 def _identity(channels: int, groups: int, kernel: Kernel) -> Tensor:
     """The kernel of the grouped convolution that changes nothing."""
-    each = channels // groups
-    weight = torch.zeros(channels, each, *kernel)
+    inputs = channels // groups
+    weight = torch.zeros(channels, inputs, *kernel)
     rows = torch.arange(channels)
-    weight[rows, rows % each, kernel[0] // 2, kernel[1] // 2] = 1.0
+    weight[rows, rows % inputs, kernel[0] // 2, kernel[1] // 2] = 1.0
     return weight
 
 
@@ -192,9 +195,9 @@ def _bias(conv: nn.Conv2d) -> Tensor:
 
 
 def _convolution(weight: Tensor, bias: Tensor, *, stride: int = 1, groups: int = 1) -> nn.Conv2d:
-    out, each, *kernel = weight.shape
+    out, inputs, *kernel = weight.shape
     conv = nn.Conv2d(
-        each * groups,
+        inputs * groups,
         out,
         (kernel[0], kernel[1]),
         stride=stride,

@@ -1,5 +1,5 @@
-"""An image tower of MobileOne and RepMixer blocks, as MobileCLIP's are: convolutions, and attention at the
-end where the picture has become small. Trained as branches, run as single convolutions (see `reparam`).
+"""An image tower of MobileOne and RepMixer blocks, like MobileCLIP's: convolutions, and attention at the end,
+where the picture has become small. It trains as branches and runs as single convolutions (see `reparam`).
 
     stem     3×3 stride 2, 3×3 depthwise stride 2, 1×1                     p → p/4
     stage    x = RepMixer(x);  x = x + γ·FFN(x)        FFN: depthwise 7×7 BN, 1×1 GELU 1×1
@@ -26,20 +26,20 @@ SMALL, LARGE = (3, 3), (7, 7)
 
 @dataclass(frozen=True, slots=True)
 class RepMixerConfig:
-    """Architecture as data: written beside the weights and read back."""
+    """The architecture as data, written beside the weights and read back."""
 
     pixels: int = 128
     channels: tuple[int, ...] = (48, 96, 192, 384)
-    """Of each stage. MobileCLIP-S0 has 64, 128, 256, 512."""
+    """Channels of each stage. MobileCLIP-S0 has 64, 128, 256, 512."""
     depths: tuple[int, ...] = (2, 4, 6, 2)
-    """Blocks of each stage; of the last one they are attention."""
+    """Blocks of each stage; those of the last stage are attention."""
     mlp_ratio: float = 3.0
     head_width: int = 32
-    """Of one head of attention."""
+    """The width of one head of attention."""
     dim: int = 384
-    """Width of the output space."""
+    """The width of the output space."""
     fused: bool = False
-    """Single convolutions: to run, not to train."""
+    """Whether blocks are single convolutions: to run, not to train."""
 
     def __post_init__(self) -> None:
         for name in ("channels", "depths"):  # JSON and TOML have lists
@@ -53,12 +53,12 @@ class RepMixerConfig:
 
     @property
     def width(self) -> int:
-        """Of the pooled trunk."""
+        """The width of the pooled trunk."""
         return 2 * self.channels[-1]
 
 
 class FeedForward(nn.Sequential):
-    """(b, c, h, w) → the same: depthwise convolution and BN, 1×1, GELU, 1×1 with a layer scale."""
+    """A depthwise convolution with BN, 1×1, GELU, and 1×1 with a layer scale: (b, c, h, w) → (b, c, h, w)."""
 
     def __init__(self, channels: int, kernel: tuple[int, int], mlp_ratio: float) -> None:
         hidden = int(channels * mlp_ratio)
@@ -71,7 +71,7 @@ class FeedForward(nn.Sequential):
 
 
 class MixerBlock(nn.Module):
-    """x = RepMixer(x), then x + FFN(x)."""
+    """A convolutional block, (b, c, h, w) → (b, c, h, w): x = RepMixer(x), then x + FFN(x)."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class MixerBlock(nn.Module):
         feeding: tuple[int, int] = LARGE,
     ) -> None:
         super().__init__()
-        # along one axis only there is no 1×1 branch, as in MobileCLIP's text tower
+        # a kernel along one axis has no 1×1 branch, as in MobileCLIP's text tower
         self.mixer = RepMixer(channels, mixing, pointwise=mixing[0] > 1)
         self.feed_forward = FeedForward(channels, feeding, mlp_ratio)
 
@@ -93,7 +93,7 @@ class MixerBlock(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """x = x + γ·attention(BN x), then x + FFN(x), on (b, c, h, w)."""
+    """An attention block, (b, c, h, w) → (b, c, h, w): x = x + γ·attention(BN x), then x + FFN(x)."""
 
     def __init__(self, channels: int, mlp_ratio: float, head_width: int) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class AttentionBlock(nn.Module):
 
 
 class RepMixerTower(nn.Module):
-    """(b, 3, pixels, pixels), normalised → (b, dim), not normalised."""
+    """The image tower, (b, 3, pixels, pixels), normalised → (b, dim), not normalised."""
 
     def __init__(self, config: RepMixerConfig) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ class RepMixerTower(nn.Module):
             fuse(self)
 
     def features(self, pixels: Tensor) -> Tensor:
-        """(b, 3, p, p) → (b, width): the pooled trunk, for distillation from features."""
+        """The pooled trunk, for distillation from features: (b, 3, p, p) → (b, width)."""
         pooled: Tensor = self.trunk(pixels).mean(dim=(2, 3))
         return pooled
 
@@ -166,8 +166,7 @@ def _stages(config: RepMixerConfig) -> Iterator[nn.Module]:
 
 
 class Halving(nn.Sequential):
-    """(b, before, h, w) → (b, after, h/2, w/2): each channel by itself with a large and a small kernel, then
-    a 1×1."""
+    """Halves the sides, (b, before, h, w) → (b, after, h/2, w/2): two depthwise kernels, then a 1×1."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__(
@@ -179,7 +178,7 @@ class Halving(nn.Sequential):
 
 
 class TwoKernels(nn.Module):
-    """BN(conv₇ₓ₇(x)) + BN(conv₃ₓ₃(x)) at stride 2; where the widths divide, each channel by itself."""
+    """The sum BN(conv₇ₓ₇(x)) + BN(conv₃ₓ₃(x)) at stride 2, depthwise where the widths divide."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""SigLIP's towers in plain torch: CLIP's transformer with other ends. Names are those of the weights."""
+"""SigLIP's towers in plain torch: CLIP's transformer with other ends, under the names of the weights."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from searchkit.models.clip import (
 
 
 class SiglipTextModel(nn.Module):
-    """(b, window) ids → (b, dim): the last place, which sees all of the text and its padding. Trained with
-    every text padded to the window and no mask, so it must be asked so."""
+    """Reads the last position, which sees the text and its padding: (b, window) ids → (b, dim).
+
+    It was trained without a mask on texts padded to the window, so it has to be run so.
+    """
 
     def __init__(self, c: TextConfig) -> None:
         super().__init__()
@@ -32,7 +34,7 @@ class SiglipTextModel(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """(b, n, width) → (b, width): one learned question attends to all patches, then x + F(LN x)."""
+    """Pools patches by one learned query, then x + F(LN x): (b, n, width) → (b, width)."""
 
     def __init__(self, c: VisionConfig) -> None:
         super().__init__()
@@ -42,14 +44,14 @@ class AttentionPool(nn.Module):
         self.mlp = FeedForward(c)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        asked = self.probe.expand(len(tokens), -1, -1)
-        x = self.attention(asked, tokens, tokens, need_weights=False)[0]
+        query = self.probe.expand(len(tokens), -1, -1)
+        x = self.attention(query, tokens, tokens, need_weights=False)[0]
         out: Tensor = (x + self.mlp(self.layernorm(x)))[:, 0]
         return out
 
 
 class SiglipVisionModel(nn.Module):
-    """(b, 3, p, p) → (b, width)."""
+    """Pools the patches by attention after the last norm: (b, 3, p, p) → (b, width)."""
 
     def __init__(self, c: VisionConfig) -> None:
         super().__init__()
@@ -63,7 +65,7 @@ class SiglipVisionModel(nn.Module):
 
 
 class SiglipText(nn.Module):
-    """(b, window) ids and mask → (b, dim). The mask is not used: see `SiglipTextModel`."""
+    """SigLIP's text tower, (b, window) ids and mask → (b, dim). It uses no mask: see `SiglipTextModel`."""
 
     def __init__(self, c: TextConfig) -> None:
         super().__init__()
@@ -75,7 +77,7 @@ class SiglipText(nn.Module):
 
 
 class SiglipVision(nn.Module):
-    """(b, 3, p, p) → (b, width)."""
+    """SigLIP's image tower, (b, 3, p, p) → (b, width)."""
 
     def __init__(self, c: VisionConfig) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""MobileCLIP's small text tower (MCt): pre-norm attention between two blocks that mix neighbouring tokens by
-a convolution, which costs next to nothing at inference. In plain torch, read off where a text ends, or as
-the mean of its tokens.
+"""MobileCLIP's small text tower (MCt) in plain torch: pre-norm attention between two blocks that mix
+neighbouring tokens by a convolution, which costs next to nothing at inference. Its output is read at the end
+of the text, or as the mean of the tokens.
 
     x = words + positions;  x = mixer(x);  x = x + A(LN x);  x = x + F(LN x);  …;  x = mixer(x);  y = W·LN x
 """
@@ -21,24 +21,24 @@ from searchkit.models.repmixer import MixerBlock
 
 @dataclass(frozen=True, slots=True)
 class TextRepMixerConfig:
-    """Architecture as data. The defaults are MobileCLIP-S0's: 42.4 M parameters, 25.3 M of them words."""
+    """The architecture as data. The defaults are MobileCLIP-S0's: 42.4 M parameters, 25.3 M of them words."""
 
     vocabulary: int = 49408
     window: int = 77
     width: int = 512
     attention: int = 4
-    """Transformer layers, between a convolutional block in front of them and one behind."""
+    """The number of transformer layers, between one convolutional block in front and one behind."""
     heads: int = 8
     mlp_ratio: float = 4.0
     kernel: int = 11
-    """Tokens that a convolution sees."""
+    """The number of tokens that a convolution sees."""
     dim: int = 512
     pool: Literal["end", "mean"] = "end"
     fused: bool = False
 
 
 class Layer(nn.Module):
-    """Pre-norm: x + A(LN x), then x + F(LN x)."""
+    """A pre-norm layer: x + A(LN x), then x + F(LN x)."""
 
     def __init__(self, c: TextRepMixerConfig) -> None:
         super().__init__()
@@ -59,10 +59,10 @@ class Layer(nn.Module):
 
 
 class TextRepMixer(nn.Module):
-    """(b, n) ids and (b, n) mask of 0/1, padding behind the text → (b, dim), not normalised.
+    """The text tower, (b, n) ids and mask of 0/1, padding behind the text → (b, dim), not normalised.
 
-    What is padding is zero where a convolution sees it, as what lies beyond the end of the text is: a text
-    has the same vector however far it is padded.
+    A convolution sees padding as zero, like everything beyond the end of the text: a text has the same vector
+    however far it is padded.
     """
 
     def __init__(self, config: TextRepMixerConfig) -> None:
@@ -82,7 +82,7 @@ class TextRepMixer(nn.Module):
             fuse(self)
 
     def token_vectors(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """(b, n, width), behind the last norm."""
+        """The tokens behind the last norm: (b, n, width)."""
         here = mask[..., None].to(self.position.dtype)  # (b, n, 1)
         x = self.words(ids) + self.position[: ids.shape[1]]
         x = _along(self.first, x, here)
@@ -103,7 +103,7 @@ class TextRepMixer(nn.Module):
 
 
 def _along(block: MixerBlock, x: Tensor, here: Tensor) -> Tensor:
-    """A convolutional block along the tokens, (b, n, w) → the same; its convolutions see padding as zero."""
+    """A convolutional block along the tokens, (b, n, w) → (b, n, w), which sees padding as zero."""
     row = here.transpose(1, 2).unsqueeze(2)  # (b, 1, 1, n)
     y = (x * here).transpose(1, 2).unsqueeze(2)  # (b, w, 1, n)
     y = block.mixer(y) * row

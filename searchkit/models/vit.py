@@ -1,7 +1,7 @@
 """A small vision transformer with a convolutional stem, in plain torch.
 
-The stem (stride-2 3×3 convolutions) replaces the patchify matrix: with some ten thousand training
-pictures a transformer that must discover local edges by itself does not get there.
+The stem (stride-2 3×3 convolutions) replaces the patchify matrix: from some ten thousand training pictures a
+transformer does not learn local edges by itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from searchkit.models.head import two_layer_head
 
 @dataclass(frozen=True, slots=True)
 class ViTConfig:
-    """Architecture as data: written beside the weights and read back."""
+    """The architecture as data, written beside the weights and read back."""
 
     pixels: int = 128
     patch: int = 16
@@ -27,7 +27,7 @@ class ViTConfig:
     heads: int = 4
     mlp_ratio: float = 3.0
     dim: int = 384
-    """Width of the output space."""
+    """The width of the output space."""
 
     @property
     def tokens(self) -> int:
@@ -35,7 +35,7 @@ class ViTConfig:
 
 
 class ConvStem(nn.Module):
-    """(b, 3, p, p) → (b, width, p/patch, p/patch): log2(patch) stride-2 convolutions, then a 1×1."""
+    """The stem, (b, 3, p, p) → (b, width, p/patch, p/patch): log2(patch) convolutions of stride 2, a 1×1."""
 
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class ConvStem(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm attention and MLP: x + A(LN x), then x + M(LN x)."""
+    """A pre-norm layer: x + A(LN x), then x + M(LN x)."""
 
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
@@ -81,7 +81,10 @@ class Block(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """(b, 3, pixels, pixels), normalised → (b, dim), not normalised; mean pooling, no class token."""
+    """The image tower, (b, 3, pixels, pixels), normalised → (b, dim), not normalised.
+
+    It pools by the mean and has no class token.
+    """
 
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
@@ -94,7 +97,7 @@ class VisionTransformer(nn.Module):
         self.apply(_initialise)
 
     def features(self, pixels: Tensor) -> Tensor:
-        """(b, 3, p, p) → (b, width): the pooled trunk, for distillation from features."""
+        """The pooled trunk, for distillation from features: (b, 3, p, p) → (b, width)."""
         x = self.stem(pixels).flatten(2).transpose(1, 2)  # (b, tokens, width)
         x = x + self.position
         for block in self.blocks:

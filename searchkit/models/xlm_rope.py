@@ -2,8 +2,8 @@
 
     angle(i, j) = i · θ^(−2j/d)            for position i, and j < d/2 of a head that is d wide
 
-turns the pair (xⱼ, xⱼ₊d/2) of every query and key. Post-norm, biases everywhere, GELU. Modules have the names
-of the published weights.
+rotates the pair (xⱼ, xⱼ₊d/2) of every query and key. Post-norm, biases everywhere, GELU. Modules have the
+names of the published weights.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class XlmRopeConfig:
-    """What decides the network. The defaults are those of XLM-RoBERTa large as Jina trained it on."""
+    """The architecture of the network. The defaults are those of XLM-RoBERTa large as Jina trained it on."""
 
     vocabulary: int = 250_002
     types: int = 1
@@ -36,24 +36,25 @@ class XlmRopeConfig:
     theta: float = 20_000.0
     pad: int = 1
     gelu: Literal["none", "tanh"] = "none"
-    """How it is approximated."""
+    """The approximation of GELU."""
 
 
 def turns(n: int, width: int, theta: float, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
-    """cos and sin of the angles of n positions, each (n, width) float32: both halves of a head alike."""
-    speeds = theta ** (-torch.arange(0, width, 2, dtype=torch.float32, device=device) / width)
-    angles = torch.outer(torch.arange(n, dtype=torch.float32, device=device), speeds).repeat(1, 2)
+    """The cosines and the sines of n positions' angles, each (n, width) float32; both halves of a head are
+    alike."""
+    frequencies = theta ** (-torch.arange(0, width, 2, dtype=torch.float32, device=device) / width)
+    angles = torch.outer(torch.arange(n, dtype=torch.float32, device=device), frequencies).repeat(1, 2)
     return angles.cos(), angles.sin()
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """(xⱼ, xⱼ₊d/2) as one complex number, turned: (…, n, d) by tables of (n, d)."""
+    """Rotates (xⱼ, xⱼ₊d/2) as one complex number: (…, n, d) by tables of (n, d)."""
     first, second = x.chunk(2, dim=-1)
     return x * cos + torch.cat([-second, first], dim=-1) * sin
 
 
 class Mixer(nn.Module):
-    """Attention. `seen` is (b, 1, 1, n) for all heads and queries, so no n × n mask is ever written out."""
+    """Attention; `seen` is (b, 1, 1, n) for all heads and queries, so no n × n mask is ever written out."""
 
     def __init__(self, c: XlmRopeConfig) -> None:
         super().__init__()
@@ -72,6 +73,8 @@ class Mixer(nn.Module):
 
 
 class MLP(nn.Module):
+    """The feed-forward part, (b, n, w) → (b, n, w)."""
+
     def __init__(self, c: XlmRopeConfig) -> None:
         super().__init__()
         self.gelu = c.gelu
@@ -83,7 +86,7 @@ class MLP(nn.Module):
 
 
 class Layer(nn.Module):
-    """Post-norm: x = LN(x + A(x)), then LN(x + M(x))."""
+    """A post-norm layer: x = LN(x + A(x)), then LN(x + M(x))."""
 
     def __init__(self, c: XlmRopeConfig) -> None:
         super().__init__()
@@ -97,10 +100,10 @@ class Layer(nn.Module):
 
 
 class XlmRope(nn.Module):
-    """(b, n) ids → (b, width) float32: the mean of the tokens whose id is not that of padding.
+    """Pools a text by the mean of its tokens without padding: (b, n) ids → (b, width) float32.
 
-    What is padding is read from the ids, as the model's own code does: a "<pad>" that is written in a text is
-    not seen either. The mask that a text tower gives along is not needed.
+    Padding is told by the ids, as in the model's own code: a "<pad>" that is written in a text is not seen
+    either. The mask that a text tower passes is not needed.
     """
 
     def __init__(self, config: XlmRopeConfig) -> None:
@@ -116,11 +119,11 @@ class XlmRope(nn.Module):
         self.encoder = nn.ModuleDict({"layers": nn.ModuleList(Layer(c) for _ in range(c.depth))})
 
     def tokens(self, ids: Tensor) -> Tensor:
-        """(b, n) ids → (b, n, width) token vectors."""
+        """The vectors of all tokens: (b, n) ids → (b, n, width)."""
         c = self.config
         kind = self.embeddings["token_type_embeddings"](torch.zeros_like(ids[:1, :1]))
         x: Tensor = self.emb_ln(self.embeddings["word_embeddings"](ids) + kind)
-        # anew for every batch: 16 bits hold no angle of position 8,000, so they are no buffer of the network
+        # made for every batch: as a buffer they would become 16 bits, which hold no angle of position 8,000
         cos, sin = (table.to(x.dtype) for table in turns(ids.shape[1], c.width // c.heads, c.theta, x.device))
         here = ids != c.pad
         seen = None if bool(here.all()) else here[:, None, None, :]
@@ -129,7 +132,7 @@ class XlmRope(nn.Module):
         return x
 
     def token_vectors(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(b, n, width): what the mean is taken of."""
+        """The vectors whose mean is the text's: (b, n, width) float32."""
         return self.tokens(ids).float()
 
     def forward(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -137,14 +140,14 @@ class XlmRope(nn.Module):
 
 
 WRAPPED = "roberta."
-"""What stands before every name where the network was published inside one that adapts it."""
+"""Precedes every name where the network was published inside one that adapts it."""
 BUFFERS = ("position_ids", "inv_freq", "lora_dropout_mask")
 
 
 def from_published(state: Mapping[str, Value]) -> dict[str, Value]:
     """Tensors, or their shapes, under this module's names, without the buffers.
 
-    A name that is not known stays as it is, for `load_state_dict` to refuse.
+    An unknown name stays as it is, for `load_state_dict` to refuse.
     """
     renamed: dict[str, Value] = {}
     for name, value in state.items():
@@ -163,9 +166,9 @@ def xlm_rope_config(
     pad: int = 1,
     gelu: Literal["none", "tanh"] = "none",
 ) -> XlmRopeConfig:
-    """The sizes that this module's names and their shapes say. Heads are 64 wide unless said otherwise.
+    """The sizes that this module's names and their shapes tell. Heads are 64 wide unless `heads` is given.
 
-    Raises `ValueError` naming the tensor that is missing, or that is none of such a tower.
+    Raises `ValueError` naming the tensor that is missing or does not fit such a tower.
     """
     words, types, hidden = (
         f"{name}.weight"

@@ -1,1 +1,1 @@
-"""What looks again, and closer, at the best of what was found."""
+"""Rerankers: each judges the best hits of a search anew, and more closely than the encoder."""

@@ -1,4 +1,4 @@
-"""BLIP as an image–text matcher: how well a text fits a picture, looked at together and side by side."""
+"""BLIP as an image–text matcher: how well a text fits a picture, read together and compared as vectors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.nn.functional import normalize
 
 from searchkit.encoders.blip import Blip
@@ -16,57 +15,57 @@ from searchkit.encoders.checkpoint import AGAIN
 from searchkit.errors import BadInput
 
 WORDS, WINDOW = 50, 35
-"""Of a text: words, then tokens, special ones included."""
+"""The most words of a text, then the most tokens, special ones included."""
 ENC = "[ENC]"
 """The token in place of [CLS] where a text is read together with a picture."""
 BATCH = 16
-"""Pictures at a time."""
+"""Pictures that go through the network together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a matcher says of n texts about one picture."""
+    """The judgement of a matcher on n texts about one picture."""
 
     logits: np.ndarray
-    """(n, 2) float32: does not fit, fits."""
+    """The logits of "does not fit" and "fits": (n, 2) float32."""
     similarity: np.ndarray
-    """(n,) float32 cosines of text and picture, each read by itself."""
+    """The cosines of text and picture, each encoded by itself: (n,) float32."""
 
     @property
     def scores(self) -> np.ndarray:
-        """(n,) logits[:, 1] + similarity: what BLIP ranks by."""
-        found: np.ndarray = self.logits[:, 1] + self.similarity
-        return found
+        """The scores that BLIP ranks by, logits[:, 1] + similarity: (n,) float32."""
+        scores: np.ndarray = self.logits[:, 1] + self.similarity
+        return scores
 
     @property
     def probabilities(self) -> np.ndarray:
-        """(n,) softmax(logits)[:, 1], that the text fits.
+        """The probabilities that a text fits, softmax(logits)[:, 1]: (n,) float64.
 
         >>> Judged(np.array([[0, 0], [-50, 50]], np.float32), np.zeros(2, np.float32)).probabilities.tolist()
         [0.5, 1.0]
         """
-        against, for_it = self.logits.T.astype(np.float64)
-        found: np.ndarray = 1 / (1 + np.exp(against - for_it))
-        return found
+        no, yes = self.logits.T.astype(np.float64)
+        probabilities: np.ndarray = 1 / (1 + np.exp(no - yes))
+        return probabilities
 
 
 class BlipMatcher:
-    """Texts and pictures to what the network says of each pair, whatever the other pairs are."""
+    """Judges each pair of a picture and a text, whatever the other pairs are."""
 
     def __init__(self, blip: Blip) -> None:
-        self.blip, self.name = blip, blip.found.name
+        self.blip, self.name = blip, blip.checkpoint.name
         self.preprocess, self.pixels = blip.preprocess, blip.preprocess.pixels
         self._tokens = blip.tokens(WINDOW, clean)
         text = blip.config["text_config"]
-        known = self._tokens.tokenizer.token_to_id(ENC)
-        self._enc = int(text["bos_token_id"]) + 1 if known is None else known  # most files do not list it
+        listed = self._tokens.tokenizer.token_to_id(ENC)  # by few files
+        self._enc = int(text["bos_token_id"]) + 1 if listed is None else listed
         if self._enc >= text["vocab_size"]:
             raise BadInput(f"{self.name} has no token {ENC}", hint=AGAIN)
 
     def __call__(self, pixels: Sequence[np.ndarray], texts: Sequence[Sequence[str]]) -> list[Judged]:
-        """`pixels` are results of `preprocess`; of each picture, what is said of its texts.
+        """The judgement on the texts of each picture; `pixels` are results of `preprocess`.
 
-        Raises `BadInput` where numbers are too small for the network.
+        Raises `BadInput` where the dtype is too narrow for finite scores.
         """
         return [
             judged
@@ -78,38 +77,31 @@ class BlipMatcher:
     def _batch(self, pixels: Sequence[np.ndarray], texts: Sequence[Sequence[str]]) -> list[Judged]:
         network, device = self.blip.network, self.blip.where.device
         seen = network.vision_model(pixel_values=self.blip.normal(pixels)).last_hidden_state  # (b, places, w)
-        of = torch.tensor([n for n, some in enumerate(texts) for _ in some], dtype=torch.long, device=device)
-        said = [text for some in texts for text in some]
-        if not said:
+        counts = [len(group) for group in texts]
+        flat = [text for group in texts for text in group]
+        if not flat:
             return [Judged(np.empty((0, 2), np.float32), np.empty(0, np.float32)) for _ in texts]
-        ids, mask = self._padded(said)
+        of = torch.from_numpy(np.repeat(np.arange(len(texts)), counts)).to(device)  # (n,) rows of `pixels`
+        padded = self._tokens.padded(self._tokens.ids(flat))
+        ids, mask = (torch.from_numpy(array).to(device) for array in padded)
         alone = network.text_encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         pictures = normalize(network.vision_proj(seen[:, 0]).float(), dim=-1)
         cosines = (normalize(network.text_proj(alone[:, 0]).float(), dim=-1) * pictures[of]).sum(dim=-1)
         ids[:, 0] = self._enc
-        places = torch.ones(len(said), seen.shape[1], dtype=torch.long, device=device)
+        places = torch.ones(len(flat), seen.shape[1], dtype=torch.long, device=device)
         together = network.text_encoder(
             input_ids=ids, attention_mask=mask, encoder_hidden_states=seen[of], encoder_attention_mask=places
         ).last_hidden_state
         logits = network.itm_head(together[:, 0]).float()
         if not (logits.isfinite().all() and cosines.isfinite().all()):
             raise BadInput(f"{self.name} gives no finite scores in this dtype", hint="--dtype float32")
-        ends = np.cumsum([len(some) for some in texts])[:-1]
+        ends = np.cumsum(counts)[:-1]
         parts = np.split(logits.cpu().numpy(), ends), np.split(cosines.cpu().numpy(), ends)
-        return [Judged(*one) for one in zip(*parts, strict=True)]
-
-    def _padded(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """(n, longest) ids, and a mask of 0/1."""
-        ids = self._tokens.ids(texts)
-        longest = max(map(len, ids))
-        padded = [[*one, *[self._tokens.pad] * (longest - len(one))] for one in ids]
-        mask = [[1] * len(one) + [0] * (longest - len(one)) for one in ids]
-        device = self.blip.where.device
-        return torch.tensor(padded, device=device), torch.tensor(mask, device=device)
+        return [Judged(*part) for part in zip(*parts, strict=True)]
 
 
 def clean(text: str) -> str:
-    """As BLIP's captions were before it read them.
+    """The text cleaned as the captions were that BLIP was trained on.
 
     >>> clean('  A Dog: "on" the BEACH!!  #fun ')
     'a dog on the beach fun'

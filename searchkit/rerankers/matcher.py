@@ -1,7 +1,7 @@
 """Reranking by an image–text matcher, which reads the question together with each picture.
 
-An encoder makes one vector of a picture before any question is known; a matcher looks at the picture for the
-sake of the question, and is slower by the whole image tower for each. So it sees the best of a search only.
+An encoder makes one vector of a picture before any question is known; a matcher reads the picture anew for
+each question, through a whole image tower. So it is given the best hits of a search alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 OpenPicture = Callable[[Item, int], "Image"]
-"""(item, side) → its picture, with at least what a network of side × side pixels needs.
+"""Opens the picture of an item, given (item, side), as large as a network of side × side pixels needs.
 
 Raises `Unreadable` for a picture that is gone or has changed since it was indexed."""
 
@@ -30,8 +30,8 @@ Raises `Unreadable` for a picture that is gone or has changed since it was index
 class Matcher:
     """A `Reranker` of pictures by the matcher of a BLIP: logit of "fits" + cosine.
 
-    A passage has NaN, and so has a picture that `open_picture` cannot read: these keep their places. A
-    question is one text and nothing else. Raises `BadInput` for other questions.
+    A passage scores NaN, and so does a picture that `open_picture` cannot read: these keep their places. A
+    question is one text and nothing else; others raise `BadInput`.
     """
 
     def __init__(self, network: BlipMatcher, open_picture: OpenPicture) -> None:
@@ -40,13 +40,13 @@ class Matcher:
     def __call__(self, request: SearchRequest, items: Sequence[Item]) -> np.ndarray:
         text = question(request)
         scores = np.full(len(items), np.nan)
-        shown = {n: pixels for n, item in enumerate(items) if (pixels := self._seen(item)) is not None}
-        judged = self.network(list(shown.values()), [[text]] * len(shown))
-        scores[list(shown)] = [float(one.scores[0]) for one in judged]
+        readable = {n: pixels for n, item in enumerate(items) if (pixels := self._pixels(item)) is not None}
+        judged = self.network(list(readable.values()), [[text]] * len(readable))
+        scores[list(readable)] = [float(row.scores[0]) for row in judged]
         return scores
 
-    def _seen(self, item: Item) -> np.ndarray | None:
-        """The item as the network reads it, from the file that was indexed and no other."""
+    def _pixels(self, item: Item) -> np.ndarray | None:
+        """The pixels of a picture, from the file that was indexed and no other; None where it is none."""
         if item.kind is not Kind.IMAGE:
             return None
         try:
@@ -58,7 +58,7 @@ class Matcher:
 
 
 def question(request: SearchRequest) -> str:
-    """The one text that is asked. Raises `BadInput` for a question of anything more, and one for passages."""
+    """The one text of a question. Raises `BadInput` for anything more than that, and for passages."""
     if request.kind is Kind.PASSAGE:
         raise BadInput("a matcher looks at pictures, not at passages", hint="leave out --kind or --rerank")
     text = request.positives[0].text if len(request.positives) == 1 else None

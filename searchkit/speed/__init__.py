@@ -1,1 +1,1 @@
-"""How fast an encoder, an index run and a search are on this machine."""
+"""The speed of encoders on this machine: measured, and remembered."""

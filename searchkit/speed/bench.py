@@ -1,12 +1,10 @@
-"""How fast an encoder is on this machine: pictures through the real path of indexing, and texts.
+"""The speed of an encoder on this machine: pictures through the real path of indexing, and texts.
 
-Wall time says how long a folder will take; CPU time says where that goes, on a busy machine too.
+Wall time tells how long a folder will take; CPU time tells what takes it, on a busy machine too.
 """
 
 from __future__ import annotations
 
-import platform
-import sys
 import tempfile
 import threading
 import time
@@ -22,6 +20,7 @@ from searchkit.collection.library import Collection
 from searchkit.errors import BadInput
 from searchkit.ingest.pipeline import Ingest, Options
 from searchkit.registry import AUTO
+from searchkit.speed.machine import peak_mb, processor
 from searchkit.speed.records import Speed, load_speeds, save_speed
 from searchkit.speed.workload import PICTURES, link_pictures, passages, queries, write_pictures
 from searchkit.types import JSON_SCHEMA, EncoderRecord, Progress, Runtime, Space, TokenVectors, Vectors
@@ -35,17 +34,17 @@ __all__ = ["Figures", "load_speeds", "measure", "processor", "remember"]
 
 IMAGES = 128
 WARM_UP = 4
-"""Pictures that are indexed before the clock starts: weights, libraries and tables are then there."""
+"""Pictures that are indexed before the clock starts, to load weights and libraries and to make tables."""
 PATIENCE = 60.0
-"""Seconds after which a slow encoder is measured on the pictures that it has got through."""
+"""Seconds after which a slow encoder is measured on the pictures that it has encoded by then."""
 SETTLED = 2.0
-"""Seconds for which one thing is repeated to know its speed."""
+"""Seconds for which a measurement is repeated."""
 QUERIES, PASSAGES = 256, 64
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one measurement found. Those of pictures are None for an encoder of text alone."""
+    """The figures of one measurement. Those of pictures are None for an encoder of text alone."""
 
     encoder: str
     space: str
@@ -53,28 +52,29 @@ class Figures:
     device: str
     dtype: str
     date: str
-    """ISO, UTC."""
+    """The time in ISO format, UTC."""
     threads: int
-    """That read and decode; the encoder has its own."""
+    """The number of threads that read and decode; the encoder has its own."""
     images: int
-    """How many were encoded."""
+    """The number of pictures that were encoded."""
     images_per_second: float | None
-    """Wall time from the walk to the store, as `searchkit index` goes about it."""
+    """Pictures a second of wall time, from the walk to the store, as in `searchkit index`."""
     cpu_ms_per_image: float | None
-    """Of all threads; in it…"""
+    """CPU milliseconds a picture, of all threads."""
     decode_cpu_ms: float | None
-    """…reading, hashing, decoding and scaling, and…"""
+    """The part of `cpu_ms_per_image` that is reading, hashing, decoding and scaling."""
     encode_cpu_ms: float | None
-    """…the network, measured again by itself on the same pixels."""
+    """CPU milliseconds of the network a picture, measured again by itself on the same pixels."""
     encoder_share: float | None
-    """`encode_cpu_ms / cpu_ms_per_image`, in [0, 1]."""
+    """The network's share, `encode_cpu_ms / cpu_ms_per_image`, in [0, 1]."""
     texts_per_second: float
-    """Short questions, many at once."""
+    """Short questions a second of wall time, many at once."""
     passages_per_second: float
+    """Passages of `passage_tokens` a second of wall time."""
     passage_tokens: int
-    """128, or as many as the encoder's window has room for."""
+    """The tokens of a passage: 128, or as many as the encoder's window has room for."""
     peak_mb: float | None
-    """The most resident memory that this process had so far, in 10⁶ bytes; None where it is not known."""
+    """The peak of this process's resident memory, in 10⁶ bytes; None where it is not known."""
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": JSON_SCHEMA, **asdict(self)}
@@ -90,8 +90,10 @@ def measure(
     runtime: Runtime = AUTO,
     on_progress: Callable[[Progress], object] | None = None,
 ) -> Figures:
-    """Index at most `images` pictures of these folders and files, made ones if there are none, into a
-    collection that is thrown away; then encode questions and passages. `runtime` is the encoder's.
+    """Measures the speed of an encoder on at most `images` pictures, and on questions and passages.
+
+    The pictures are those of `paths`, folders and files, or made ones without paths; they are indexed into a
+    temporary collection. `runtime` is the one that the encoder was loaded with.
 
     Raises `BadInput` for a path that is not there, and when no picture can be read.
     """
@@ -103,7 +105,7 @@ def measure(
         options = Options(batch_size, threads, on_progress=on_progress)
         with tempfile.TemporaryDirectory(prefix="searchkit-bench-") as scratch:
             pictures = _measure_pictures(encoder, paths, images, options, Path(scratch))
-    long, tokens = passages(encoder, PASSAGES)
+    texts, tokens = passages(encoder, PASSAGES)
     return Figures(
         encoder=encoder.record.name,
         space=encoder.space.key,
@@ -114,14 +116,14 @@ def measure(
         threads=threads,
         **asdict(pictures),
         texts_per_second=_rate(encoder, queries(encoder, QUERIES)),
-        passages_per_second=_rate(encoder, long),
+        passages_per_second=_rate(encoder, texts),
         passage_tokens=tokens,
-        peak_mb=_peak_mb(),
+        peak_mb=peak_mb(),
     )
 
 
 def remember(figures: Figures) -> None:
-    """Keep them for `searchkit models`, where they replace those of the same space."""
+    """Keeps the figures for `searchkit models`, in place of those of the same space."""
     speed = Speed(
         figures.encoder,
         figures.images_per_second,
@@ -155,41 +157,43 @@ def _measure_pictures(
         write_pictures(folder, images)
     with Collection.open(scratch / "collection", encoder=encoder) as library:
         _index(library, warm_up, encoder, Options(options.batch_size, options.threads))
-        watched = _Watched(encoder, keep=options.batch_size)
+        timed = _Timed(encoder, keep=options.batch_size)
         began, cpu = time.monotonic(), time.process_time()
         options.stop = lambda: time.monotonic() - began > PATIENCE
-        done = _index(library, folder, watched, options)
+        done = _index(library, folder, timed, options)
         seconds, cpu = time.monotonic() - began, time.process_time() - cpu
     if not done:
         raise BadInput(
             f"no picture could be read in {', '.join(map(str, paths))}",
             hint="searchkit index says of each why not; see searchkit doctor",
         )
-    alone = _encode_cpu(encoder, watched.kept)
+    alone = _encode_cpu(encoder, timed.kept)
     return _Pictures(
         images=done,
         images_per_second=round(done / seconds, 2),
         cpu_ms_per_image=round(1e3 * cpu / done, 2),
-        decode_cpu_ms=round(1e3 * watched.decode_cpu / watched.prepared, 2),
+        decode_cpu_ms=round(1e3 * timed.decode_cpu / timed.prepared, 2),
         encode_cpu_ms=round(1e3 * alone, 2),
         encoder_share=round(min(1.0, alone * done / cpu), 3),
     )
 
 
 def _index(library: Collection, folder: Path, encoder: Encoder, options: Options) -> int:
-    """Encode what is in a folder into the collection, without what `Collection.add` does once at the end
-    of a run. Returns how many pictures were encoded."""
+    """Encodes a folder into the collection, and returns the number of its pictures.
+
+    It leaves out the steps that `Collection.add` takes once, at the end of a run.
+    """
     space = library.manifest.space
     ingest = Ingest(library.catalog, space, lambda: library.store, lambda: encoder, options)
     ingest.sync(library.catalog.add_source(str(folder)), PICTURES)
     return ingest.report.images
 
 
-class _Watched:
-    """An encoder that notes the CPU time of the threads that prepare pictures for it.
+class _Timed:
+    """An encoder that records the CPU time of the threads that prepare pictures for it.
 
-    They do nothing else than load files, and a thread's clock begins with the thread: as each picture
-    leaves, the clock says what all its pictures took, from reading the file on.
+    They do nothing but load files, and a thread's clock starts with the thread: after each picture, the clock
+    has the time of all pictures of its thread, from reading the file on.
     """
 
     def __init__(self, encoder: Encoder, *, keep: int) -> None:
@@ -204,7 +208,7 @@ class _Watched:
 
     @property
     def decode_cpu(self) -> float:
-        """Seconds, of all these threads."""
+        """CPU seconds of all threads that prepared pictures."""
         return sum(self._clocks.values())
 
     def prepare_image(self, image: Image) -> np.ndarray:
@@ -234,7 +238,7 @@ class _Watched:
 
 
 def _encode_cpu(encoder: Encoder, pixels: Sequence[np.ndarray]) -> float:
-    """CPU seconds a picture, with nothing beside it."""
+    """CPU seconds a picture of the network alone."""
     encoder.encode_images(pixels)
     began, cpu, rounds = time.monotonic(), time.process_time(), 0
     while rounds == 0 or time.monotonic() - began < SETTLED:
@@ -244,33 +248,10 @@ def _encode_cpu(encoder: Encoder, pixels: Sequence[np.ndarray]) -> float:
 
 
 def _rate(encoder: Encoder, texts: Sequence[str]) -> float:
-    """Texts a second, wall time."""
+    """Texts a second of wall time."""
     encoder.encode_text(texts[: len(texts) // 4])
     began, rounds = time.monotonic(), 0
     while rounds == 0 or time.monotonic() - began < SETTLED:
         encoder.encode_text(texts)
         rounds += 1
     return round(rounds * len(texts) / (time.monotonic() - began), 1)
-
-
-def processor(device: str = "cpu") -> str:
-    """What it calls itself."""
-    if device == "cuda":
-        import torch
-
-        return str(torch.cuda.get_device_name())
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
-
-
-def _peak_mb() -> float | None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)

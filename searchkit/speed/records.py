@@ -1,4 +1,4 @@
-"""What `searchkit bench` found on this machine, kept in the user's cache for `searchkit models` to show."""
+"""The speeds that `searchkit bench` measured here, kept in the user's cache for `searchkit models`."""
 
 from __future__ import annotations
 
@@ -19,36 +19,39 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """The last figures of an encoder."""
+    """The latest figures of an encoder."""
 
     encoder: str
     images_per_second: float | None
-    """None for an encoder of text alone."""
+    """Pictures a second; None for an encoder of text alone."""
     texts_per_second: float
     processor: str
     date: str
-    """ISO, UTC."""
+    """The time in ISO format, UTC."""
 
 
 def speeds_file() -> Path:
+    """The path of the file in the user's cache."""
     return user_cache_path("searchkit") / "speeds.json"
 
 
 def load_speeds() -> dict[str, Speed]:
-    """By the encoder's name, without the commit; where several of a name were measured, the latest. A
-    damaged file is none."""
+    """The latest speed of each encoder, by its name without the commit.
+
+    There are none where the file is missing or damaged.
+    """
     latest = sorted(_by_space().values(), key=lambda speed: speed.date)
     return {COMMIT_SUFFIX.sub("", speed.encoder): speed for speed in latest}
 
 
 def save_speed(space: str, speed: Speed) -> None:
-    """Keep it under a space's key, beside the others. Where the cache cannot be written, nothing is kept."""
+    """Keeps a speed under a space's key, beside the others; only warns where the cache cannot be written."""
     file = speeds_file()
-    every = {key: asdict(each) for key, each in {**_by_space(), space: speed}.items()}
+    speeds = {key: asdict(value) for key, value in {**_by_space(), space: speed}.items()}
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=file.parent, encoding="utf-8", delete=False) as new:
-            json.dump(every, new, indent=2)
+            json.dump(speeds, new, indent=2)
         os.replace(new.name, file)
     except OSError as error:
         logger.warning("the speed is not kept: %s: %s", file, error.strerror)
@@ -56,10 +59,10 @@ def save_speed(space: str, speed: Speed) -> None:
 
 def _by_space() -> dict[str, Speed]:
     try:
-        found = json.loads(speeds_file().read_text("utf-8"))
+        content = json.loads(speeds_file().read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    entries = found.items() if isinstance(found, dict) else ()
+    entries = content.items() if isinstance(content, dict) else ()
     return {key: speed for key, entry in entries if (speed := _speed(entry)) is not None}
 
 

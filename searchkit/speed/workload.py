@@ -1,4 +1,4 @@
-"""What speed is measured on: pictures with a photograph's statistics, short queries, full passages."""
+"""The inputs of speed measurements: pictures with a photograph's statistics, short queries, full passages."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from searchkit.types import DEFAULTS, Document, FileEntry
 WIDTH, HEIGHT = 1024, 768
 QUALITY = 90
 SLOPE = 1.4
-"""Photographs have 1 to 1.5; with this, 12 megapixels are a JPEG of 2.5 MB, as from a telephone."""
+"""The exponent of the spectrum: photographs have 1 to 1.5; with this one, 12 megapixels take 2.5 MB."""
 MEAN, CONTRAST, COLOUR = 118.0, 50.0, 12.0
-"""Grey levels: of the brightness mean and deviation, then how far a channel deviates from it."""
+"""Grey levels: mean and deviation of the brightness, and the deviation of a channel from it."""
 SHIFT = 17
-"""Pixels by which a picture is moved to make another of it: no multiple of JPEG's 8, nor of a patch."""
+"""Pixels by which a picture is shifted to make another one: no multiple of JPEG's 8, nor of a patch."""
 PICTURES = Selection(SUFFIXES.__contains__)
 
 
@@ -38,19 +38,22 @@ PICTURES = Selection(SUFFIXES.__contains__)
 def write_pictures(
     folder: Path, count: int, *, size: tuple[int, int] = (WIDTH, HEIGHT), seed: int = 0, distinct: int = 8
 ) -> None:
-    """`count` JPEGs of (width, height) in a new folder: `distinct` pictures, and these moved."""
+    """Writes `count` JPEGs of (width, height) to a new folder: `distinct` pictures, and shifted copies."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     made = [picture(rng, *size) for _ in range(min(count, distinct))]
     for number in range(count):
-        # a picture ends on the right as it begins on the left, so that no seam appears
-        moved = np.roll(made[number % distinct], SHIFT * (number // distinct), axis=1)
-        Image.fromarray(moved).save(folder / f"{number:06}.jpg", quality=QUALITY)
+        # a picture is periodic, so the shift makes no seam
+        shifted = np.roll(made[number % distinct], SHIFT * (number // distinct), axis=1)
+        Image.fromarray(shifted).save(folder / f"{number:06}.jpg", quality=QUALITY)
 
 
 def picture(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
-    """(height, width, 3) uint8: random fields of which the amplitude falls as 1 / frequency**SLOPE, one
-    for the brightness and two smaller ones for the colour."""
+    """A random picture, (height, width, 3) uint8.
+
+    It is made of fields whose amplitude falls as 1 / frequency**SLOPE: one for the brightness and two smaller
+    ones for the colour.
+    """
     rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)
     frequency = np.hypot(rows, columns)  # (height, width // 2 + 1), cycles a pixel
     frequency[0, 0] = np.inf  # the mean is 0
@@ -67,7 +70,7 @@ def picture(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
 
 
 def link_pictures(paths: Sequence[str | Path], folder: Path, count: int) -> None:
-    """A new folder of links to the first `count` pictures at or below these paths, in the order of walking.
+    """Makes a folder of links to the first `count` pictures at or below these paths, as the walk finds them.
 
     Raises `BadInput` for a path that is not there and where there is no picture at all.
     """
@@ -88,22 +91,22 @@ def link_pictures(paths: Sequence[str | Path], folder: Path, count: int) -> None
 
 def _pictures(starts: Sequence[str]) -> Iterator[str]:
     for start in starts:
-        for found in walk(start, PICTURES):
-            if isinstance(found, FileEntry) and os.path.splitext(found.path)[1].lower() in SUFFIXES:
-                yield found.path
+        for entry in walk(start, PICTURES):
+            if isinstance(entry, FileEntry) and os.path.splitext(entry.path)[1].lower() in SUFFIXES:
+                yield entry.path
 
 
 # texts
 
 
 def queries(encoder: Encoder, count: int) -> list[str]:
-    """Short questions as the encoder wants them, no two alike."""
-    some = neutral_queries()
-    return [encoder.record.as_query(f"{some[n % len(some)]} {n}") for n in range(count)]
+    """`count` short questions with the encoder's prompt, no two alike."""
+    phrases = neutral_queries()
+    return [encoder.record.as_query(f"{phrases[n % len(phrases)]} {n}") for n in range(count)]
 
 
 def passages(encoder: Encoder, count: int) -> tuple[list[str], int]:
-    """Passages of the greatest length that indexing gives them, and that length in tokens."""
+    """`count` passages of the greatest length that indexing cuts, and that length in tokens."""
     tokens = settled(DEFAULTS, encoder).tokens
     assert tokens is not None
     words = " ".join(neutral_queries()).split()

@@ -1,1 +1,1 @@
-"""Views of a collection: its facets, its map, and where in a picture a text fits."""
+"""Views of a collection: its facets, its map, and the parts of a picture that fit a text."""

@@ -1,4 +1,4 @@
-"""What a collection holds, counted by what a search can be limited to."""
+"""Facets: the numbers of items and files by what a search can be limited to."""
 
 from __future__ import annotations
 
@@ -14,30 +14,33 @@ if TYPE_CHECKING:
     from searchkit.collection.open_space import OpenSpace
 
 FOLDERS = 100
-"""The fullest; more are not to be chosen from a list."""
+"""The number of folders that are kept, the fullest: a longer list is of no use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """Numbers of items: of each kind, with each label; and of files, in each folder at any depth."""
+    """The numbers of items of each kind and with each label, and of files in each folder at any depth."""
 
     kinds: dict[str, int]
     labels: dict[str, int]
     folders: dict[str, int]
     first: float | None
-    """Seconds since the epoch of the oldest and of the newest item, …"""
+    """The time of the oldest item: when it was taken, or else changed, in seconds since the epoch."""
     last: float | None
-    """… by when it was taken, or else changed."""
+    """The time of the newest item, likewise."""
 
 
 def facets(library: Collection | OpenSpace) -> Facets:
-    """Reads every row of the catalog: a hundred thousand files take about a second."""
-    library = library.current
-    kinds = {kind.value: library.store.count(kind=kind) for kind in Kind}
-    labels, first, last = library.store.labels_and_times()
-    held = Counter((os.path.dirname(asset.path), asset.source) for asset in library.assets())
+    """The facets of the active space.
+
+    It reads every row of the catalog: a hundred thousand files take about a second.
+    """
+    active = library.current
+    kinds = {kind.value: active.store.count(kind=kind) for kind in Kind}
+    labels, first, last = active.store.labels_and_times()
+    by_folder = Counter((os.path.dirname(asset.path), asset.source) for asset in library.assets())
     folders: Counter[str] = Counter()
-    for (folder, source), files in held.items():
+    for (folder, source), files in by_folder.items():
         while len(folder) >= len(source):
             folders[folder] += files
             folder, below = os.path.dirname(folder), folder

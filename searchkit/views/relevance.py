@@ -1,8 +1,8 @@
-"""Where in a picture a text is answered: each part of it looked at by itself.
+"""The heat of a picture: how well each part of it fits a text.
 
-The picture is covered with overlapping windows of half its sides, each encoded as a picture of its own, and
-a cell is as warm as the windows over it fit the text. Any encoder with an image tower can say that, and it
-means the same for each. A transformer's tokens for patches say less: each of them has seen the whole picture.
+The picture is covered with overlapping windows of half its sides, each encoded as a picture of its own, and a
+cell is as warm as the windows over it fit the text. That works for every encoder with an image tower, and
+means the same for each. A transformer's patch tokens tell less: each of them has seen the whole picture.
 """
 
 from __future__ import annotations
@@ -24,39 +24,39 @@ if TYPE_CHECKING:
     from searchkit.collection.open_space import OpenSpace
 
 CELLS = 6
-"""Along each side of the grid, and…"""
+"""Cells along each side of the grid."""
 WINDOW = 3
-"""…along each side of a window: 16 windows."""
+"""Cells along each side of a window; so there are 16 windows."""
 FLAT = 0.05
-"""Cosines that lie closer together than this are not stretched from black to white."""
+"""A range of cosines below this one is not stretched from black to white."""
 DARK = 0.3
-"""Light that is left where a picture fits least."""
+"""The brightness that is left where a picture fits least."""
 
 
 def heat(library: Collection | OpenSpace, item: Item, text: str) -> np.ndarray:
-    """(CELLS, CELLS) float32 cosines, rows from the top: how well each part of a picture fits a text, which
-    goes through the adapter in use, as in a search.
+    """The heat of a picture for a text: (CELLS, CELLS) float32 cosines, rows from the top.
 
         heat[cell] = mean of cos(v(w), q) over the windows w that cover the cell
 
-    Raises `BadInput` for what is no picture or no text, `Unreadable` for a picture that has changed.
+    The text goes through the adapter in use, as in a search. Raises `BadInput` for an item that is no picture
+    and for an empty text, `Unreadable` for a picture that has changed.
     """
     if item.kind is not Kind.IMAGE:
         raise BadInput(f"{item.path} is no picture", hint="give the item of a picture")
     if not text.strip():
         raise BadInput("there are no words to look for in the picture", hint="give a text")
-    library = library.current
-    encoder = library.encoder
+    active = library.current
+    encoder = active.encoder
     picture = decoded(library, item, enough(encoder.record.pixels * CELLS // WINDOW)).image
     parts = [encoder.prepare_image(picture.crop(box)) for box in windows(*picture.size)]
     question = encoder.encode_text([encoder.record.as_query(text)])
-    if library.adapter is not None:
-        question = library.adapter(question, "text", Kind.IMAGE)
+    if active.adapter is not None:
+        question = active.adapter(question, "text", Kind.IMAGE)
     return spread(encoder.encode_images(parts) @ question[0])  # (windows, dim) @ (dim,) -> (windows,)
 
 
 def windows(width: int, height: int) -> list[tuple[int, int, int, int]]:
-    """(left, top, right, bottom) of each in pixels, row by row; no side is empty.
+    """The windows in pixels, (left, top, right, bottom), row by row; none is empty.
 
     >>> windows(600, 300)[1], len(windows(600, 300))
     ((100, 0, 400, 150), 16)
@@ -71,24 +71,24 @@ def _edges(side: int) -> list[tuple[int, int]]:
 
 
 def spread(scores: Vectors) -> np.ndarray:
-    """(windows,) in the order of `windows` → (CELLS, CELLS): of each cell the mean of those that cover it.
+    """The mean score of the windows over each cell: (windows,) in the order of `windows` → (CELLS, CELLS).
 
     >>> spread(np.array([1.0] + [0.0] * 15))[:2, :2].tolist()
     [[1.0, 0.5], [0.5, 0.25]]
     """
     total, count = np.zeros((CELLS, CELLS), np.float32), np.zeros((CELLS, CELLS), np.float32)
-    places = CELLS - WINDOW + 1
+    positions = CELLS - WINDOW + 1
     for n, score in enumerate(scores):
-        row, column = divmod(n, places)
-        over = slice(row, row + WINDOW), slice(column, column + WINDOW)
-        total[over] += score
-        count[over] += 1
-    shared: np.ndarray = total / count
-    return shared
+        row, column = divmod(n, positions)
+        covered = slice(row, row + WINDOW), slice(column, column + WINDOW)
+        total[covered] += score
+        count[covered] += 1
+    mean: np.ndarray = total / count
+    return mean
 
 
 def warm(grid: np.ndarray) -> np.ndarray:
-    """The same in [0, 1]: 0 where it fits least, 1 where best; what hardly differs stays in the middle.
+    """The grid in [0, 1]: 0 where the text fits least, 1 where best; 0.5 where cells hardly differ.
 
     >>> warm(np.array([[0.1, 0.3]])).tolist(), warm(np.array([[0.2, 0.2]])).tolist()
     ([[0.0, 1.0]], [[0.5, 0.5]])
@@ -100,7 +100,7 @@ def warm(grid: np.ndarray) -> np.ndarray:
 
 
 def shown(picture: bytes, grid: np.ndarray) -> bytes:
-    """A WebP of the picture: bright and in colour where it fits, dark and grey where it does not."""
+    """A WebP of the picture, bright and in colour where the text fits, dark and grey where it does not."""
     with Image.open(io.BytesIO(picture)) as opened:
         image = opened.convert("RGB")
     levels = Image.fromarray((warm(grid) * 255).round().astype(np.uint8))
@@ -113,7 +113,7 @@ def shown(picture: bytes, grid: np.ndarray) -> bytes:
 
 
 def warmest(grid: np.ndarray) -> tuple[int, int]:
-    """(row, column) of the ninth of a picture that fits best.
+    """The ninth of a picture that fits best, as (row, column).
 
     >>> warmest(np.arange(36).reshape(6, 6))
     (2, 2)

@@ -13,12 +13,12 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from searchkit import registry
 from searchkit.collection import Collection
 from searchkit.encoders.hashing import Hashing
 from searchkit.encoders.minilm_files import model_folder
 from searchkit.encoders.records import RECORDS
 from searchkit.errors import BadInput, ModelMissing, SpaceMismatch
+from searchkit.registry import encoders as registry
 from searchkit.types import Runtime
 
 SCRIPT = Path(sys.executable).with_name("searchkit")
