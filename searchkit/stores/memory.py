@@ -18,6 +18,8 @@ BATCH = 8192
 """Rows that are given at a time."""
 FIRST_ROOM = 1024
 """Rows for which a new store has room."""
+ROUNDING = 1e-5
+"""What a float32 product may be wrong by: of equal vectors, it is not the same in every row."""
 SAMPLE = 500
 """Passages, at least, that are looked at to tell the language of most."""
 
@@ -167,7 +169,15 @@ class MemoryStore:
                 scores = self._vectors[rows] @ vector  # (n, dim) @ (dim,) -> (n,)
             else:  # quicker than to copy most of the vectors
                 scores = (self._vectors[: len(self._items)] @ vector)[rows]
-            return self._best(rows, scores, k)
+            return self._nearest(rows, scores, vector, k)
+
+    def _nearest(self, rows: np.ndarray, scores: np.ndarray, vector: np.ndarray, k: int) -> list[Candidate]:
+        """The k nearest of (n,) rows with (n,) scores to `ROUNDING`, ties by id."""
+        if k < len(rows):
+            close = scores >= np.partition(scores, len(rows) - k)[len(rows) - k] - ROUNDING
+            rows = rows[close]
+        exact = (self._vectors[rows].astype(np.float64) @ vector).astype(np.float32)
+        return self._best(rows, exact, k)
 
     def match(
         self, words: str, k: int, *, column: str, kind: Kind | None = None, where: str | None = None
@@ -195,9 +205,6 @@ class MemoryStore:
 
     def _best(self, rows: np.ndarray, scores: np.ndarray, k: int) -> list[Candidate]:
         """The k best of (n,) rows with (n,) scores, ties by id."""
-        if k < len(rows):
-            enough = scores >= np.partition(scores, len(rows) - k)[len(rows) - k]
-            rows, scores = rows[enough], scores[enough]
         items = [self._items[row] for row in rows.tolist()]
         candidates = [Candidate(item, score) for item, score in zip(items, scores.tolist(), strict=True)]
         return sorted(candidates, key=lambda c: (-c.score, c.item.id))[:k]
