@@ -78,13 +78,8 @@ def save_adapter(adapter: Adapter, folder: Path, card: Mapping[str, Any]) -> Non
         for part in PARTS
     }
     save_file(tensors, folder / WEIGHTS)
-    record = {
-        "format": FORMAT,
-        "name": adapter.name,
-        "space": adapter.space,
-        "digest": adapter.digest,
-        **card,
-    }
+    named = {"name": adapter.name, "space": adapter.space, "digest": adapter.digest}
+    record = {"format": FORMAT, **named, **card}
     (folder / CARD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
