@@ -10,8 +10,8 @@ from searchkit.errors import BadInput
 from searchkit.types import Vectors
 
 AVOID = 0.5
-"""The weight of what is to be avoided. For "a dog" without "snow" and 14 such pairs, on the development photos
-of Flickr8k, 65 % of the first 20 had the one and not the other at 0, 75 % at 0.5, 71 % at 1."""
+"""The weight of what is to be avoided. For "a dog" without "snow" and 14 such pairs, on the development
+photos of Flickr8k, 65 % of the first 20 had the one and not the other at 0, 75 % at 0.5, 71 % at 1."""
 
 
 def compose(vectors: Vectors, weights: Sequence[float]) -> np.ndarray:

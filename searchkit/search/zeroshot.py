@@ -21,7 +21,8 @@ of its pictures and 1,100 others, most of which the encoder was trained on, and 
 
 The last has no scale: a high cosine is another number for each encoder, and labels that fit alike are not
 told apart. The last but one leads by 0.01 where labels are few, but makes a picture's label depend on the
-pictures beside it. At 0.5 the share keeps 68 % of the right labels, 5 % of the wrong ones, 3 % of the others' labels.
+pictures beside it. At 0.5 the share keeps 68 % of the right labels, 5 % of the wrong ones, 3 % of the
+others' labels.
 """
 
 from __future__ import annotations
