@@ -1,8 +1,8 @@
 """The accelerator: FAISS over what the store holds, memory-mapped, rebuilt from it, disposable.
 
-Of each kind there is a base, exact while it is small, and a small exact shelf of what was written since.
-It answers for one version of the store. When the store has changed, what is newer is searched in the store
-and merged, and what is gone drops out; an id decides its vector for ever, so nothing in it can be stale.
+Each kind of item has a base, exact while it is small, and a small exact shelf of what was written since.
+Both answer for one version of the store. When the store has changed, its newer rows are searched there and
+merged, and what is gone drops out; an id decides its vector for ever, so nothing in an index can be stale.
 """
 
 from __future__ import annotations
@@ -18,11 +18,9 @@ from pathlib import Path
 
 import filelock
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from searchkit.errors import CollectionTooNew
-from searchkit.stores.lance import LanceStore
+from searchkit.protocols import VectorStore
 from searchkit.stores.lists import Truth, trained, tuned
 from searchkit.stores.shelf import GONE, Shelf, Tuning, faiss, fill, keep, open_shelf
 from searchkit.types import Candidate, Kind, Vectors
@@ -31,12 +29,13 @@ logger = logging.getLogger(__name__)
 
 FORMAT = 2
 MIN_ROWS = 2000
-"""Below this the store's own scan takes a few milliseconds."""
+"""Rows of a store below which its own scan takes a few milliseconds, and no accelerator is built."""
 EXACT_UP_TO = 50_000
-"""Of a kind: comparing with all of them takes as long as encoding a word of the question."""
+"""Items of a kind up to which its base compares with all of them, which takes as long as encoding a word of
+the question."""
 SPARE = 20
-"""More than are wanted, of those that a filter keeps, are compared by the store's vectors: codes of 8 bits a
-number, and sometimes of 16, put two that are equally near the wrong way round."""
+"""Candidates more than are wanted that the store's vectors decide between, where a filter is: codes of 8 bits
+a number, and sometimes of 16, put two that are equally near the wrong way round."""
 FRESH = 0.01
 """The part of a large base that may be new or gone before it is built anew."""
 
@@ -51,67 +50,70 @@ class _Pointer:
 
 
 class Accelerator:
-    """`folder` holds one base, at most one shelf of what came after it, and `current.json`."""
+    """The indexes of one store in a folder: one base, at most one shelf of what came after it, and
+    `current.json`, which names them."""
 
-    def __init__(self, folder: Path, store: LanceStore) -> None:
+    def __init__(self, folder: Path, store: VectorStore) -> None:
         self._folder, self._store = folder, store
         self._shelves: dict[Kind, list[Shelf]] = {}
         self._version: int | None = None
         self._stamp: int | None = None
         self.too_new: CollectionTooNew | None = None
-        """Why it is neither used nor written over: a newer searchkit made it, and answers from it."""
+        """The reason why it is neither used nor written over: a newer searchkit made it; None otherwise."""
         self._load()
 
     @property
     def version(self) -> int | None:
-        """The store's version that it covers; None while there is none."""
+        """The version of the store that the indexes cover; None while there are none."""
         return self._version
 
     @property
     def is_current(self) -> bool:
-        """Whether it covers the store as it is now; looks for a newer build where it does not."""
+        """Whether the indexes cover the store as it is; looks for a newer build where they do not."""
         if self._version != self._store.version and self._stamp != _stamp(self._folder):
             self._load()
         return self._version == self._store.version
 
     def describe(self, kind: Kind) -> Tuning:
-        """How the base of a kind is asked."""
+        """The tuning of the base of a kind."""
         return self._shelves[kind][0].tuning
 
     def search(
         self, vector: np.ndarray, k: int, *, kind: Kind, among: np.ndarray | None = None
     ) -> list[Candidate]:
-        """The k nearest of a kind, the store's newer rows included: exactly, or where the base is large with
-        the recall that it was tuned to. `among` these rows of the store only, exactly; that is for a version
-        that `is_current`."""
+        """The k nearest of a kind to a (dim,) unit vector, the store's newer rows included: exactly, or with
+        the recall that a large base was tuned to. `among` these (n,) rows of the store, ascending, it is
+        exact, and must be `is_current`."""
         if not self.is_current:
             assert among is None
             return self._with_the_store(vector, k, kind)
         shelves = self._shelves[kind]
         short = among is not None and not shelves[0].tuning.exact
         wanted = k + SPARE if short else k
-        found = [(shelf, *hit) for shelf in shelves for hit in shelf.search(vector, wanted, among)]
-        if not found:
+        hits = [(shelf, *hit) for shelf in shelves for hit in shelf.search(vector, wanted, among)]
+        if not hits:
             return []
         if short:
-            vectors = self._store.vectors_at([int(shelf.rows[place]) for shelf, _, place in found])
+            vectors = self._store.vectors_at([int(shelf.rows[place]) for shelf, _, place in hits])
             scores = (vectors @ vector).tolist()
-            found = [(shelf, score, place) for (shelf, _, place), score in zip(found, scores, strict=True)]
+            hits = [(shelf, score, place) for (shelf, _, place), score in zip(hits, scores, strict=True)]
         if short or len(shelves) > 1:
-            found.sort(key=lambda hit: -hit[1])
-        best = found[:k]
-        items = [
-            one
+            hits.sort(key=lambda hit: -hit[1])
+        best = hits[:k]
+        candidates = [
+            candidate
             for shelf in shelves
-            for one in shelf.candidates([(score, place) for here, score, place in best if here is shelf])
+            for candidate in shelf.candidates(
+                [(score, place) for here, score, place in best if here is shelf]
+            )
         ]
-        return _ordered(items)
+        return _ordered(candidates)
 
     def _with_the_store(self, vector: np.ndarray, k: int, kind: Kind) -> list[Candidate]:
-        """When the store has changed: what of the shelves it still holds, and what is newer in it."""
+        """The nearest when the store has changed: what it still holds of the shelves, and its newer rows."""
         shelves = self._shelves.get(kind, [])
         total = sum(len(shelf.rows) for shelf in shelves)
-        found: list[Candidate] = []
+        alive: list[Candidate] = []
         wanted = k
         while total:
             scores = {
@@ -119,20 +121,19 @@ class Accelerator:
                 for shelf in shelves
                 for score, place in shelf.search(vector, min(wanted, total))
             }
-            alive = self._store.get(list(scores))
-            found = [Candidate(item, scores[item.id]) for item in alive]
-            if len(found) >= k or wanted >= total:
+            alive = [Candidate(item, scores[item.id]) for item in self._store.get(list(scores))]
+            if len(alive) >= k or wanted >= total:
                 break
             wanted = max(2 * wanted, 2 * k)  # deleted items took places: look further down
         newer = self._store.search(vector, k, kind=kind, newer_than=self._version)
-        known = {c.item.id for c in newer}
-        return _ordered([*newer, *(c for c in found if c.item.id not in known)])[:k]
+        written_again = {c.item.id for c in newer}
+        return _ordered([*newer, *(c for c in alive if c.item.id not in written_again)])[:k]
 
     # making it
 
     def refresh(self) -> None:
-        """Bring it to the store's version the short way: all anew where that is quick, else what is new on a
-        shelf beside the base. Where a base has to be built first, `is_due` says so."""
+        """Bring the indexes to the store's version the short way: all anew where that is quick, else a shelf
+        of what is new beside the base. Where a base has to be built first, `is_due` says so."""
         if not self._is_wanted() or self.is_current:
             return
         pointer = self._pointer()
@@ -144,7 +145,7 @@ class Accelerator:
         self.rebuild()
 
     def is_due(self) -> bool:
-        """Whether `rebuild` would help: there is none, or too much has come and gone since it was built."""
+        """Whether `rebuild` would help: there is no base, or too much came and went since it was built."""
         if not self._is_wanted():
             return False
         if self._version is None:
@@ -155,9 +156,9 @@ class Accelerator:
         return changed > max(MIN_ROWS, FRESH * sum(len(shelf.rows) for shelf in base))
 
     def rebuild(self, questions: Vectors | None = None) -> bool:
-        """Build from the store as it is now, and use that; False when the store is too small to want it, or
-        another process builds. `questions` are vectors of texts such as will be asked: a large base is tuned
-        on them beside its own items. For a large one this takes minutes; searches go on meanwhile."""
+        """Build the base from the store as it is, and use it; False when the store is too small to need one,
+        or another process builds. `questions` are (n, dim) vectors of texts such as will be asked: a large
+        base is tuned on them beside its own items. That takes minutes; searches go on meanwhile."""
         if not self._is_wanted():
             return False
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -182,12 +183,12 @@ class Accelerator:
         return any(self._store.count(kind=kind) > EXACT_UP_TO for kind in Kind)
 
     def _build(self, questions: Vectors | None) -> str:
-        """The name of a folder with the base of every kind."""
+        """Write the base of every kind into a folder, and give its name."""
         version = self._store.version
         faiss.omp_set_num_threads(os.cpu_count() or 1)
         with self._scratch(f"base-{version}") as scratch:
             for kind in Kind:
-                count, batches = self._store.count(kind=kind), self._store.whole(kind=kind)
+                count, batches = self._store.count(kind=kind), self._store.rows_since(kind=kind)
                 if count <= EXACT_UP_TO:
                     index, tuning = faiss.IndexFlatIP(self._store.dim), Tuning("Flat")
                     fill(scratch, kind.value, index, batches)
@@ -203,28 +204,24 @@ class Accelerator:
         return f"base-{version}"
 
     def _extended(self, base: str) -> _Pointer:
-        """What a base needs to answer for the store as it is now: where its items are, and a shelf of those
-        that came since."""
+        """Write what a base needs to answer for the store as it is: the rows of its items, and a shelf of
+        those that came since."""
         version, built = self._store.version, int((self._folder / base / "version").read_text())
         if version == built:
             return _Pointer(version, base, None)
         with self._scratch(f"fresh-{version}") as scratch:
             for kind in Kind:
                 ids = np.load(self._folder / base / f"{kind.value}.ids.npy")
-                now = self._store.rows(kind=kind)
-                now = now.filter(pc.less_equal(now["written"], built))
-                at = pc.index_in(pa.array(ids).cast(pa.string()), value_set=now["id"].combine_chunks())
-                place = at.fill_null(GONE).to_numpy()
-                row = np.append(now["_rowid"].to_numpy().astype(np.int64), GONE)[place]
-                np.save(scratch / f"{kind.value}.base.npy", row)
+                rows = self._store.rows_of([i.decode() for i in ids.tolist()], kind=kind, until=built)
+                np.save(scratch / f"{kind.value}.base.npy", rows)
                 index = faiss.IndexFlatIP(self._store.dim)
-                fill(scratch, kind.value, index, self._store.whole(kind=kind, newer_than=built))
+                fill(scratch, kind.value, index, self._store.rows_since(built, kind=kind))
                 keep(scratch, kind.value, index, Tuning("Flat"))
         return _Pointer(version, base, f"fresh-{version}")
 
     @contextmanager
     def _scratch(self, name: str) -> Iterator[Path]:
-        """A folder to write in, which gets its name when all is written."""
+        """A folder to write in that gets its name when all is written."""
         scratch, final = self._folder / f"{name}.tmp", self._folder / name
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
@@ -234,7 +231,7 @@ class Accelerator:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """One at a time moves the pointer; that takes seconds at most."""
+        """Hold the lock under which one process at a time moves the pointer, for seconds at most."""
         with filelock.FileLock(self._folder / "current.lock", thread_local=False):
             yield
 
@@ -268,7 +265,7 @@ class Accelerator:
             return None
 
     def _load(self) -> None:
-        """Map what `current.json` names. Anything wrong with it means that there is no accelerator."""
+        """Map what `current.json` names. Files that are missing or damaged count as no accelerator."""
         self._stamp = _stamp(self._folder)
         pointer = self._pointer()
         if pointer is not None and pointer.version > self._store.version:
@@ -295,8 +292,8 @@ class Accelerator:
         return shelves, pointer.version
 
 
-def _ordered(found: list[Candidate]) -> list[Candidate]:
-    return sorted(found, key=lambda c: (-c.score, c.item.id))
+def _ordered(candidates: list[Candidate]) -> list[Candidate]:
+    return sorted(candidates, key=lambda c: (-c.score, c.item.id))
 
 
 def _stamp(folder: Path) -> int | None:
