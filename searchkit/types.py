@@ -28,10 +28,10 @@ LEFT_OUT = {
     "pictures_repeated": "pictures that a document shows again",
     "pictures_unreadable": "pictures in documents that cannot be decoded",
 }
-"""What of an indexed document cannot be found, or not wholly: its name in JSON, and in words."""
+"""What of an indexed document cannot be found, or not wholly: name in JSON → words for a person."""
 
 OCR_HEADING = "text in a picture (OCR)"
-"""Stands for the headings of a passage that was read from a picture."""
+"""The heading of a passage that was read from a picture."""
 
 FULL_TEXT = ("text", "name")
 """The fields whose words can be searched: passages, and the names of files."""
@@ -84,11 +84,11 @@ class EncoderRecord:
     source: str
     """Where the weights come from, in words."""
     query_prompt: str = ""
-    """What the model wants in front of a question, and…"""
+    """What the model wants in front of a question."""
     passage_prompt: str = ""
-    """…in front of a text that is to be found."""
+    """What the model wants in front of a text that is to be found."""
     restricted: bool = False
-    """The licence allows less than Apache or MIT: it must be accepted before the first use."""
+    """Whether the licence allows less than Apache or MIT, and must be accepted before the first use."""
 
     def as_query(self, text: str) -> str:
         return self.query_prompt + text
@@ -169,7 +169,8 @@ class Passage:
     context: str | None = None
     """The headings above it, the highest first, with " › " between: encoded with the text, not part of it."""
     ocr: bool = False
-    """Read from a picture. Its offsets are into what was read of the file, behind the document's own text."""
+    """Whether it was read from a picture. Its offsets then point behind the document's own text, into the
+    text that was read."""
 
     @property
     def in_context(self) -> str:
@@ -179,17 +180,17 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Chunking:
-    """How documents become passages. None: what the collection has; for a new one, the default."""
+    """How documents become passages. None stands for what the collection has, or for the default."""
 
     method: str | None = None
     """"window", "heading", "sentence" or "late"."""
     tokens: int | None = None
-    """Of a passage at most, of the encoder's own."""
+    """The most tokens of a passage, counted by the encoder's tokenizer."""
     overlap: int | None = None
     """Tokens that two neighbouring passages share."""
 
     def over(self, other: Chunking) -> Chunking:
-        """What was asked for here, and the rest from `other`."""
+        """This chunking, with what it leaves open taken from `other`."""
         return Chunking(
             other.method if self.method is None else self.method,
             other.tokens if self.tokens is None else self.tokens,
@@ -201,7 +202,7 @@ class Chunking:
 
 
 DEFAULTS = Chunking()
-"""Nothing asked for."""
+"""A chunking that leaves everything open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,18 +242,18 @@ class Item(NamedTuple):
     end: int | None = None
     text: str | None = None
     heading: str | None = None
-    """Of a passage: the headings above it, as in `Passage.context`."""
+    """The headings above a passage, as in `Passage.context`."""
     width: int | None = None
     height: int | None = None
     size: int | None = None
-    """Bytes of the file."""
+    """The size of the file in bytes."""
     taken: float | None = None
     """When a picture was taken, as its EXIF says, in seconds since the epoch; local time counts as UTC where
     the camera wrote no zone."""
     label: str | None = None
-    """Of a picture: the best of the labels that were asked about, with…"""
+    """The label of a picture: the best of those that it was compared with."""
     label_confidence: float | None = None
-    """…the share of it among all of them and "none of these"; in [0, 1]."""
+    """The share of `label` among all labels and "none of these", from 0 to 1."""
 
     @property
     def ocr(self) -> bool:
@@ -279,9 +280,9 @@ class Hit(NamedTuple):
     item: Item
     space: str
     copies: tuple[str, ...] = ()
-    """The files that it stands for too, since they hold the same, or nearly the same."""
+    """The other files that this hit stands for, since they hold the same, or nearly the same."""
     passages: tuple[Item, ...] = ()
-    """More of the same document, the better first, when hits are grouped."""
+    """More passages of the same document, the better first, when hits are grouped."""
 
     @property
     def path(self) -> str:
@@ -349,7 +350,7 @@ class Failure:
     reason: str
     sha256: str | None
     decoder: str
-    """What failed on it, with its version: a new version is a reason to try again."""
+    """The decoder that failed, with its version: another version is a reason to try again."""
     at: float
 
 
@@ -359,13 +360,13 @@ class IndexReport:
 
     seen: int = 0
     indexed: int = 0
-    """Encoded and written in this run."""
+    """Files that were encoded and written in this run."""
     reused: int = 0
-    """Written without encoding: the content was known."""
+    """Files that were written without encoding, since their content was known."""
     unchanged: int = 0
     deleted: int = 0
     failed: int = 0
-    """In the ledger after this run, old failures included."""
+    """Files in the failure ledger after this run, older failures included."""
     offline: int = 0
     """Sources that could not be read; nothing of theirs was touched."""
     images: int = 0
@@ -377,7 +378,7 @@ class IndexReport:
     read_by_ocr: int = 0
     """Pages and pictures whose text was read from their pixels."""
     left_out: Counter[str] = field(default_factory=Counter)
-    """What the documents of this run hold that cannot be found, by the names of `LEFT_OUT`."""
+    """Counts of what cannot be found of this run's documents, by the names of `LEFT_OUT`."""
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -411,9 +412,9 @@ class Progress:
     total: int
     path: str | None = None
     part: int = 0
-    """Of a long document that is being encoded: how far it is, in pages (where it has none, characters), …"""
+    """How far a long document is encoded: in pages, or in characters where it has none. 0 for others."""
     parts: int = 0
-    """… of how many. 0 for other files."""
+    """How many pages, or characters, the document has. 0 for others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,4 @@
-"""Which space of a collection answers: the active one, or, for the seconds in which its model is loaded, the
-one before it."""
+"""The space that answers: the active one, or the one before it while the model of the active one loads."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from searchkit.types import FileEntry, IndexReport
 __all__ = ["ASKED", "How", "LeaseLost", "enqueue", "merged", "notice", "perform"]
 
 Turn = Callable[[], AbstractContextManager[object]]
-"""Entered to write: one worker at a time."""
+"""A context that is entered to write: one worker at a time."""
 
 
 class LeaseLost(Exception):
@@ -34,7 +34,7 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """How a worker goes about it."""
+    """How a worker does jobs: its batches, its threads, and when it counts as dead."""
 
     batch_size: int = 32
     threads: int = 2

@@ -18,6 +18,7 @@ from searchkit.errors import CollectionError, CollectionLocked
 STEP = 0.02
 """Seconds between two tries for the lock."""
 GRACE = 5.0
+"""Seconds that a writer waits for a holder that is about to leave, or has just come."""
 BRIEF = 60.0
 """Seconds in which a brief writer is certain to be through, the refresh of a large collection included."""
 

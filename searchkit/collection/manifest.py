@@ -52,13 +52,13 @@ class Manifest:
     images: bool = True
     """Whether the encoder takes pictures. Written down so that a run with nothing new need not load it."""
     chunking: Chunking = DEFAULTS
-    """How its documents are cut: fixed while it holds any, or passages of two kinds would be compared."""
+    """How documents are cut: fixed while there are any, or passages of two kinds would be compared."""
     adapter: str = ""
     """The adapter in use, by its name; empty for none."""
     language: str = ""
-    """Of the stems in full text, as `stores.words` names it; empty for the one most passages are in."""
+    """The language of the stems in full text, as `stores.words` names it; empty for that of most passages."""
     ocr: str = ""
-    """The languages in which pages without text and pictures are read; empty where they are not."""
+    """The languages in which pages without text, and pictures, are read; empty where they are not read."""
 
 
 def read_manifest(root: Path) -> Manifest:

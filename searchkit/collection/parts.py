@@ -49,7 +49,7 @@ class Shared:
         self.runtime = replace(runtime, accept_licence=True)  # it was accepted when the collection was made
         self.encoders = {} if encoder is None else {encoder.space.key: encoder}
         self.stores: dict[str, LanceStore] = {}
-        """By space: whoever writes and whoever reads have one view of a table."""
+        """The open store of each space: whoever writes and whoever reads have one view of a table."""
         self._catalog = catalog
 
     @cached_property

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from searchkit.collection.open_space import OpenSpace
 
 LARGE = 1600
+"""Pixels of a large picture on its longer side."""
 WIDTH = 900
-"""Pixels of a page across: text of 10 points can be read."""
+"""Pixels across a page: text of 10 points can be read."""
 
 
 def thumbnail_name(library: Collection | OpenSpace, item: Item) -> str:

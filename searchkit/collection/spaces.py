@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 FILLING = "filling"
 """The lock of whoever fills another space."""
 ROUNDS = 5
-"""Looks at the sources until one finds nothing left to do: they may change while a space is filled."""
+"""The most looks at the sources, which may change while a space is filled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class SpaceStatus:
     model: str
     active: bool
     files: int
-    """Of which it holds the content of today."""
+    """Files whose present content the space holds."""
     of: int
     items: int
     megabytes: float
