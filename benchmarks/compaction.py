@@ -27,6 +27,7 @@ from report import publish
 
 from searchkit.encoders.hashing import Hashing
 from searchkit.stores.lance import LanceStore, give_back
+from searchkit.stores.lance_table import encoded
 from searchkit.types import Item, Kind
 
 DIM = 512
@@ -57,7 +58,7 @@ def make(folder: Path, rows: int) -> None:
     store = LanceStore(folder, Hashing(DIM).space)
     for first in range(0, rows, FILE):
         some, vectors = items(first, min(FILE, rows - first))
-        store._table.add(store._rows(some, vectors))  # no row is there yet: to merge would take an hour
+        store._table.add(encoded(some, vectors, version=store.version + 1))  # no row is there yet: to merge would take an hour
 
 
 def own() -> float:

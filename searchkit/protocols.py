@@ -70,44 +70,121 @@ class Encoder(Protocol):
 class VectorStore(Protocol):
     """Keeps items with their vectors, and finds neighbours by cosine.
 
-    Law: `write` is an upsert by `Item.id` and is all or nothing; an acknowledged write survives
-    `kill -9`. An id decides its vector for ever, so equal ids may be written twice. `search` is exact
-    over all that was written before it, ordered by score descending, ties by id.
+    Law: `write` is an upsert by `Item.id` and is all or nothing. An id decides its vector for ever, so equal
+    ids may be written twice. Items come back with every field as it was written, times to the microsecond
+    and `label_confidence` as float32. `search` is exact over all that was written before it; candidates are
+    ordered by score descending, ties by id.
+
+    `where` is an SQL expression over the fields of `Item` that an item must fulfil before it is compared:
+    comparisons, AND, OR, NOT, IN, BETWEEN, IS [NOT] NULL, LIKE (which tells small letters from capitals, and
+    takes a backslash before a `%` or `_` that is meant as it is), + - * / %, `coalesce` and `starts_with`.
+    Times are ISO 8601 in quotes after their column, elsewhere `timestamp '…'`, in UTC without a zone. Every
+    method with `where` raises `BadInput` for one that cannot be read, with the columns as its hint.
+
+    A row is a place in the store, an integer from 0 on. An item keeps its row until it is written again or
+    the store is compacted, and no other item gets it before that. An index beside the store remembers rows
+    and the version of the store that they are of.
     """
 
+    dim: int
+    """Components of a vector."""
+    asked_language: str | None
+    """The language of the stems that `compact` indexes words by, "none" for words as they are; None for the
+    language that most passages are in."""
+
+    @property
+    def version(self) -> int:
+        """The number of the store's state, which grows with every write and delete, and with a compaction
+        that moves rows."""
+        ...
+
+    @property
+    def language(self) -> str:
+        """The language of the stems by which words are found, or "none"."""
+        ...
+
     def write(self, items: Sequence[Item], vectors: Vectors) -> None:
-        """`vectors` is (n, dim) with a row for each of the n items, in their order; nothing for no items.
+        """Store n items with their (n, dim) vectors, row i for item i; nothing for no items.
         Raises ValueError for another shape."""
         ...
 
-    def delete(self, ids: Sequence[str]) -> None: ...
+    def delete(self, ids: Sequence[str]) -> None:
+        """Forget these items; ids that are not there are passed over."""
+        ...
+
+    def erase(self, ids: Sequence[str]) -> None:
+        """Delete these items and leave no byte of them in any file. Nobody else may write meanwhile."""
+        ...
+
+    def compact(self) -> None:
+        """Give back the room of what was deleted, and index the words of what was written. Answers stay as
+        they are, but for the stems when the language has changed."""
+        ...
 
     def get(self, ids: Sequence[str]) -> list[Item]:
-        """In the order of `ids`; ids that are not there are left out."""
+        """The items in the order of `ids`; ids that are not there are left out."""
         ...
 
     def vectors(self, ids: Sequence[str]) -> Vectors:
-        """In the order of `ids`; raises KeyError naming one that is missing."""
+        """The (n, dim) vectors in the order of `ids`. Raises KeyError naming one that is missing."""
+        ...
+
+    def ids(self) -> Iterator[str]:
+        """Every id, once."""
+        ...
+
+    def scan(self, *, kind: Kind | None = None) -> Iterator[tuple[list[str], Vectors]]:
+        """All ids with their vectors, in batches, in an order that stays while nothing is written."""
+        ...
+
+    def count(self, *, kind: Kind | None = None, where: str | None = None) -> int:
+        """How many items there are of a kind, of those that `where` keeps."""
+        ...
+
+    def labels_and_times(self) -> tuple[dict[str, int], float | None, float | None]:
+        """The number of items by label, the most frequent first, ties by label; and the first and the last
+        moment of all items in seconds since the epoch: when they were taken, or else changed."""
         ...
 
     def search(
-        self, vector: np.ndarray, k: int, *, kind: Kind | None = None, where: str | None = None
+        self,
+        vector: np.ndarray,
+        k: int,
+        *,
+        kind: Kind | None = None,
+        where: str | None = None,
+        newer_than: int | None = None,
     ) -> list[Candidate]:
-        """The k nearest to a (dim,) vector of unit length, of those that `where` keeps. Raises `BadInput` for
-        a filter that cannot be read."""
+        """The k nearest to a (dim,) vector of unit length, of those that `where` keeps, and of those written
+        after the version `newer_than`."""
         ...
 
     def match(
         self, words: str, k: int, *, column: str, kind: Kind | None = None, where: str | None = None
     ) -> list[Candidate]:
-        """The items that hold these words, by BM25 in a column of `FULL_TEXT`; rows just written too."""
+        """The k items with the best BM25 of these words in a column of `FULL_TEXT`, rows just written too;
+        scores are above 0. Any of the words is enough; in passages, the commonest words of the language are
+        looked for only where there are no others."""
         ...
 
-    def scan(self, *, kind: Kind | None = None) -> Iterator[tuple[list[str], Vectors]]:
-        """All ids with their vectors, in batches."""
+    def rows_where(self, where: str, *, kind: Kind | None = None) -> np.ndarray:
+        """The (n,) int64 rows that `where` keeps, ascending."""
         ...
 
-    def count(self, *, kind: Kind | None = None) -> int: ...
+    def rows_of(self, ids: Sequence[str], *, kind: Kind, until: int) -> np.ndarray:
+        """The (n,) int64 rows of n items of a kind; -1 for one that is not there, or was written after the
+        version `until`."""
+        ...
+
+    def rows_since(
+        self, version: int = -1, *, kind: Kind
+    ) -> Iterator[tuple[np.ndarray, list[Item], Vectors]]:
+        """The rows written after a version in batches: (n,) int64 rows, n items, (n, dim) vectors."""
+        ...
+
+    def vectors_at(self, rows: Sequence[int]) -> Vectors:
+        """The (n, dim) vectors of these rows, in their order: quicker than by id."""
+        ...
 
 
 class Reranker(Protocol):

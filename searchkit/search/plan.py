@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from searchkit.protocols import VectorStore
 from searchkit.types import Candidate, Kind
 
 if TYPE_CHECKING:
     from searchkit.stores.faiss import Accelerator
-    from searchkit.stores.lance import LanceStore
 
 FILTERS = 8
 """Whose rows are remembered: a person who pages, or changes the words, keeps the filter."""
@@ -28,7 +28,7 @@ FILTERS = 8
 class Planner:
     """Finds the nearest of one kind; remembers which rows the last filters keep."""
 
-    def __init__(self, store: LanceStore, accelerator: Accelerator) -> None:
+    def __init__(self, store: VectorStore, accelerator: Accelerator) -> None:
         self._store, self._accelerator = store, accelerator
         self._kept: OrderedDict[tuple[int, Kind, str], np.ndarray] = OrderedDict()
 
@@ -60,7 +60,7 @@ class Planner:
     def _places(self, where: str, kind: Kind) -> np.ndarray:
         key = (self._store.version, kind, where)
         if key not in self._kept:
-            self._kept[key] = self._store.places(where, kind=kind)
+            self._kept[key] = self._store.rows_where(where, kind=kind)
             while len(self._kept) > FILTERS:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)

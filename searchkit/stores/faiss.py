@@ -18,11 +18,9 @@ from pathlib import Path
 
 import filelock
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from searchkit.errors import CollectionTooNew
-from searchkit.stores.lance import LanceStore
+from searchkit.protocols import VectorStore
 from searchkit.stores.lists import Truth, trained, tuned
 from searchkit.stores.shelf import GONE, Shelf, Tuning, faiss, fill, keep, open_shelf
 from searchkit.types import Candidate, Kind, Vectors
@@ -33,10 +31,11 @@ FORMAT = 2
 MIN_ROWS = 2000
 """Below this the store's own scan takes a few milliseconds."""
 EXACT_UP_TO = 50_000
-"""Of a kind: comparing with all of them takes as long as encoding a word of the question."""
+"""Items of a kind up to which its base compares with all of them, which takes as long as encoding a word of
+the question."""
 SPARE = 20
-"""More than are wanted, of those that a filter keeps, are compared by the store's vectors: codes of 8 bits a
-number, and sometimes of 16, put two that are equally near the wrong way round."""
+"""Candidates more than are wanted that the store's vectors decide between, where a filter is: codes of 8 bits
+a number, and sometimes of 16, put two that are equally near the wrong way round."""
 FRESH = 0.01
 """The part of a large base that may be new or gone before it is built anew."""
 
@@ -53,7 +52,7 @@ class _Pointer:
 class Accelerator:
     """`folder` holds one base, at most one shelf of what came after it, and `current.json`."""
 
-    def __init__(self, folder: Path, store: LanceStore) -> None:
+    def __init__(self, folder: Path, store: VectorStore) -> None:
         self._folder, self._store = folder, store
         self._shelves: dict[Kind, list[Shelf]] = {}
         self._version: int | None = None
@@ -90,28 +89,30 @@ class Accelerator:
         shelves = self._shelves[kind]
         short = among is not None and not shelves[0].tuning.exact
         wanted = k + SPARE if short else k
-        found = [(shelf, *hit) for shelf in shelves for hit in shelf.search(vector, wanted, among)]
-        if not found:
+        hits = [(shelf, *hit) for shelf in shelves for hit in shelf.search(vector, wanted, among)]
+        if not hits:
             return []
         if short:
-            vectors = self._store.vectors_at([int(shelf.rows[place]) for shelf, _, place in found])
+            vectors = self._store.vectors_at([int(shelf.rows[place]) for shelf, _, place in hits])
             scores = (vectors @ vector).tolist()
-            found = [(shelf, score, place) for (shelf, _, place), score in zip(found, scores, strict=True)]
+            hits = [(shelf, score, place) for (shelf, _, place), score in zip(hits, scores, strict=True)]
         if short or len(shelves) > 1:
-            found.sort(key=lambda hit: -hit[1])
-        best = found[:k]
-        items = [
-            one
+            hits.sort(key=lambda hit: -hit[1])
+        best = hits[:k]
+        candidates = [
+            candidate
             for shelf in shelves
-            for one in shelf.candidates([(score, place) for here, score, place in best if here is shelf])
+            for candidate in shelf.candidates(
+                [(score, place) for here, score, place in best if here is shelf]
+            )
         ]
-        return _ordered(items)
+        return _ordered(candidates)
 
     def _with_the_store(self, vector: np.ndarray, k: int, kind: Kind) -> list[Candidate]:
-        """When the store has changed: what of the shelves it still holds, and what is newer in it."""
+        """The nearest when the store has changed: what it still holds of the shelves, and its newer rows."""
         shelves = self._shelves.get(kind, [])
         total = sum(len(shelf.rows) for shelf in shelves)
-        found: list[Candidate] = []
+        alive: list[Candidate] = []
         wanted = k
         while total:
             scores = {
@@ -119,14 +120,13 @@ class Accelerator:
                 for shelf in shelves
                 for score, place in shelf.search(vector, min(wanted, total))
             }
-            alive = self._store.get(list(scores))
-            found = [Candidate(item, scores[item.id]) for item in alive]
-            if len(found) >= k or wanted >= total:
+            alive = [Candidate(item, scores[item.id]) for item in self._store.get(list(scores))]
+            if len(alive) >= k or wanted >= total:
                 break
             wanted = max(2 * wanted, 2 * k)  # deleted items took places: look further down
         newer = self._store.search(vector, k, kind=kind, newer_than=self._version)
-        known = {c.item.id for c in newer}
-        return _ordered([*newer, *(c for c in found if c.item.id not in known)])[:k]
+        written_again = {c.item.id for c in newer}
+        return _ordered([*newer, *(c for c in alive if c.item.id not in written_again)])[:k]
 
     # making it
 
@@ -187,7 +187,7 @@ class Accelerator:
         faiss.omp_set_num_threads(os.cpu_count() or 1)
         with self._scratch(f"base-{version}") as scratch:
             for kind in Kind:
-                count, batches = self._store.count(kind=kind), self._store.whole(kind=kind)
+                count, batches = self._store.count(kind=kind), self._store.rows_since(kind=kind)
                 if count <= EXACT_UP_TO:
                     index, tuning = faiss.IndexFlatIP(self._store.dim), Tuning("Flat")
                     fill(scratch, kind.value, index, batches)
@@ -211,14 +211,10 @@ class Accelerator:
         with self._scratch(f"fresh-{version}") as scratch:
             for kind in Kind:
                 ids = np.load(self._folder / base / f"{kind.value}.ids.npy")
-                now = self._store.rows(kind=kind)
-                now = now.filter(pc.less_equal(now["written"], built))
-                at = pc.index_in(pa.array(ids).cast(pa.string()), value_set=now["id"].combine_chunks())
-                place = at.fill_null(GONE).to_numpy()
-                row = np.append(now["_rowid"].to_numpy().astype(np.int64), GONE)[place]
-                np.save(scratch / f"{kind.value}.base.npy", row)
+                rows = self._store.rows_of([i.decode() for i in ids.tolist()], kind=kind, until=built)
+                np.save(scratch / f"{kind.value}.base.npy", rows)
                 index = faiss.IndexFlatIP(self._store.dim)
-                fill(scratch, kind.value, index, self._store.whole(kind=kind, newer_than=built))
+                fill(scratch, kind.value, index, self._store.rows_since(built, kind=kind))
                 keep(scratch, kind.value, index, Tuning("Flat"))
         return _Pointer(version, base, f"fresh-{version}")
 
@@ -295,8 +291,8 @@ class Accelerator:
         return shelves, pointer.version
 
 
-def _ordered(found: list[Candidate]) -> list[Candidate]:
-    return sorted(found, key=lambda c: (-c.score, c.item.id))
+def _ordered(candidates: list[Candidate]) -> list[Candidate]:
+    return sorted(candidates, key=lambda c: (-c.score, c.item.id))
 
 
 def _stamp(folder: Path) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -37,6 +38,7 @@ ASKED = {
 """More words that a question has and that say nothing of what it is about."""
 STEMMED = (*COMMON, "tamil")
 WORD = re.compile(r"[^\W\d_]+")
+SEPARATORS = re.compile(r"[\W_]+")
 AROUND = re.compile(r"^[\W_]+|[\W_]+$")
 LEAST = 0.08
 """Of a text's words, the share that are common ones of its language: running text has 0.2 to 0.5."""
@@ -91,3 +93,12 @@ def main_language(texts: Iterable[str], now: str = PLAIN) -> str:
         return now
     first, most = next(iter(lengths.most_common(1)), (PLAIN, 0))
     return first if most > MOST * lengths.total() else PLAIN
+
+
+def name_words(path: str) -> str:
+    """The words of a file's name, without its suffix.
+
+    >>> name_words("/d/Annual-reports_2020.pdf")
+    'Annual reports 2020'
+    """
+    return SEPARATORS.sub(" ", os.path.splitext(os.path.basename(path))[0]).strip()

@@ -16,7 +16,7 @@ from PIL import Image
 from searchkit.collection import Collection
 from searchkit.encoders.hashing import Hashing
 from searchkit.errors import BadInput
-from searchkit.stores.lance import ADDED
+from searchkit.stores.lance_table import ADDED
 from searchkit.types import Hit
 
 DAY = 86_400

@@ -14,7 +14,7 @@ from searchkit import errors
 from searchkit.cli.main import COMMANDS
 from searchkit.collection import Collection
 from searchkit.settings import KEYS
-from searchkit.stores.lance import COLUMNS
+from searchkit.stores.lance_table import COLUMNS
 from searchkit.types import Hit, Item, Kind
 
 ROOT = Path(__file__).resolve().parents[2]
