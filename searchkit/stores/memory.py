@@ -123,7 +123,8 @@ class MemoryStore:
 
     def _sample(self) -> list[str]:
         """Texts of passages, evenly spread over the store."""
-        texts = [text for row in self._rows.values() if (text := self._items[row].text)]
+        passages = self._kept(Kind.PASSAGE).tolist()
+        texts = [text for row in passages if (text := self._items[row].text)]
         return texts[:: max(1, len(texts) // SAMPLE)]
 
     # reading it

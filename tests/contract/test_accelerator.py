@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from searchkit.protocols import VectorStore
 from searchkit.search.plan import Planner
 from searchkit.stores import faiss as accelerators
 from searchkit.stores import lists, shelf
 from searchkit.stores.faiss import Accelerator
 from searchkit.stores.lance import LanceStore
+from searchkit.stores.memory import MemoryStore
 from searchkit.types import Item, Kind, Space
 
 DIM, ROWS, K = 32, 6000, 10
@@ -47,11 +49,18 @@ def exact(among: np.ndarray, question: np.ndarray, k: int = K) -> list[str]:
     return [item(int(n)).id for n in among[order]]
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> LanceStore:
-    opened = LanceStore(tmp_path_factory.mktemp("large") / "lance", SPACE)
-    opened.write([item(n) for n in range(ROWS)], ALL)
-    return opened
+STORES = ("on disk", "in memory")
+
+
+def filled(which: str, folder: Path, rows: np.ndarray = ALL) -> VectorStore:
+    store: VectorStore = LanceStore(folder / "lance", SPACE) if which == "on disk" else MemoryStore(SPACE)
+    store.write([item(n) for n in range(len(rows))], rows)
+    return store
+
+
+@pytest.fixture(scope="module", params=STORES)
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> VectorStore:
+    return filled(request.param, tmp_path_factory.mktemp("large"))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -64,7 +73,7 @@ def large() -> Iterator[None]:
 
 @pytest.fixture(scope="module", params=[16, 8], ids=["16 bits a number", "8 bits a number"])
 def fast(
-    request: pytest.FixtureRequest, store: LanceStore, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, store: VectorStore, tmp_path_factory: pytest.TempPathFactory
 ) -> Accelerator:
     accelerator = Accelerator(tmp_path_factory.mktemp("large") / "faiss", store)
     accelerator.refresh()
@@ -93,7 +102,7 @@ def test_a_large_base_is_in_lists_and_keeps_the_recall_it_was_tuned_to(fast: Acc
     assert recall(fast, np.arange(ROWS)) >= 0.93
 
 
-def test_a_base_that_looks_into_one_list_misses_more(store: LanceStore, fast: Accelerator) -> None:
+def test_a_base_that_looks_into_one_list_misses_more(store: VectorStore, fast: Accelerator) -> None:
     here = fast._shelves[Kind.IMAGE][0]
     lazy = shelf.Shelf(
         here.index, shelf.Tuning("one", nprobe=1, k_factor=1), here.ids, here.rows, here._ends, here._items
@@ -113,7 +122,7 @@ def test_scores_are_cosines_to_two_thousandths(fast: Accelerator) -> None:
 
 @pytest.mark.parametrize("way", ["mapped", "read in places", "read after seeking"])
 def test_items_come_back_whole(
-    way: str, store: LanceStore, fast: Accelerator, monkeypatch: pytest.MonkeyPatch
+    way: str, store: VectorStore, fast: Accelerator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if way != "mapped":
         monkeypatch.setattr(shelf, "MAPPED", 0)
@@ -136,7 +145,7 @@ def test_more_is_found_than_the_lists_that_are_looked_into_hold(fast: Accelerato
     k=st.sampled_from([1, 10, 40]),
 )
 def test_whatever_a_filter_keeps_is_searched_exactly(
-    store: LanceStore, fast: Accelerator, share: float, seed: int, k: int
+    store: VectorStore, fast: Accelerator, share: float, seed: int, k: int
 ) -> None:
     random = np.random.default_rng(seed)
     low = int(random.integers(0, ROWS))
@@ -151,7 +160,7 @@ def test_whatever_a_filter_keeps_is_searched_exactly(
     assert len({c.item.id for c in found} & set(right)) >= 0.9 * len(right) - 0.5
 
 
-def test_a_filter_that_keeps_nothing_finds_nothing(store: LanceStore, fast: Accelerator) -> None:
+def test_a_filter_that_keeps_nothing_finds_nothing(store: VectorStore, fast: Accelerator) -> None:
     found, _ = Planner(store, fast).search(QUESTIONS[0], K, kind=Kind.IMAGE, where="size < 0")
     assert found == []
 
@@ -159,10 +168,12 @@ def test_a_filter_that_keeps_nothing_finds_nothing(store: LanceStore, fast: Acce
 # after changes
 
 
+over_both = pytest.mark.parametrize("own", STORES, indirect=True)
+
+
 @pytest.fixture
-def own(tmp_path: Path) -> tuple[LanceStore, Accelerator]:
-    store = LanceStore(tmp_path / "lance", SPACE)
-    store.write([item(n) for n in range(ROWS)], ALL)
+def own(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[VectorStore, Accelerator]:
+    store = filled(getattr(request, "param", STORES[0]), tmp_path)
     accelerator = Accelerator(tmp_path / "faiss", store)
     assert accelerator.rebuild()
     return store, accelerator
@@ -173,8 +184,9 @@ def pointer(tmp_path: Path) -> dict[str, object]:
     return found
 
 
+@over_both
 def test_what_is_new_and_gone_is_right_at_once_beside_the_base_and_after_a_rebuild(
-    own: tuple[LanceStore, Accelerator], tmp_path: Path
+    own: tuple[VectorStore, Accelerator], tmp_path: Path
 ) -> None:
     store, fast = own
     base = pointer(tmp_path)["base"]
@@ -205,8 +217,9 @@ def test_what_is_new_and_gone_is_right_at_once_beside_the_base_and_after_a_rebui
     assert agree(fast) >= 0.93
 
 
+@over_both
 def test_an_item_that_was_written_again_shows_its_new_self(
-    own: tuple[LanceStore, Accelerator], tmp_path: Path
+    own: tuple[VectorStore, Accelerator], tmp_path: Path
 ) -> None:
     store, fast = own
     again = Item(**{name: getattr(item(5), name) for name in shelf.NAMES} | {"label": "cat"})
@@ -217,8 +230,9 @@ def test_an_item_that_was_written_again_shows_its_new_self(
     assert found[0].item.label == "cat" and len({c.item.id for c in found}) == 50
 
 
+@over_both
 def test_a_base_is_due_when_too_much_has_changed(
-    own: tuple[LanceStore, Accelerator], monkeypatch: pytest.MonkeyPatch
+    own: tuple[VectorStore, Accelerator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, fast = own
     monkeypatch.setattr(accelerators, "MIN_ROWS", 100)
@@ -230,7 +244,9 @@ def test_a_base_is_due_when_too_much_has_changed(
     assert fast.is_due()
 
 
-def test_another_process_that_rebuilt_is_noticed(own: tuple[LanceStore, Accelerator], tmp_path: Path) -> None:
+def test_another_process_that_rebuilt_is_noticed(
+    own: tuple[VectorStore, Accelerator], tmp_path: Path
+) -> None:
     store, fast = own
     reader = Accelerator(tmp_path / "faiss", store)
     store.write([item(ROWS)], vectors(1, 3))
@@ -240,7 +256,7 @@ def test_another_process_that_rebuilt_is_noticed(own: tuple[LanceStore, Accelera
 
 
 def test_items_of_another_version_are_no_accelerator(
-    own: tuple[LanceStore, Accelerator], tmp_path: Path
+    own: tuple[VectorStore, Accelerator], tmp_path: Path
 ) -> None:
     store, _ = own
     card = tmp_path / "faiss" / str(pointer(tmp_path)["base"]) / "image.json"
@@ -250,7 +266,7 @@ def test_items_of_another_version_are_no_accelerator(
     assert Accelerator(tmp_path / "faiss", store).version is None
 
 
-def test_one_process_builds_at_a_time(own: tuple[LanceStore, Accelerator], tmp_path: Path) -> None:
+def test_one_process_builds_at_a_time(own: tuple[VectorStore, Accelerator], tmp_path: Path) -> None:
     import filelock
 
     _, fast = own
@@ -285,9 +301,7 @@ def test_the_codes_are_of_the_dimensions_along_which_vectors_differ() -> None:
 
 
 def test_vectors_that_are_all_the_same_are_found(tmp_path: Path) -> None:
-    store = LanceStore(tmp_path / "lance", SPACE)
-    same = np.tile(ALL[:1], (2500, 1))
-    store.write([item(n) for n in range(len(same))], same)
+    store = filled("on disk", tmp_path, np.tile(ALL[:1], (2500, 1)))
     fast = Accelerator(tmp_path / "faiss", store)
     assert fast.rebuild() and not fast.describe(Kind.IMAGE).exact
     found = fast.search(ALL[0], K, kind=Kind.IMAGE)
@@ -308,7 +322,7 @@ def test_which_of_many_copies_are_found_does_not_count() -> None:
 
 
 def test_a_base_with_codes_of_whole_vectors_as_made_before_answers_on(
-    tmp_path: Path, store: LanceStore, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, store: VectorStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def before(dim: int, count: int, scan: Iterator[np.ndarray]) -> tuple[object, np.ndarray]:
         sample = np.concatenate(list(scan))
