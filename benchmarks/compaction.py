@@ -58,7 +58,8 @@ def make(folder: Path, rows: int) -> None:
     store = LanceStore(folder, Hashing(DIM).space)
     for first in range(0, rows, FILE):
         some, vectors = items(first, min(FILE, rows - first))
-        store._table.add(encoded(some, vectors, version=store.version + 1))  # no row is there yet: to merge would take an hour
+        # no row is there yet: to merge would take an hour
+        store._table.add(encoded(some, vectors, version=store.version + 1))
 
 
 def own() -> float:

@@ -1,4 +1,5 @@
-"""The seams. Each has its law in its docstring; tests/contract holds every implementation to it."""
+"""The protocols behind which implementations are exchanged. Each has its law in its docstring, to which
+tests/contract holds every implementation."""
 
 from __future__ import annotations
 
@@ -39,27 +40,28 @@ class Encoder(Protocol):
 
     @property
     def temperature(self) -> float:
-        """What a cosine is divided by before a softmax over texts: learned by the model, above 0."""
+        """The number above 0 that divides a cosine before a softmax over texts, as the model learned it."""
         ...
 
     def encode_text(self, texts: Sequence[str]) -> Vectors:
-        """Text beyond `record.text_window` tokens is cut; chunk with `token_offsets` first. Questions and
-        passages go through `record.as_query` and `record.as_passage` before."""
+        """The (n, dim) vectors of n texts. A text is cut after `record.text_window` tokens: chunk with
+        `token_offsets` first. Questions and passages go through `record.as_query` and `record.as_passage`
+        before."""
         ...
 
     def token_vectors(self, texts: Sequence[str]) -> list[TokenVectors]:
-        """Of each text, cut to the window, its tokens' vectors: their mean, made a unit, is the text's.
-        Raises `BadInput` for an encoder of which that is not so, also for no texts, without reading weights.
-        """
+        """The vectors of each text's tokens, cut to the window; their mean, brought to unit length, is the
+        text's vector. An encoder that does not pool by the mean raises `BadInput`, also for no texts, without
+        reading weights."""
         ...
 
     def encode_images(self, pixels: Sequence[np.ndarray]) -> Vectors:
-        """`pixels` are results of `prepare_image`. Raises `BadInput` where `record.pixels` is 0: such an
-        encoder has no image tower."""
+        """The (n, dim) vectors of n results of `prepare_image`. Raises `BadInput` where `record.pixels` is 0:
+        such an encoder has no image tower."""
         ...
 
     def prepare_image(self, image: Image) -> np.ndarray:
-        """Pixels as the tower wants them. Cheap, thread-safe, without torch: runs in decode threads."""
+        """The pixels as the tower reads them. Cheap, thread-safe, without torch: runs in decode threads."""
         ...
 
     def token_offsets(self, text: str) -> Sequence[tuple[int, int]]:
@@ -188,7 +190,7 @@ class VectorStore(Protocol):
 
 
 class Reranker(Protocol):
-    """Looks again, and closer, at the best of what was found: a cross-encoder, an image–text matcher.
+    """Scores the best hits again, reading question and item together: a cross-encoder, an image–text matcher.
 
     Law: (n,) scores for the n items, in their order, the higher the better; the same question and item give
     the same score whatever else is there. None is infinite; an item with NaN, which cannot be judged (its
@@ -199,9 +201,10 @@ class Reranker(Protocol):
 
 
 class Captioner(Protocol):
-    """Says in words what pictures show.
+    """Writes captions of pictures.
 
-    Law: of each picture, in input order, none or several captions; upright RGB pictures of any size.
+    Law: a list of captions for each picture, in input order, possibly empty; pictures are upright RGB of any
+    size.
     """
 
     def __call__(self, pictures: Sequence[Image], /) -> Sequence[Sequence[str]]: ...
@@ -215,22 +218,24 @@ class Parser(Protocol):
     """
 
     name: str
-    """With the version of the library underneath, e.g. "pypdfium2 5.15.2": the ledger keeps it."""
+    """The library underneath and its version, e.g. "pypdfium2 5.15.2": the ledger keeps it."""
     suffixes: frozenset[str]
-    """Lower-case, with the dot."""
+    """File suffixes in small letters, with the dot."""
 
-    def parse(self, path: Path) -> Document: ...
+    def parse(self, path: Path) -> Document:
+        """The document in a file."""
+        ...
 
     def pictures(self, path: Path) -> Iterator[Embedded]:
-        """The pictures inside, in order, one at a time; none for formats that hold none. Decoding them, and
-        leaving out what is too small, is the caller's, in another thread perhaps: no lock is held between
-        two of them. Raises `Unreadable` as `parse` does."""
+        """The pictures inside, in order, one at a time; none for formats that hold none. The caller decodes
+        them and leaves out what is too small, perhaps in another thread: no lock is held between two of them.
+        Raises `Unreadable` as `parse` does."""
         return iter(())
 
     def drawn(self, path: Path, pages: Sequence[int], *, width: int) -> Iterator[tuple[int, Image]]:
-        """These pages, numbered from 1, as RGB pictures so many pixels wide, one at a time; none for formats
-        whose pages cannot be drawn, and a page that cannot be is left out. Raises `Unreadable` as `parse`
-        does."""
+        """Pages by their numbers from 1, each with its RGB picture of that width in pixels, one at a time. A
+        page that cannot be drawn is left out, and so is every page of a format without pictures of pages.
+        Raises `Unreadable` as `parse` does."""
         return iter(())
 
 

@@ -1,11 +1,11 @@
 """An adapter: small maps, learned from pairs, that move the vector of a question to where this collection
-keeps its answers. Stored vectors stay as they are, so putting one in use and taking it out cost nothing.
+keeps its answers. Stored vectors stay as they are, so that using an adapter and leaving it off cost nothing.
 
-One map for each way of searching (what asks, and the kind that is looked for):
+Each way of searching (what asks, and the kind that is looked for) may have a map:
 
     f(q) = (q + α·(W·q + B·relu(A·q + a) + b)) / ‖…‖
 
-Without a map for it, a way of searching is as it was.
+A way of searching that has none leaves the vector as it is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PARTS = ("linear", "down", "down_bias", "up", "up_bias", "strength")
 
 @dataclass(frozen=True, slots=True)
 class QueryMap:
-    """The parts of f, float32; `strength` is α, a number. The inner layer may have no width at all."""
+    """The map f by its parts, float32; `strength` is the number α. The inner layer may have a width of 0."""
 
     linear: np.ndarray  # W (dim, dim)
     down: np.ndarray  # A (width, dim)
@@ -49,41 +49,42 @@ class QueryMap:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """Maps by what asks ("text" or "image") and the kind that is looked for."""
+    """The maps of one space by what asks ("text" or "image") and the kind that is looked for."""
 
     name: str
     space: str
-    """Key of the space whose vectors it moves."""
+    """The key of the space whose vectors it moves."""
     digest: str
     """The beginning of the sha256 of its data and weights, hexadecimal."""
     maps: Mapping[tuple[str, Kind], QueryMap]
 
     @property
     def key(self) -> str:
-        """Under which references are kept that were measured with it."""
+        """The name under which the catalog keeps references that were measured with it."""
         return f"{self.space}+{self.digest}"
 
     def __call__(self, vectors: Vectors, asked_with: str, kind: Kind) -> Vectors:
-        """(n, dim) → (n, dim); as they are where there is no map."""
-        found = self.maps.get((asked_with, kind))
-        return vectors if found is None else found(vectors)
+        """(n, dim) unit rows → (n, dim) unit rows, the same where there is no map."""
+        query_map = self.maps.get((asked_with, kind))
+        return vectors if query_map is None else query_map(vectors)
 
 
 def save_adapter(adapter: Adapter, folder: Path, card: Mapping[str, Any]) -> None:
-    """Write the maps, and beside them `card`: what they came from and what they are worth."""
+    """Write the maps, and `card` beside them: the data that they were learned from, and their scores."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
-        f"{asked_with}-{kind.value}.{part}": np.ascontiguousarray(getattr(one, part), np.float32)
-        for (asked_with, kind), one in adapter.maps.items()
+        f"{asked_with}-{kind.value}.{part}": np.ascontiguousarray(getattr(query_map, part), np.float32)
+        for (asked_with, kind), query_map in adapter.maps.items()
         for part in PARTS
     }
     save_file(tensors, folder / WEIGHTS)
-    said = {"format": FORMAT, "name": adapter.name, "space": adapter.space, "digest": adapter.digest, **card}
-    (folder / CARD).write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    named = {"name": adapter.name, "space": adapter.space, "digest": adapter.digest}
+    record = {"format": FORMAT, **named, **card}
+    (folder / CARD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """What `save_adapter` wrote beside the maps. Raises `CollectionError`."""
+    """The card that `save_adapter` wrote beside the maps. Raises `CollectionError`."""
     try:
         card = json.loads((folder / CARD).read_text("utf-8"))
         if not isinstance(card, dict) or card["format"] != FORMAT:
@@ -95,7 +96,8 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 def load_adapter(folder: Path, space: str) -> Adapter:
-    """Raises `CollectionError` for one that is missing or damaged, `SpaceMismatch` for another space's."""
+    """The adapter in a folder. Raises `CollectionError` where it is missing or damaged, `SpaceMismatch` where
+    it moves vectors of another space."""
     card = read_card(folder)
     if card["space"] != space:
         raise SpaceMismatch(

@@ -1,4 +1,4 @@
-"""What stands around a passage: its neighbours, or its whole page."""
+"""The text around a passage: its neighbours, or its whole page."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ STEP = 8
 """Neighbours that are looked up at a time when a page is filled."""
 
 Get = Callable[[Sequence[str]], list[Item]]
+"""The items with these ids; ids that are not there are left out."""
 Name = Callable[[int], str]
 """The id of the same document's item at a place."""
 
 
 def around(item: Item, get: Get, name: Name, *, passages: int = 1, page: bool = False) -> Passage:
-    """The passage with so many before and after it, or with all of its page, as one stretch of text.
+    """The passage with so many before and after it, or with its whole page, as one stretch of text.
 
     White space between passages is not kept in the index: it comes back as a line end or a space, of the
     same length, so that `end - start == len(text)` and every word is at its place. Raises `BadInput` for
@@ -30,12 +31,12 @@ def around(item: Item, get: Get, name: Name, *, passages: int = 1, page: bool = 
         near = [*_same_page(item, get, name, -1), item, *_same_page(item, get, name, 1)]
     else:
         places = range(max(0, item.ordinal - passages), item.ordinal + passages + 1)
-        near = [one for one in get([name(n) for n in places]) if one.kind is Kind.PASSAGE]
+        near = [neighbour for neighbour in get([name(n) for n in places]) if neighbour.kind is Kind.PASSAGE]
     return joined(near, item.page)
 
 
 def joined(items: Sequence[Item], page: int | None = None) -> Passage:
-    """Passages of one document, in any order, that follow each other: what they share is there once."""
+    """One passage out of neighbouring ones of a document, in any order; what they share is there once."""
     parts = sorted(((i.start, i.end, i.text) for i in items if i.start is not None), key=lambda p: p[:2])
     start, text = parts[0][0], ""
     end = start
@@ -51,13 +52,13 @@ def joined(items: Sequence[Item], page: int | None = None) -> Passage:
 
 def _same_page(item: Item, get: Get, name: Name, way: int) -> list[Item]:
     """The passages of the item's page before (-1) or after (1) it."""
-    found: list[Item] = []
+    passages: list[Item] = []
     place = item.ordinal
     while True:
         places = [n for n in range(place + way, place + way * (STEP + 1), way) if n >= 0]
-        some = get([name(n) for n in places])
-        here = [one for one in some if one.kind is Kind.PASSAGE and one.page == item.page]
-        found += here
+        next_items = get([name(n) for n in places])
+        here = [one for one in next_items if one.kind is Kind.PASSAGE and one.page == item.page]
+        passages += here
         if len(here) < STEP:
-            return found
+            return passages
         place += way * STEP

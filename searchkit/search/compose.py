@@ -1,4 +1,4 @@
-"""One vector out of several: what is wanted, and what is to be avoided."""
+"""Composed questions: one vector out of several, of what is wanted and what is to be avoided."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from searchkit.errors import BadInput
 from searchkit.types import Vectors
 
 AVOID = 0.5
-"""The weight of what is to be avoided. On the development photos of Flickr8k, "a dog" without "snow" and 14
-such pairs: of the first 20, those with the one and not the other were 65 % at 0, 75 % at 0.5, 71 % at 1."""
+"""The weight of what is to be avoided. For "a dog" without "snow" and 14 such pairs, on the development
+photos of Flickr8k, 65 % of the first 20 had the one and not the other at 0, 75 % at 0.5, 71 % at 1."""
 
 
 def compose(vectors: Vectors, weights: Sequence[float]) -> np.ndarray:
-    """Σ wᵢ·vᵢ, of unit length; (n, dim) unit rows and n weights, those to be avoided negative → (dim,).
+    """The sum Σ wᵢ·vᵢ brought to unit length: (n, dim) unit rows and n weights → (dim,); what is to be
+    avoided has a negative weight.
 
     >>> compose(np.array([[1.0, 0.0], [0.0, 1.0]]), [4.0, -3.0]).astype(float).round(3).tolist()
     [0.8, -0.6]

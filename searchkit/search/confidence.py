@@ -31,17 +31,20 @@ from searchkit.search.adapter import Adapter
 from searchkit.types import Kind, Vectors
 
 SAMPLE = 200
+"""Items of each kind that stand for all."""
 MARGIN = 3.2
 """Deviations above the mean at which confidence is 0.5. The middle of those with which, on the development
 photos of Flickr8k, nine in ten of 200 strings of random words stay below it (from 2.5) and four in five of
 the captions that find their photo first reach it (to 3.8); `benchmarks/confidence.py --choose`."""
 MIN_DEVIATION = 1e-3
+"""The least deviation of a reference: scores of equal items have none."""
 PAIRS = "pairs"
-"""In place of what a question is asked with: items of a collection with one another, and the cosine that one
-in a thousand of such pairs reaches."""
+"""The key, in place of what asks, of the reference of items with one another: its level is the cosine that
+one in a thousand pairs of items reaches."""
 RULE = "rule", ""
-"""In place of what is asked with and found: by which rule a set of references was measured."""
+"""The key of a reference that holds the rule by which the others were measured."""
 UNRELATED = 0.999
+"""The part of pairs of items that are taken to be unrelated."""
 UNLIKE = 0.95
 """The part of a collection's pictures that a picture is taken to be unlike."""
 
@@ -53,7 +56,7 @@ def neutral_queries() -> list[str]:
 
 
 def confidence(score: float, reference: Reference | None) -> float:
-    """In [0, 1]; increases with the score. Without a reference, nothing is known: 0.5.
+    """The confidence of a score, in [0, 1], increasing with it; 0.5 without a reference.
 
     >>> confidence(0.3, Reference(level=0.3, deviation=0.1, queries=100))
     0.5
@@ -66,12 +69,12 @@ def confidence(score: float, reference: Reference | None) -> float:
 
 
 def standing(score: float, reference: Reference) -> float:
-    """In deviations above the level of confidence 0.5: it still tells apart what confidence calls 1."""
+    """The z-score: deviations above the level of confidence 0.5. It tells apart what confidence calls 1."""
     return (score - reference.level) / reference.deviation
 
 
 def neutral_vectors(encoder: Encoder, cache: Path | None) -> Vectors:
-    """(n, dim) vectors of the neutral queries; encoded once a space when they may be kept in `cache`."""
+    """The (n, dim) vectors of the neutral queries; encoded once for a space when `cache` may keep them."""
     queries = [encoder.record.as_query(query) for query in neutral_queries()]
     if cache is None:
         return encoder.encode_text(queries)
@@ -91,8 +94,8 @@ def neutral_vectors(encoder: Encoder, cache: Path | None) -> Vectors:
 def measure(
     encoder: Encoder, store: VectorStore, cache: Path | None = None, *, adapter: Adapter | None = None
 ) -> dict[tuple[str, str], Reference]:
-    """The references of a store as it is now, by (asked with "text" or "image", kind of item); with an
-    adapter, of questions that went through it.
+    """The references of a store as it is, by what asks ("text" or "image") and kind of item, of questions
+    that go through the adapter where there is one.
 
     Asking with pictures needs two of them, since a picture is not compared with itself.
     """
@@ -103,21 +106,21 @@ def measure(
     samples = {kind: _sample(store, kind, dim=encoder.space.dim) for kind in Kind}
     images = samples[Kind.IMAGE]
     texts = neutral_vectors(encoder, cache)
-    found = {}
+    references = {}
     for kind in Kind:
         best = _best(asked(texts, "text", kind), store, kind)
         if best is not None:
-            found["text", kind.value] = _fit(best, MARGIN)
+            references["text", kind.value] = _fit(best, MARGIN)
         if len(samples[kind]) > 1:
             pairs = (samples[kind] @ samples[kind].T)[np.triu_indices(len(samples[kind]), k=1)]
             level, deviation = float(np.quantile(pairs, UNRELATED)), max(MIN_DEVIATION, float(pairs.std()))
-            found[PAIRS, kind.value] = Reference(level, deviation, len(pairs))
+            references[PAIRS, kind.value] = Reference(level, deviation, len(pairs))
     if len(images) > 1:
-        found["image", Kind.IMAGE.value] = _fit(_likeness(asked(images, "image", Kind.IMAGE), images))
+        references["image", Kind.IMAGE.value] = _fit(_likeness(asked(images, "image", Kind.IMAGE), images))
         best = _best(asked(images, "image", Kind.PASSAGE), store, Kind.PASSAGE)
         if best is not None:
-            found["image", Kind.PASSAGE.value] = _fit(best)
-    return found
+            references["image", Kind.PASSAGE.value] = _fit(best)
+    return references
 
 
 def is_current(references: Mapping[tuple[str, str], Reference]) -> bool:
@@ -126,7 +129,7 @@ def is_current(references: Mapping[tuple[str, str], Reference]) -> bool:
 
 
 def made_today() -> Reference:
-    """Goes with a set of references under `RULE`."""
+    """The reference that goes with a set of references under `RULE`."""
     return Reference(0.0, 1.0, rule())
 
 
@@ -137,7 +140,7 @@ def rule() -> int:
 
 
 def _sample(store: VectorStore, kind: Kind, *, dim: int) -> Vectors:
-    """Up to SAMPLE vectors of a kind, evenly spread over the store."""
+    """The (n, dim) vectors of up to SAMPLE items of a kind, evenly spread over the store."""
     total = store.count(kind=kind)
     rows = np.unique(np.linspace(0, max(0, total - 1), min(SAMPLE, total)).astype(int))
     picked, before = [], 0
@@ -149,7 +152,7 @@ def _sample(store: VectorStore, kind: Kind, *, dim: int) -> Vectors:
 
 
 def _best(queries: Vectors, store: VectorStore, kind: Kind) -> np.ndarray | None:
-    """(q,) best score of each query over a kind; None where the store has none of it."""
+    """The (q,) best score of each query over a kind; None where the store has none of it."""
     best: np.ndarray | None = None
     for _, vectors in store.scan(kind=kind):
         here = (queries @ vectors.T).max(axis=1, initial=-1.0)  # (q, n) -> (q,)
@@ -158,7 +161,7 @@ def _best(queries: Vectors, store: VectorStore, kind: Kind) -> np.ndarray | None
 
 
 def _likeness(asked: Vectors, images: Vectors) -> np.ndarray:
-    """(n,) for each picture, when it asks, the score that UNLIKE of the others stay below."""
+    """The (n,) score that UNLIKE of the other pictures stay below, for each picture that asks."""
     scores = asked @ images.T
     others = scores[~np.eye(len(images), dtype=bool)].reshape(len(images), -1)  # (n, n - 1)
     below: np.ndarray = np.quantile(others, UNLIKE, axis=1)

@@ -1,4 +1,4 @@
-"""What a search may be limited to, as one expression over the store's columns."""
+"""Filters of a search: all that it is limited to, as one SQL expression over the fields of `Item`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import os
 from searchkit.errors import BadInput
 
 WHEN = "coalesce(taken, mtime)"
-"""When a picture was taken, where it says so; else when its file was last changed."""
+"""The time that a picture was taken at, where it says so; else that of its file's last change."""
 
 
 def expression(
     filter: str | None = None, *, label: str | None = None, since: str | None = None, until: str | None = None
 ) -> str | None:
-    """All of these joined by AND; None where nothing is asked.
+    """The conditions joined by AND; None where there are none.
 
     >>> expression("width > 100", label="it's", since="2026-01-05")
     "(width > 100) AND label = 'it''s' AND coalesce(taken, mtime) >= timestamp '2026-01-05 00:00:00'"
@@ -36,7 +36,7 @@ def expression(
 
 
 def below(folder: str) -> str:
-    """What lies in a folder, at any depth.
+    """The condition that a file lies in a folder, at any depth.
 
     >>> below("/it's/here/")
     "starts_with(path, '/it''s/here/')"
@@ -47,7 +47,7 @@ def below(folder: str) -> str:
 
 def _moment(text: str) -> dt.datetime:
     try:
-        found = dt.datetime.fromisoformat(text.strip())
+        moment = dt.datetime.fromisoformat(text.strip())
     except ValueError as error:
         raise BadInput(f"{text!r} is no date", hint="write 2026-01-05 or 2026-01-05T14:30") from error
-    return found if found.tzinfo is None else found.astimezone(dt.UTC).replace(tzinfo=None)
+    return moment if moment.tzinfo is None else moment.astimezone(dt.UTC).replace(tzinfo=None)

@@ -1,4 +1,4 @@
-"""What belongs together is one result: copies, near-copies, the passages of one document."""
+"""Folding: copies, near-copies and the passages of one document become one result."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ from searchkit.catalog.catalog import Reference
 from searchkit.types import Candidate, Item, Kind, Vectors
 
 COLLAPSE = ("exact", "near", "none")
+"""The ways to collapse copies."""
 GROUP = ("document",)
+"""The ways to group hits."""
 PASSAGES = 3
-"""Of one document that are shown, the best among them."""
+"""Passages of one document that are shown, the best among them."""
 NEAR = 0.3
 """The part of the way from identical to unrelated that two near-copies may lie apart. On photos it takes in
 99 of 100 copies saved again at low quality, 99 with 3 % of both sides cropped away and 88 with 6 %; three in
 a thousand photos have a stranger that near (`benchmarks/copies.py`)."""
 NEAR_AT_LEAST = {Kind.IMAGE: 0.9, Kind.PASSAGE: 0.95}
-"""Cosine. Passages that say the same in other words are nearer than unrelated ones, and are no copies."""
+"""The least cosine of two near-copies of each kind: passages that say the same in other words are nearer than
+unrelated ones, and are no copies."""
 
 VectorsOf = Callable[[Sequence[str]], Vectors]
-"""Ids → (n, dim)."""
+"""The (n, dim) vectors of n ids."""
 
 
 class Folded(NamedTuple):
-    """A result, and what it stands for, the better first."""
+    """A result: its best candidate, and those that it stands for, the better first."""
 
     best: Candidate
     copies: tuple[Candidate, ...] = ()
@@ -48,8 +51,8 @@ def near_level(pairs: Reference | None, kind: Kind | None) -> float:
 def collapse(
     found: Sequence[Candidate], how: str, vectors_of: VectorsOf | None = None, level: float = 1.0
 ) -> list[Folded]:
-    """With "exact", items with the same content are one; with "near" those too whose vectors are at least
-    `level` alike. The best stands for the others."""
+    """Candidates, the best first, with copies folded into the best of them: for "exact" items of the same
+    content, for "near" also those whose cosine is at least `level`, for "none" nothing."""
     if how == "none":
         return [Folded(candidate) for candidate in found]
     same: dict[tuple[str, int], list[Candidate]] = {}
@@ -72,7 +75,8 @@ def collapse(
 
 
 def group(found: Sequence[Folded], how: str | None) -> list[Folded]:
-    """With "document", the items of one file are one result, with its best passages that do not overlap."""
+    """Results, the best first; for "document" the items of one file are one, with its best passages that do
+    not overlap."""
     if how is None:
         return list(found)
     first: dict[str, Folded] = {}

@@ -1,5 +1,5 @@
-"""A model that reads English finds nothing true for a question in another script, and its scores do not
-show it: measured, English-only encoders retrieve at chance there. So it is said."""
+"""Warnings about a question in a script that the encoder was not made for: encoders of English alone were
+measured to retrieve at chance there, and their scores do not show it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from searchkit.types import EncoderRecord
 
 
 def foreign_script(text: str) -> str | None:
-    """The script of most letters, as Unicode names it, unless that is Latin or there are no letters.
+    """The script of most letters by its Unicode name; None for Latin, and where there are no letters.
 
     >>> foreign_script("две собаки на пляже")
     'Cyrillic'
@@ -28,8 +28,8 @@ def foreign_script(text: str) -> str | None:
 
 
 def warning_for(record: EncoderRecord, text: str) -> str | None:
-    """What to say when the encoder was not made for the script of this question; None when it may be, or
-    nothing is known of its languages."""
+    """The warning where the encoder was not made for the script of this question; None where it may have
+    been, or its languages are not known."""
     script = foreign_script(text)
     if script is None or record.languages != ENGLISH:
         return None

@@ -1,4 +1,4 @@
-"""How the nearest are found: the cheapest way that gives the answer.
+"""The plan of a search: the cheapest way to find the nearest.
 
 | the collection                  | no filter                      | with a filter                           |
 |---------------------------------|--------------------------------|-----------------------------------------|
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from searchkit.stores.faiss import Accelerator
 
 FILTERS = 8
-"""Whose rows are remembered: a person who pages, or changes the words, keeps the filter."""
+"""Filters whose rows are remembered: a person who pages, or changes the words, keeps the filter."""
 
 
 class Planner:
-    """Finds the nearest of one kind; remembers which rows the last filters keep."""
+    """Finds the nearest of one kind, and remembers the rows that the last filters keep."""
 
     def __init__(self, store: VectorStore, accelerator: Accelerator) -> None:
         self._store, self._accelerator = store, accelerator
@@ -35,29 +35,31 @@ class Planner:
     def search(
         self, vector: np.ndarray, k: int, *, kind: Kind, where: str | None = None
     ) -> tuple[list[Candidate], Callable[[], str]]:
-        """The k nearest, and what says how they were found. Raises `BadInput` for a filter that cannot be."""
+        """The k nearest to a (dim,) unit vector, and a function that says how they were found. Raises
+        `BadInput` for a filter that cannot be read."""
         fast = self._accelerator
         if where is None and fast.version is not None:
-            return fast.search(vector, k, kind=kind), lambda: f"FAISS {self._how(kind)}{self._newer()}"
+            return fast.search(vector, k, kind=kind), lambda: f"FAISS {self._tuning(kind)}{self._newer()}"
         if where is None:
             return self._store.search(vector, k, kind=kind), lambda: "the store compares all, exactly"
         if fast.version is None or not fast.is_current:
-            found = self._store.search(vector, k, kind=kind, where=where)
-            return found, lambda: "the store compares what the filter keeps, exactly"
-        rows = self._places(where, kind)
-        found = fast.search(vector, k, kind=kind, among=rows)
-        return found, lambda: f"FAISS compares the {len(rows)} that the filter keeps"
+            nearest = self._store.search(vector, k, kind=kind, where=where)
+            return nearest, lambda: "the store compares what the filter keeps, exactly"
+        rows = self._rows(where, kind)
+        nearest = fast.search(vector, k, kind=kind, among=rows)
+        return nearest, lambda: f"FAISS compares the {len(rows)} that the filter keeps"
 
-    def _how(self, kind: Kind) -> str:
-        how = self._accelerator.describe(kind)
-        if how.exact:
+    def _tuning(self, kind: Kind) -> str:
+        tuning = self._accelerator.describe(kind)
+        if tuning.exact:
             return "compares all, exactly"
-        return f"{how.index}, {how.nprobe} lists, {how.k_factor} candidates a hit, recall {how.recall:.3f}"
+        lists, candidates = f"{tuning.nprobe} lists", f"{tuning.k_factor} candidates a hit"
+        return f"{tuning.index}, {lists}, {candidates}, recall {tuning.recall:.3f}"
 
     def _newer(self) -> str:
         return "" if self._accelerator.is_current else "; the store compares what is newer"
 
-    def _places(self, where: str, kind: Kind) -> np.ndarray:
+    def _rows(self, where: str, kind: Kind) -> np.ndarray:
         key = (self._store.version, kind, where)
         if key not in self._kept:
             self._kept[key] = self._store.rows_where(where, kind=kind)

@@ -1,4 +1,4 @@
-"""How a search went: what `--explain` prints."""
+"""The trace of a search: what `--explain` prints."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from searchkit.types import Candidate
 
 @dataclass(slots=True)
 class Trace:
-    """Filled by a search that it is given to."""
+    """The plan, times and lists of one search, which fills the trace that it is given."""
 
     plan: dict[str, str] = field(default_factory=dict)
-    """By kind: how its nearest were found, in words."""
+    """How the nearest of each kind were found, in words."""
     milliseconds: dict[str, float] = field(default_factory=dict)
-    """By step."""
+    """The time that each step took."""
     legs: dict[str, dict[str, tuple[int, float]]] = field(default_factory=dict)
-    """By leg ("meaning", "text", "name", "rerank"): item id → (rank from 1, score)."""
+    """The (rank from 1, score) of each item id, for each leg: "meaning", "text", "name", "rerank"."""
 
     def leg(self, name: str, found: Sequence[Candidate]) -> None:
+        """Keep the candidates of a leg, the best first."""
         self.legs[name] = {c.item.id: (rank, c.score) for rank, c in enumerate(found, start=1)}
 
     def of(self, item_id: str) -> dict[str, tuple[int, float]]:
-        """Where each leg that found an item had it: (rank, score)."""
-        return {name: found[item_id] for name, found in self.legs.items() if item_id in found}
+        """The (rank, score) of an item in each leg that found it."""
+        return {name: places[item_id] for name, places in self.legs.items() if item_id in places}
 
 
 @contextmanager
@@ -37,5 +38,5 @@ def _timed(trace: Trace, step: str) -> Iterator[None]:
 
 
 def timed(trace: Trace | None, step: str) -> AbstractContextManager[None]:
-    """Adds what happens within to a step of the trace; without one, nothing is measured."""
+    """Add the time that the block takes to a step of the trace; without a trace, nothing is measured."""
     return nullcontext() if trace is None else _timed(trace, step)

@@ -1,6 +1,6 @@
-"""Zero-shot labels: of some names, the one whose sentences are nearest to a picture, and how sure that is.
+"""Zero-shot labels: the name whose sentences are nearest to a picture, and the confidence in it.
 
-A label's vector is the CLIP paper's ensemble, of vectors and not of probabilities:
+A label's vector is the CLIP paper's ensemble of vectors, not of probabilities:
 
     w_l = unit( Σ_t text(template_t with l) / templates )
 
@@ -9,9 +9,9 @@ encoder's own temperature T; what falls to the neutral queries is "none of these
 
     p_l = exp(x·w_l / T) / ( Σ_l exp(x·w_l / T) + Σ_q exp(x·q / T) )
 
-Chosen by how well it tells a right label from a wrong one and from pictures of something else. Area under
-the ROC curve (standard error 0.01) with `pocket`, of the 100 names of Caltech-101 put to 900 of its pictures
-and 1,100 others, most of which the encoder was trained on; and of right against wrong alone:
+The share was chosen by how well it tells a right label from a wrong one and from pictures of something else:
+the area under the ROC curve (standard error 0.01) with `pocket`, for the 100 names of Caltech-101 put to 900
+of its pictures and 1,100 others, most of which the encoder was trained on, and for right against wrong alone:
 
     this share                                                         0.894  0.868
     a softmax over the labels alone                                    0.860  0.874
@@ -19,9 +19,10 @@ and 1,100 others, most of which the encoder was trained on; and of right against
     deviations above the label's mean over all these pictures          0.868  0.811
     the best score itself                                              0.906  0.846
 
-The last has no scale: what is a high cosine differs from encoder to encoder, and labels that fit alike are
-not told apart. The last but one leads by 0.01 where labels are few, but makes a picture's label hang on its
-company. At 0.5 this share keeps 68 % of the right labels, 5 % of the wrong ones, 3 % of the others' labels.
+The last has no scale: a high cosine is another number for each encoder, and labels that fit alike are not
+told apart. The last but one leads by 0.01 where labels are few, but makes a picture's label depend on the
+pictures beside it. At 0.5 the share keeps 68 % of the right labels, 5 % of the wrong ones, 3 % of the
+others' labels.
 """
 
 from __future__ import annotations
@@ -102,10 +103,10 @@ def label_vectors(
 
 
 class Classifier:
-    """Gives pictures the best of some labels. The labels' vectors are made once, here.
+    """Gives each picture the best of some labels, whose vectors it makes once.
 
-    `cache` is a folder that keeps the neutral queries' vectors from one time to the next. Raises `BadInput`
-    without labels.
+    `cache` is a folder that keeps the neutral queries' vectors for the next time. Raises `BadInput` without
+    labels.
     """
 
     def __init__(
@@ -127,13 +128,13 @@ class Classifier:
     def __call__(self, images: Vectors) -> tuple[np.ndarray, np.ndarray]:
         """(n, dim) unit rows → (n,) positions in `labels`, and (n,) confidences in [0, 1].
 
-        Of labels that fit equally well, the first. A picture's answer does not depend on the others.
+        Among labels that fit equally well it is the first. A picture's answer does not depend on the others.
         """
-        best, sure = np.empty(len(images), np.int64), np.empty(len(images), np.float64)
+        best, confidence = np.empty(len(images), np.int64), np.empty(len(images), np.float64)
         for start in range(0, len(images), ROWS):
             rows = images[start : start + ROWS]
-            best[start : start + ROWS], sure[start : start + ROWS] = self._classify(rows)
-        return best, sure
+            best[start : start + ROWS], confidence[start : start + ROWS] = self._classify(rows)
+        return best, confidence
 
     def _classify(self, images: Vectors) -> tuple[np.ndarray, np.ndarray]:
         known = (images @ self.vectors.T).astype(np.float64)  # (n, dim) @ (dim, labels) -> (n, labels)

@@ -1,4 +1,4 @@
-"""Where vectors are kept and found."""
+"""Stores of items with their vectors, and the accelerator beside one."""
 
 from searchkit.stores.deferred import defer
 

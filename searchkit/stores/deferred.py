@@ -1,7 +1,7 @@
-"""Packages that a library imports and that nothing here needs.
+"""Deferred import of packages that a library imports and that nothing here needs.
 
-lancedb imports a client of a network service, a second of a search's three, to reach some classes of one of
-its sub-modules.
+lancedb imports a client of a network service, which takes one of a search's three seconds, to reach some
+classes of one of its sub-modules.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Deferred(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         with _loading:
-            if isinstance(self, Deferred):  # no other thread was before
+            if isinstance(self, Deferred):  # no other thread came first
                 self.__class__ = ModuleType  # type: ignore[assignment]
                 assert self.__spec__ and self.__spec__.loader
                 self.__spec__.loader.exec_module(self)
@@ -28,7 +28,7 @@ class Deferred(ModuleType):
 
 
 def defer(package: str) -> None:
-    """Let the import of a package's sub-module be that of this sub-module alone."""
+    """Make the import of a package's sub-module run that sub-module alone, not the package's `__init__`."""
     spec = None if package in sys.modules else importlib.util.find_spec(package)
     if spec is not None and spec.submodule_search_locations is not None:
         module = importlib.util.module_from_spec(spec)

@@ -1,8 +1,8 @@
 """The accelerator: FAISS over what the store holds, memory-mapped, rebuilt from it, disposable.
 
-Of each kind there is a base, exact while it is small, and a small exact shelf of what was written since.
-It answers for one version of the store. When the store has changed, what is newer is searched in the store
-and merged, and what is gone drops out; an id decides its vector for ever, so nothing in it can be stale.
+Each kind of item has a base, exact while it is small, and a small exact shelf of what was written since.
+Both answer for one version of the store. When the store has changed, its newer rows are searched there and
+merged, and what is gone drops out; an id decides its vector for ever, so nothing in an index can be stale.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 FORMAT = 2
 MIN_ROWS = 2000
-"""Below this the store's own scan takes a few milliseconds."""
+"""Rows of a store below which its own scan takes a few milliseconds, and no accelerator is built."""
 EXACT_UP_TO = 50_000
 """Items of a kind up to which its base compares with all of them, which takes as long as encoding a word of
 the question."""
@@ -50,7 +50,8 @@ class _Pointer:
 
 
 class Accelerator:
-    """`folder` holds one base, at most one shelf of what came after it, and `current.json`."""
+    """The indexes of one store in a folder: one base, at most one shelf of what came after it, and
+    `current.json`, which names them."""
 
     def __init__(self, folder: Path, store: VectorStore) -> None:
         self._folder, self._store = folder, store
@@ -58,31 +59,31 @@ class Accelerator:
         self._version: int | None = None
         self._stamp: int | None = None
         self.too_new: CollectionTooNew | None = None
-        """Why it is neither used nor written over: a newer searchkit made it, and answers from it."""
+        """The reason why it is neither used nor written over: a newer searchkit made it; None otherwise."""
         self._load()
 
     @property
     def version(self) -> int | None:
-        """The store's version that it covers; None while there is none."""
+        """The version of the store that the indexes cover; None while there are none."""
         return self._version
 
     @property
     def is_current(self) -> bool:
-        """Whether it covers the store as it is now; looks for a newer build where it does not."""
+        """Whether the indexes cover the store as it is; looks for a newer build where they do not."""
         if self._version != self._store.version and self._stamp != _stamp(self._folder):
             self._load()
         return self._version == self._store.version
 
     def describe(self, kind: Kind) -> Tuning:
-        """How the base of a kind is asked."""
+        """The tuning of the base of a kind."""
         return self._shelves[kind][0].tuning
 
     def search(
         self, vector: np.ndarray, k: int, *, kind: Kind, among: np.ndarray | None = None
     ) -> list[Candidate]:
-        """The k nearest of a kind, the store's newer rows included: exactly, or where the base is large with
-        the recall that it was tuned to. `among` these rows of the store only, exactly; that is for a version
-        that `is_current`."""
+        """The k nearest of a kind to a (dim,) unit vector, the store's newer rows included: exactly, or with
+        the recall that a large base was tuned to. `among` these (n,) rows of the store, ascending, it is
+        exact, and must be `is_current`."""
         if not self.is_current:
             assert among is None
             return self._with_the_store(vector, k, kind)
@@ -131,8 +132,8 @@ class Accelerator:
     # making it
 
     def refresh(self) -> None:
-        """Bring it to the store's version the short way: all anew where that is quick, else what is new on a
-        shelf beside the base. Where a base has to be built first, `is_due` says so."""
+        """Bring the indexes to the store's version the short way: all anew where that is quick, else a shelf
+        of what is new beside the base. Where a base has to be built first, `is_due` says so."""
         if not self._is_wanted() or self.is_current:
             return
         pointer = self._pointer()
@@ -144,7 +145,7 @@ class Accelerator:
         self.rebuild()
 
     def is_due(self) -> bool:
-        """Whether `rebuild` would help: there is none, or too much has come and gone since it was built."""
+        """Whether `rebuild` would help: there is no base, or too much came and went since it was built."""
         if not self._is_wanted():
             return False
         if self._version is None:
@@ -155,9 +156,9 @@ class Accelerator:
         return changed > max(MIN_ROWS, FRESH * sum(len(shelf.rows) for shelf in base))
 
     def rebuild(self, questions: Vectors | None = None) -> bool:
-        """Build from the store as it is now, and use that; False when the store is too small to want it, or
-        another process builds. `questions` are vectors of texts such as will be asked: a large base is tuned
-        on them beside its own items. For a large one this takes minutes; searches go on meanwhile."""
+        """Build the base from the store as it is, and use it; False when the store is too small to need one,
+        or another process builds. `questions` are (n, dim) vectors of texts such as will be asked: a large
+        base is tuned on them beside its own items. That takes minutes; searches go on meanwhile."""
         if not self._is_wanted():
             return False
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -182,7 +183,7 @@ class Accelerator:
         return any(self._store.count(kind=kind) > EXACT_UP_TO for kind in Kind)
 
     def _build(self, questions: Vectors | None) -> str:
-        """The name of a folder with the base of every kind."""
+        """Write the base of every kind into a folder, and give its name."""
         version = self._store.version
         faiss.omp_set_num_threads(os.cpu_count() or 1)
         with self._scratch(f"base-{version}") as scratch:
@@ -203,8 +204,8 @@ class Accelerator:
         return f"base-{version}"
 
     def _extended(self, base: str) -> _Pointer:
-        """What a base needs to answer for the store as it is now: where its items are, and a shelf of those
-        that came since."""
+        """Write what a base needs to answer for the store as it is: the rows of its items, and a shelf of
+        those that came since."""
         version, built = self._store.version, int((self._folder / base / "version").read_text())
         if version == built:
             return _Pointer(version, base, None)
@@ -220,7 +221,7 @@ class Accelerator:
 
     @contextmanager
     def _scratch(self, name: str) -> Iterator[Path]:
-        """A folder to write in, which gets its name when all is written."""
+        """A folder to write in that gets its name when all is written."""
         scratch, final = self._folder / f"{name}.tmp", self._folder / name
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
@@ -230,7 +231,7 @@ class Accelerator:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """One at a time moves the pointer; that takes seconds at most."""
+        """Hold the lock under which one process at a time moves the pointer, for seconds at most."""
         with filelock.FileLock(self._folder / "current.lock", thread_local=False):
             yield
 
@@ -264,7 +265,7 @@ class Accelerator:
             return None
 
     def _load(self) -> None:
-        """Map what `current.json` names. Anything wrong with it means that there is no accelerator."""
+        """Map what `current.json` names. Files that are missing or damaged count as no accelerator."""
         self._stamp = _stamp(self._folder)
         pointer = self._pointer()
         if pointer is not None and pointer.version > self._store.version:

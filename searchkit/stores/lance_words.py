@@ -45,7 +45,7 @@ def drop_words(table: Any) -> None:
 
 
 def _languages(table: Any) -> dict[str, str | None]:
-    """By indexed column the language of its stems; None where words are taken apart in another way."""
+    """The language of the stems of each indexed column; None where words are taken apart in another way."""
     indexes = {index.columns[0]: index for index in table.list_indices()}
     return {column: _language_of(indexes[column]) for column in FULL_TEXT if column in indexes}
 

@@ -4,9 +4,9 @@ Embeddings lie near a space of fewer dimensions than they have: a sixth to a thi
 they differ. The lists and the 4-bit codes are of those alone, turned at random so that none weighs more than
 another; codes of all dimensions decide, of 16 bits each where there is room for that, or of 8.
 
-How many lists must be looked into depends on how the vectors lie: of five hundred, pictures need twenty and
-made-up vectors thirty. So it is measured, on questions of both sorts that a collection is asked: its
-own items (likeness), and texts.
+How many lists must be looked into depends on how the vectors lie: out of five hundred, pictures need twenty
+and made-up vectors thirty. So it is measured on both sorts of question that a collection gets: its own items
+(likeness), and texts.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from searchkit.stores.shelf import Batches, Tuning, faiss, parameters
 from searchkit.types import Vectors
 
 TARGET = 0.97
-"""recall@10 on the held-out questions, at the least, of each sort: others find one in a hundred less."""
+"""The least recall@10 on held-out questions of each sort; other questions reach about 0.01 less."""
 DEPTH = 10
 TIE = 1e-6
-"""Cosines that differ by no more are of copies."""
+"""The difference up to which two cosines count as those of copies."""
 SAMPLE = 48
-"""Vectors a list that the lists and codes are learned from."""
+"""Vectors for each list that the lists and codes are learned from."""
 ITEMS = 256
-"""Items of the collection that are asked for what is like them."""
+"""Items of the collection that serve as questions for what is like them."""
 SHARE = 0.87
-"""Of the vectors' variance, what the dimensions that are kept hold together. Less needs more candidates, more
+"""Part of the vectors' variance that lies in the dimensions that are kept. Less needs more candidates, more
 takes longer to compare."""
 ROUND = 8
-"""Dimensions are kept in such numbers."""
+"""The number that kept dimensions are a multiple of."""
 WORTH = 0.002
-"""Recall for which more work is done where none reaches the target."""
+"""Gain in recall that is worth more work where no tuning reaches the target."""
 MOST = 512
-"""Lists that are looked into."""
+"""Lists that are looked into at most."""
 ROOM = 2**28
 """Bytes that codes of 16 bits a number may take. With 8 bits one or two in a hundred of the ten nearest are
-lost, and it takes more candidates and lists to find as many; but of a million, 16 would take a gigabyte."""
+lost, and it takes more candidates and lists to find as many; but for a million, 16 would take a gigabyte."""
 CANDIDATE = 8
-"""To compare one by its codes of all dimensions, from somewhere in memory, takes as long for each of them as
-so many 4-bit codes of a list."""
+"""4-bit codes of a list that are compared in the time in which one code of all dimensions is, from somewhere
+in memory; for each dimension."""
 
 
 def trained(dim: int, count: int, scan: Iterator[Vectors], seed: int = 0) -> tuple[Any, Vectors]:
@@ -65,7 +65,7 @@ def trained(dim: int, count: int, scan: Iterator[Vectors], seed: int = 0) -> tup
 
 
 def _fewer(sample: Vectors, random: np.random.Generator) -> Any:
-    """x → RVᵀx: V are the dimensions along which the vectors differ most, R turns them at random.
+    """The linear map RVᵀ: V are the dimensions along which the vectors differ most, R turns them at random.
 
     What all vectors share counts for nothing in V and is not taken off x either: it adds the same to each
     inner product with a question.
@@ -84,16 +84,17 @@ def _fewer(sample: Vectors, random: np.random.Generator) -> Any:
 
 
 class Truth:
-    """The exact answers to questions, gathered while the vectors pass by."""
+    """The exact answers to (q, dim) questions, gathered while the vectors pass by."""
 
     def __init__(self, items: Vectors, texts: Vectors) -> None:
         self.questions = np.ascontiguousarray(np.concatenate([items, texts]))
         self.items = len(items)
-        """So many of the questions, the first, are items: they find themselves."""
+        """The number of questions, from the first, that are items and find themselves."""
         self._best = faiss.ResultHeap(len(self.questions), DEPTH + 2, keep_max=True)
         self._seen = 0
 
     def watching(self, batches: Batches) -> Batches:
+        """Pass every batch on, and keep each question's nearest."""
         for rows, items, vectors in batches:
             scores, places = faiss.knn(self.questions, vectors, DEPTH + 2, metric=faiss.METRIC_INNER_PRODUCT)
             places[places >= 0] += self._seen
@@ -103,23 +104,23 @@ class Truth:
         self._best.finalize()
 
     def recall(self, found: np.ndarray) -> float:
-        """Of (q, DEPTH + 1) places found: recall@10, of both sorts the lower; an item finds itself first.
+        """The recall@10 of (q, DEPTH + 1) places, the lower one of both sorts; an item finds itself first.
 
-        Questions whose last true answer is as near as the next one are left out: of copies it does not
-        matter which are found.
+        Questions whose last true answer is as near as the next one are left out: which of some copies are
+        found does not matter.
         """
         sorts = []
-        for some, first in ((slice(0, self.items), 1), (slice(self.items, None), 0)):
-            last = self._best.D[some, first + DEPTH - 1]
-            clear = last - self._best.D[some, first + DEPTH] > TIE
-            pairs = zip(self._best.I[some][clear], found[some][clear], strict=True)
-            hits = [len(set(true[first : first + DEPTH]) & set(mine)) / DEPTH for true, mine in pairs]
+        for sort, first in ((slice(0, self.items), 1), (slice(self.items, None), 0)):
+            last = self._best.D[sort, first + DEPTH - 1]
+            clear = last - self._best.D[sort, first + DEPTH] > TIE
+            pairs = zip(self._best.I[sort][clear], found[sort][clear], strict=True)
+            hits = [len(set(true[first : first + DEPTH]) & set(places)) / DEPTH for true, places in pairs]
             sorts += [float(np.mean(hits))] if hits else []
         return min(sorts, default=1.0)
 
 
 def tuned(index: Any, truth: Truth) -> Tuning:
-    """The least work that reaches TARGET; where nothing does, what finds most."""
+    """The tuning of least work that reaches TARGET; where none does, the one of most recall."""
     lists = faiss.extract_index_ivf(index)
     whole = "SQfp16" if index.refine_index.sa_code_size() == 2 * index.d else "SQ8"
     name = f"PCAR{lists.d},IVF{lists.nlist},PQ{lists.d}x4fsr,Refine({whole})"
@@ -139,7 +140,7 @@ def tuned(index: Any, truth: Truth) -> Tuning:
 
 
 def _enough(index: Any, truth: Truth, k_factor: int) -> tuple[int, float]:
-    """The fewest lists that reach TARGET and the recall there; or those from where more add nothing."""
+    """The fewest lists that reach TARGET and their recall; else those from which more add nothing."""
     most = min(faiss.extract_index_ivf(index).nlist, MOST)
     nprobe = min(8, most)
     best = nprobe, 0.0

@@ -34,8 +34,8 @@ class MemoryStore:
     >>> store = MemoryStore(space)
     >>> picture = Item("a", Kind.IMAGE, "/a.jpg", "/", "", 0, 0.0, width=640)
     >>> store.write([picture], np.array([[1.0, 0.0]], np.float32))
-    >>> [(hit.item.path, hit.score) for hit in store.search(np.array([0.6, 0.8]), 5, where="width > 600")]
-    [('/a.jpg', 0.6)]
+    >>> [(hit.item.path, hit.score) for hit in store.search(np.array([1.0, 0.0]), 5, where="width > 600")]
+    [('/a.jpg', 1.0)]
     """
 
     def __init__(self, space: Space, *, language: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""A shelf: one FAISS index over items of one kind, mapped, with the items beside it."""
+"""A shelf: one memory-mapped FAISS index over items of one kind, with the items beside it."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ NAMES = Item._fields
 KINDS = {kind.value: kind for kind in Kind}
 DECODE = json.JSONDecoder().raw_decode
 MAPPED = 2**26
-"""Bytes of items that are mapped, a quarter of a million pictures or 50,000 passages: ten are read in a third
-of the time."""
+"""Bytes of items up to which they are mapped, a quarter of a million pictures or 50,000 passages: ten are
+read in a third of the time."""
 
 Batches = Iterable[tuple[np.ndarray, list[Item], Vectors]]
 """(n,) rows of the store, n items, (n, dim) vectors."""
@@ -44,16 +44,16 @@ Batches = Iterable[tuple[np.ndarray, list[Item], Vectors]]
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """How an index is asked, and what that finds."""
+    """The parameters of a search in an index, and the recall that they reach."""
 
     index: str
-    """Its form, as FAISS writes such: "Flat" is exact."""
+    """The index as a FAISS factory string; "Flat" is exact."""
     nprobe: int = 0
     """Lists that are looked into."""
     k_factor: int = 1
     """Candidates by their 4-bit codes for each hit that is wanted; codes of 8 or 16 bits decide."""
     recall: float = 1.0
-    """recall@10 on questions held out when it was made."""
+    """The recall@10 on questions held out when the index was made."""
 
     @property
     def exact(self) -> bool:
@@ -61,8 +61,8 @@ class Tuning:
 
 
 class _Lines:
-    """A file of ASCII that is read in places: mapped while it is small. Of a mapped file the system keeps
-    sixteen pages in memory for each that is touched, and the items of a collection lie everywhere."""
+    """A file of ASCII that is read in places, and mapped while it is small: the system keeps sixteen pages of
+    a mapped file in memory for each that is touched, and the items of a collection lie everywhere."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb", buffering=0)
@@ -87,7 +87,7 @@ class _Lines:
 
 @dataclass(frozen=True)
 class Shelf:
-    """(n,) everything by place; `rows[place]` is the row of the store, or GONE."""
+    """An index and (n,) arrays by place in it; `rows[place]` is the row of the store, or GONE."""
 
     index: Any
     tuning: Tuning
@@ -98,20 +98,20 @@ class Shelf:
 
     @cached_property
     def _all(self) -> np.ndarray | None:
-        """(n,) bool: what is not gone; None where nothing is."""
+        """The (n,) bool mask of what is not gone; None where nothing is gone."""
         there = self.rows != GONE
         return None if there.all() else there
 
     @cached_property
     def _usual(self) -> tuple[int, Any]:
-        """How many can be found, and the parameters for them."""
+        """The number of items that can be found, and the parameters of a search for them."""
         if self._all is None:
             return len(self.rows), self._parameters(None)
         return int(self._all.sum()), self._parameters(_selector(self._all))
 
     def search(self, vector: np.ndarray, k: int, among: np.ndarray | None = None) -> list[tuple[float, int]]:
-        """(score, place) of the k nearest, the best first; `among` these rows of the store (ascending) all of
-        them are compared, else as many as the tuning says."""
+        """The (score, place) of the k nearest to a (dim,) unit vector, the best first. `among` these (m,)
+        rows of the store, ascending, all are compared, else as many as the tuning says."""
         count, parameters = self._usual
         index = self.index
         if among is not None:
@@ -144,16 +144,15 @@ class Shelf:
         return candidates
 
     def _compared(self) -> Any:
-        """What holds every vector, at least in 8 bits a number."""
+        """The index that holds every vector, in at least 8 bits a number."""
         return self.index if self.tuning.exact else faiss.downcast_index(self.index.refine_index)
 
     def _at(self, rows: np.ndarray) -> np.ndarray:
-        """The places of these rows of the store, of those that are here."""
+        """The places of those rows of the store that are on this shelf."""
         order, ordered = self._order
-        found = np.searchsorted(ordered, rows)
-        found = np.minimum(found, len(ordered) - 1)
-        here = ordered[found] == rows if len(ordered) else np.zeros(len(rows), bool)
-        places: np.ndarray = order[found[here]]
+        at = np.minimum(np.searchsorted(ordered, rows), len(ordered) - 1)
+        here = ordered[at] == rows if len(ordered) else np.zeros(len(rows), bool)
+        places: np.ndarray = order[at[here]]
         return places
 
     @cached_property
@@ -168,21 +167,21 @@ class Shelf:
 
 
 def parameters(nprobe: int, k_factor: int, selector: Any | None = None) -> Any:
-    """Of a search in an index that `lists.trained` made, also before it left dimensions out; among what the
-    selector keeps."""
+    """FAISS's parameters of a search in an index that `lists.trained` made, in this version or one that kept
+    all dimensions, among what the selector keeps."""
     lists = faiss.SearchParametersIVF(nprobe=nprobe, **({"sel": selector} if selector else {}))
     return faiss.IndexRefineSearchParameters(k_factor=k_factor, base_index_params=lists)
 
 
 def fill(folder: Path, name: str, index: Any, batches: Batches) -> np.ndarray:
-    """Add everything to the index and write the items beside it; the (n,) rows."""
+    """Add every vector to the index, write the items beside it, and give the (n,) rows."""
     rows: list[np.ndarray] = []
     ids: list[bytes] = []
     ends: list[int] = []
     with (folder / f"{name}.items").open("wb") as file:
-        for some, items, vectors in batches:
+        for batch, items, vectors in batches:
             index.add(np.ascontiguousarray(vectors))
-            rows.append(some)
+            rows.append(batch)
             for item in items:
                 plain = [getattr(item, field) for field in NAMES]
                 file.write(json.dumps(plain).encode())  # ASCII, so that names that are not UTF-8 survive
@@ -196,14 +195,14 @@ def fill(folder: Path, name: str, index: Any, batches: Batches) -> np.ndarray:
 
 
 def keep(folder: Path, name: str, index: Any, tuning: Tuning) -> None:
-    """Write the index and how it is asked."""
+    """Write the index and its tuning."""
     faiss.write_index(index, str(folder / f"{name}.faiss"))
     plain = {field.name: getattr(tuning, field.name) for field in fields(tuning)}
     (folder / f"{name}.json").write_text(json.dumps({"fields": NAMES, "tuning": plain}))
 
 
 def open_shelf(folder: Path, name: str, dim: int, *, rows: Path | None = None) -> Shelf:
-    """A shelf that `fill` and `keep` wrote, mapped, not read; `rows` where they were written anew.
+    """A shelf that `fill` and `keep` wrote, mapped, not read; `rows` is a file of rows in place of its own.
 
     Raises OSError, ValueError, KeyError, TypeError or RuntimeError for files that are missing, damaged, or of
     another version.
@@ -232,7 +231,7 @@ def open_shelf(folder: Path, name: str, dim: int, *, rows: Path | None = None) -
 
 
 def _mapped(file: Path) -> np.ndarray:
-    """Plain in type: numpy's own for mapped files is slow to pick from."""
+    """A mapped array of numpy's plain type: its own type for mapped files is slow to pick from."""
     array: np.ndarray = np.load(file, mmap_mode="r").view(np.ndarray)
     return array
 

@@ -1,4 +1,4 @@
-"""In which language a text is written, told by its commonest words: full text is searched by its stems."""
+"""Words: the language of a text, told by its commonest words, and the words of a question that count."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 AUTOMATIC, PLAIN = "auto", "none"
-"""Instead of a language: the one that most texts are in; words as they are."""
+"""What stands in place of a language: the one that most texts are in, and words as they are."""
 COMMON = {
     "arabic": "في من على إلى أن التي الذي هذا هذه كان مع عن ما لا بعد كما ذلك بين",
     "danish": "og det er en at på til af ikke der med for som den har jeg et blev også efter",
@@ -28,34 +28,35 @@ COMMON = {
     "swedish": "och det är en att på till av inte som med för den har jag ett var också efter om",
     "turkish": "ve bir bu için ile de da çok daha olarak gibi olan ne var değil sonra kadar her mi",
 }
-"""A language of which stems can be found → some of the words that every text in it holds."""
+"""Some of the words that every text holds, by the language that it is in."""
 ASKED = {
     "english": """
         what who whom whose which when where why how do does did has had have can could would should were been
         being he she his her him them we us our your my me i from about than so a an at but by if into no or
         such their then there these they will"""
 }
-"""More words that a question has and that say nothing of what it is about."""
+"""More words, by language, that a question has and that say nothing of what it is about."""
 STEMMED = (*COMMON, "tamil")
+"""The languages of which stems are known."""
 WORD = re.compile(r"[^\W\d_]+")
 SEPARATORS = re.compile(r"[\W_]+")
 AROUND = re.compile(r"^[\W_]+|[\W_]+$")
 LEAST = 0.08
-"""Of a text's words, the share that are common ones of its language: running text has 0.2 to 0.5."""
+"""The least share of common words in a text for its language to be told: running text has 0.2 to 0.5."""
 MOST = 0.5
-"""Of the words whose language is known, the share in the language that the stems are made by…"""
+"""The share of a collection's text from which its language decides the stems."""
 STAYS = 0.4
-"""…and below which it is given up again, so that a collection near the border is not indexed to and fro."""
+"""The share down to which the language stays, so that one near the border is not changed to and fro."""
 
 _LANGUAGES: dict[str, tuple[str, ...]] = {}
 for _language, _words in COMMON.items():
     for _word in _words.split():
         _LANGUAGES[_word] = (*_LANGUAGES.get(_word, ()), _language)
-_SILENT = {one: frozenset(f"{words} {ASKED.get(one, '')}".split()) for one, words in COMMON.items()}
+_SILENT = {name: frozenset(f"{words} {ASKED.get(name, '')}".split()) for name, words in COMMON.items()}
 
 
 def telling(words: str, language: str) -> str:
-    """A question without the commonest words of a language; as it is where nothing else is left.
+    """A question without the commonest words of a language, or as it is where nothing else is left.
 
     >>> telling("What did the keeper think about the bees?", "english")
     'keeper think bees?'
@@ -68,7 +69,7 @@ def telling(words: str, language: str) -> str:
 
 
 def language_of(text: str) -> str | None:
-    """Of `COMMON`, the language in which most of it is written; None for tables, code and other languages.
+    """The language of `COMMON` in which most of a text is written; None for tables, code and other languages.
 
     >>> language_of("The bees are fed with syrup, and the door of the hive is closed for the winter.")
     'english'
@@ -84,7 +85,7 @@ def language_of(text: str) -> str | None:
 
 def main_language(texts: Iterable[str], now: str = PLAIN) -> str:
     """The language of most of these texts by their length, or `PLAIN`; `now` is the one so far, which stays
-    until it is clearly another."""
+    until another is clearly ahead."""
     lengths: Counter[str] = Counter()
     for text in texts:
         if (language := language_of(text)) is not None:
