@@ -57,7 +57,9 @@ def _same_page(item: Item, get: Get, name: Name, way: int) -> list[Item]:
     while True:
         places = [n for n in range(place + way, place + way * (STEP + 1), way) if n >= 0]
         next_items = get([name(n) for n in places])
-        here = [one for one in next_items if one.kind is Kind.PASSAGE and one.page == item.page]
+        here = [
+            passage for passage in next_items if passage.kind is Kind.PASSAGE and passage.page == item.page
+        ]
         passages += here
         if len(here) < STEP:
             return passages

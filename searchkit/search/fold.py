@@ -49,47 +49,49 @@ def near_level(pairs: Reference | None, kind: Kind | None) -> float:
 
 
 def collapse(
-    found: Sequence[Candidate], how: str, vectors_of: VectorsOf | None = None, level: float = 1.0
+    candidates: Sequence[Candidate], how: str, vectors_of: VectorsOf | None = None, level: float = 1.0
 ) -> list[Folded]:
     """Candidates, the best first, with copies folded into the best of them: for "exact" items of the same
     content, for "near" also those whose cosine is at least `level`, for "none" nothing."""
     if how == "none":
-        return [Folded(candidate) for candidate in found]
+        return [Folded(candidate) for candidate in candidates]
     same: dict[tuple[str, int], list[Candidate]] = {}
-    for candidate in found:
+    for candidate in candidates:
         same.setdefault((candidate.item.sha256, candidate.item.ordinal), []).append(candidate)
     folded = [Folded(first, tuple(others)) if others else Folded(first) for first, *others in same.values()]
     if how == "exact" or len(folded) < 2 or vectors_of is None:
         return folded
-    vectors = vectors_of([one.best.item.id for one in folded])
+    vectors = vectors_of([result.best.item.id for result in folded])
     kept: list[int] = []
-    for place, one in enumerate(folded):
+    for place, result in enumerate(folded):
         alike = vectors[kept] @ vectors[place] >= level
         if alike.any():
             leader = kept[int(np.argmax(alike))]
-            copies = (*folded[leader].copies, one.best, *one.copies)
+            copies = (*folded[leader].copies, result.best, *result.copies)
             folded[leader] = folded[leader]._replace(copies=copies)
         else:
             kept.append(place)
     return [folded[place] for place in kept]
 
 
-def group(found: Sequence[Folded], how: str | None) -> list[Folded]:
+def group(results: Sequence[Folded], how: str | None) -> list[Folded]:
     """Results, the best first; for "document" the items of one file are one, with its best passages that do
     not overlap."""
     if how is None:
-        return list(found)
+        return list(results)
     first: dict[str, Folded] = {}
-    for one in found:
-        known = first.setdefault(one.best.item.path, one)
-        if known is one:
+    for result in results:
+        known = first.setdefault(result.best.item.path, result)
+        if known is result:
             continue
         shown = [known.best, *known.passages]
         more = [
-            c for c in (one.best, *one.passages) if not any(_overlap(c.item, other.item) for other in shown)
+            c
+            for c in (result.best, *result.passages)
+            if not any(_overlap(c.item, other.item) for other in shown)
         ]
         passages = (*known.passages, *more)[: PASSAGES - 1]
-        first[one.best.item.path] = known._replace(passages=passages)
+        first[result.best.item.path] = known._replace(passages=passages)
     return list(first.values())
 
 

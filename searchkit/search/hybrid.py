@@ -38,14 +38,14 @@ Scored = tuple[float, Candidate]
 
 
 def scored(
-    store: VectorStore, found: Sequence[Candidate], vector: Callable[[Kind], np.ndarray]
+    store: VectorStore, candidates: Sequence[Candidate], vector: Callable[[Kind], np.ndarray]
 ) -> list[Scored]:
     """Candidates by words, each with its score by words, and the cosine to the vector that asks for its kind
     in that score's place."""
-    if not found:
+    if not candidates:
         return []
-    vectors: Vectors = store.vectors([c.item.id for c in found])
-    pairs = zip(found, vectors, strict=True)
+    vectors: Vectors = store.vectors([c.item.id for c in candidates])
+    pairs = zip(candidates, vectors, strict=True)
     return [(c.score, Candidate(c.item, float(stored @ vector(c.item.kind)))) for c, stored in pairs]
 
 

@@ -21,9 +21,9 @@ class Trace:
     legs: dict[str, dict[str, tuple[int, float]]] = field(default_factory=dict)
     """The (rank from 1, score) of each item id, for each leg: "meaning", "text", "name", "rerank"."""
 
-    def leg(self, name: str, found: Sequence[Candidate]) -> None:
+    def leg(self, name: str, candidates: Sequence[Candidate]) -> None:
         """Keep the candidates of a leg, the best first."""
-        self.legs[name] = {c.item.id: (rank, c.score) for rank, c in enumerate(found, start=1)}
+        self.legs[name] = {c.item.id: (rank, c.score) for rank, c in enumerate(candidates, start=1)}
 
     def of(self, item_id: str) -> dict[str, tuple[int, float]]:
         """The (rank, score) of an item in each leg that found it."""

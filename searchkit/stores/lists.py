@@ -51,7 +51,7 @@ def trained(dim: int, count: int, scan: Iterator[Vectors], seed: int = 0) -> tup
     nlist = 2 ** round(math.log2(2 * math.sqrt(count)))
     share = min(1.0, SAMPLE * nlist / count)
     random = np.random.default_rng(seed)
-    sample = np.concatenate([some[random.random(len(some)) < share] for some in scan])
+    sample = np.concatenate([batch[random.random(len(batch)) < share] for batch in scan])
     fewer = _fewer(sample, random)
     codes = f"IVF{nlist},PQ{fewer.d_out}x4fsr"
     lists = faiss.index_factory(fewer.d_out, codes, faiss.METRIC_INNER_PRODUCT)
@@ -103,7 +103,7 @@ class Truth:
             yield rows, items, vectors
         self._best.finalize()
 
-    def recall(self, found: np.ndarray) -> float:
+    def recall(self, places: np.ndarray) -> float:
         """The recall@10 of (q, DEPTH + 1) places, the lower one of both sorts; an item finds itself first.
 
         Questions whose last true answer is as near as the next one are left out: which of some copies are
@@ -113,8 +113,8 @@ class Truth:
         for sort, first in ((slice(0, self.items), 1), (slice(self.items, None), 0)):
             last = self._best.D[sort, first + DEPTH - 1]
             clear = last - self._best.D[sort, first + DEPTH] > TIE
-            pairs = zip(self._best.I[sort][clear], found[sort][clear], strict=True)
-            hits = [len(set(true[first : first + DEPTH]) & set(places)) / DEPTH for true, places in pairs]
+            pairs = zip(self._best.I[sort][clear], places[sort][clear], strict=True)
+            hits = [len(set(true[first : first + DEPTH]) & set(row)) / DEPTH for true, row in pairs]
             sorts += [float(np.mean(hits))] if hits else []
         return min(sorts, default=1.0)
 
@@ -145,8 +145,8 @@ def _enough(index: Any, truth: Truth, k_factor: int) -> tuple[int, float]:
     nprobe = min(8, most)
     best = nprobe, 0.0
     while True:
-        _, found = index.search(truth.questions, DEPTH + 1, params=parameters(nprobe, k_factor))
-        recall = truth.recall(found)
+        _, places = index.search(truth.questions, DEPTH + 1, params=parameters(nprobe, k_factor))
+        recall = truth.recall(places)
         if recall >= TARGET:
             return nprobe, recall
         if recall > best[1] + WORTH:

@@ -240,5 +240,5 @@ class MemoryStore:
         with self._lock:
             rows, items, vectors = self._kept(kind, None, newer_than), self._items, self._vectors
         for start in range(0, len(rows), BATCH):
-            some = rows[start : start + BATCH]
-            yield some, [items[row] for row in some.tolist()], vectors[some]
+            batch = rows[start : start + BATCH]
+            yield batch, [items[row] for row in batch.tolist()], vectors[batch]

@@ -122,22 +122,22 @@ class Shelf:
                 mask[kept] = True
                 index, parameters = self._compared(), faiss.SearchParameters(sel=_selector(mask))
         k = min(k, count)
-        if k == 0:  # FAISS cannot be asked for the nearest of nothing
+        if k == 0:  # FAISS cannot be question for the nearest of nothing
             return []
         # a query is faster on one thread while torch holds the others; whoever asks has a number of its own
         faiss.omp_set_num_threads(1)
-        asked = np.ascontiguousarray(vector[None], np.float32)
-        scores, places = index.search(asked, k, params=parameters)
+        question = np.ascontiguousarray(vector[None], np.float32)
+        scores, places = index.search(question, k, params=parameters)
         if places[0, -1] < 0:  # the lists that were looked into hold too few
             everything = None if self._all is None else faiss.SearchParameters(sel=_selector(self._all))
-            scores, places = self._compared().search(asked, k, params=everything)
+            scores, places = self._compared().search(question, k, params=everything)
         return list(zip(scores[0].tolist(), places[0].tolist(), strict=True))
 
-    def candidates(self, found: Iterable[tuple[float, int]]) -> list[Candidate]:
-        """The items of what `search` found."""
+    def candidates(self, hits: Iterable[tuple[float, int]]) -> list[Candidate]:
+        """The candidates of hits that `search` gave."""
         ends, read, made = self._ends.item, self._items.read, Item._make
         candidates = []
-        for score, place in found:
+        for score, place in hits:
             row = DECODE(read(ends(place - 1) if place else 0, ends(place)))[0]
             row[1] = KINDS[row[1]]
             candidates.append(Candidate(made(row), score))
