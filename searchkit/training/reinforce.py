@@ -45,19 +45,20 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 SHARD = 256
 CHUNK = 16
-"""Pictures that are decoded ahead of the teachers: their augmentations lie in memory."""
+"""Number of pictures that are decoded at once, with their augmentations in memory."""
 CHECKED = 64
-"""Side of the replayed pictures that a shard's checksum is of."""
+"""Side of the replayed pictures that give a shard's checksum."""
 
 
 class StoredTeacher(Protocol):
-    """Who looks at the augmented pictures. `texts` gives None from one that reads none."""
+    """A teacher whose vectors of augmented pictures are stored; `texts` gives None from one that reads
+    none."""
 
     name: str
     identity: str
-    """Changes when the teacher's vectors do."""
+    """A name that changes when the teacher's vectors do."""
     pixels: int
-    """Side of the pictures that it is shown."""
+    """Side of the pictures that the teacher is shown."""
 
     def images(self, pictures: Sequence[Image.Image]) -> np.ndarray: ...
 
@@ -66,30 +67,33 @@ class StoredTeacher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
+    """What a store was made from: it is continued, and read, only where all of this is the same."""
+
     teachers: Sequence[Mapping[str, str]]
-    """Name and identity of each."""
+    """Name and identity of each teacher."""
     augmentations: int
     captioner: str
-    """Its name, and what else its captions depend on; "" without."""
+    """The captioner's name, and what else its captions depend on; "" without one."""
     seed: int
     shard: int
     pictures: str
-    """sha256 of all contents in order."""
+    """sha256 of the contents of all pictures in order."""
     pillow: str = PIL.__version__
     format: int = FORMAT
 
 
 def content_of(image: bytes) -> bytes:
+    """The 16 bytes that name a picture in a store: half of its sha256."""
     return hashlib.sha256(image).digest()[:16]
 
 
 def augmentation_of(content: bytes, view: int, seed: int) -> Augmentation:
-    """Number `view` of a picture: it depends on the picture, not on its place."""
+    """Augmentation number `view` of a picture, which depends on its content, not on its place."""
     return draw(np.random.default_rng([seed, int.from_bytes(content[:8], "little"), view]))
 
 
 def replay(image: Image.Image, augmentations: Sequence[Augmentation], pixels: int) -> str:
-    """sha256 of the pixels that these augmentations make."""
+    """The sha256 of the pixels that these augmentations make, in hexadecimal."""
     made = np.stack([augmentation(image, pixels) for augmentation in augmentations])
     return hashlib.sha256(made.tobytes()).hexdigest()
 
@@ -158,6 +162,8 @@ def _begin(manifest: Manifest, out: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
+    """What a shard is made from."""
+
     pictures: Pictures
     contents: Sequence[bytes]
     teachers: Sequence[StoredTeacher]
@@ -204,7 +210,7 @@ class _Work:
     def _decoded(
         self, rows: range, pool: ThreadPoolExecutor
     ) -> Iterator[tuple[int, list[Image.Image | None]]]:
-        """(place in the shard, pictures) of each chunk; None for one that cannot be decoded."""
+        """Each chunk's place in the shard with its pictures; None for one that cannot be decoded."""
 
         def decode(row: int) -> Image.Image | None:
             try:
@@ -223,7 +229,7 @@ class _Work:
         views: Sequence[Sequence[Augmentation]],
         pool: ThreadPoolExecutor,
     ) -> np.ndarray:
-        """(n, A, dim) float32 of one teacher."""
+        """The vectors that one teacher gives to n pictures in A augmentations: (n, A, dim) float32."""
         jobs = [(image, view) for image, some in zip(images, views, strict=True) for view in some]
         made = list(pool.map(lambda job: job[1].picture(job[0], teacher.pixels), jobs))
         found = teacher.images(made)

@@ -1,4 +1,4 @@
-"""What learns: the image tower, and the linear maps by which it is held to its teachers."""
+"""The student: the image tower that learns, and the linear maps by which it is compared with its teachers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from searchkit.training.recipe import Optimisation, Teacher
 class Student(nn.Module):
     """The tower, linear maps from its trunk and stages to the teacher's, and a learned scale 1/τ.
 
-    Raises `BadInput` for maps of a teacher of which the tower has no like.
+    Raises `BadInput` for a teacher with more maps than the tower has stages.
     """
 
     def __init__(self, config: ImageConfig, teacher: Teacher) -> None:
@@ -41,7 +41,8 @@ class Student(nn.Module):
         self.to_maps = nn.ModuleList(_to_map(width, one.width) for width, one in like)
 
     def sees(self, pixels: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
-        """(b, 3, p, p) → the trunk (b, width), and (b, h, w, c) like each map of the teacher."""
+        """The trunk's features (b, width) of pictures (b, 3, p, p), and a map (b, h, w, c) like each of the
+        teacher's."""
         if not isinstance(self.tower, InvertedTower):
             return self.tower.features(pixels), ()
         maps = self.tower.maps(pixels)
@@ -58,9 +59,12 @@ def student_loss(
     options: Optimisation,
     step: int,
 ) -> tuple[Tensor, dict[str, float]]:
-    """L = Σ [(1 − λ)·InfoNCE + λ·KL], of real and of synthetic texts (see `distillation`),
-    + λ_f·(1 − cos(W·trunk, teacher)) + λ_s·(1 − cos(embedding, head(teacher)))
-    + λ_m·mean over maps and their places of (1 − cos(W'·map, teacher's map))."""
+    """The loss of a batch, and its terms by name:
+
+    L = Σ [(1 − λ)·InfoNCE + λ·KL], of real and of synthetic texts (see `distillation`),
+        + λ_f·(1 − cos(W·trunk, teacher)) + λ_s·(1 − cos(embedding, head(teacher)))
+        + λ_m·mean over maps and their places of (1 − cos(W'·map, teacher's map))
+    """
     device = batch.pixels.device
     chooser = torch.Generator().manual_seed(step)  # a resumed run chooses as an uninterrupted one
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
@@ -108,7 +112,8 @@ def student_loss(
 
 
 def _to_map(width: int, wanted: int) -> nn.Linear:
-    """From a stage to a map; of the same width, it begins with what has been learned blockwise."""
+    """A linear layer from a stage to a map; of the same width, it begins as the identity, so that what was
+    learned blockwise stays."""
     layer = nn.Linear(width, wanted)
     if width == wanted:
         nn.init.eye_(layer.weight)
@@ -117,7 +122,8 @@ def _to_map(width: int, wanted: int) -> nn.Linear:
 
 
 def map_distance(student: Tensor, teacher: Tensor) -> Tensor:
-    """mean(1 − cos) over places of two maps (b, h, w, c); the teacher's is brought to the student's grid."""
+    """The mean of 1 − cos over the places of two maps (b, h, w, c), the teacher's brought to the student's
+    grid."""
     grid = F.interpolate(
         teacher.permute(0, 3, 1, 2), student.shape[1:3], mode="bilinear", antialias=True, align_corners=False
     )
