@@ -33,7 +33,7 @@ class Sampler:
         drawn."""
         if not self.sets:
             return None
-        shares = np.array([one.share for one in self.sets])
+        shares = np.array([data.share for data in self.sets])
         at = int(np.random.default_rng([self.seed, step]).choice(len(self.sets), p=shares / shares.sum()))
         total, first = len(self.sets[at]), self.positions[at]
         if not total:
@@ -108,14 +108,16 @@ class LockedVectors:
         def pictures(answers: Sequence[Any]) -> Tensor:
             return towers.embed_pictures(torch.from_numpy(pixels_of(answers, towers.prepare)))
 
-        for one in sets:
+        for data in sets:
             if "text" not in learns:
-                self.tables[id(one), "asked"] = Table(
-                    one.texts, one.text_keys, one.text_vectors, towers.embed_texts
+                self.tables[id(data), "asked"] = Table(
+                    data.texts, data.text_keys, data.text_vectors, towers.embed_texts
                 )
-            if ("images" if one.has_pictures else "text") not in learns:
-                embed = pictures if one.has_pictures else towers.embed_texts
-                self.tables[id(one), "found"] = Table(one.answers, one.answer_keys, one.answer_vectors, embed)
+            if ("images" if data.has_pictures else "text") not in learns:
+                embed = pictures if data.has_pictures else towers.embed_texts
+                self.tables[id(data), "found"] = Table(
+                    data.answers, data.answer_keys, data.answer_vectors, embed
+                )
 
     def of(self, data: TrainingSet, side: str, rows: np.ndarray) -> Tensor | None:
         """The vectors of some rows' texts ("asked") or answers ("found"), (b, dim); None where their tower

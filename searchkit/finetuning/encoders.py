@@ -105,7 +105,7 @@ def adapt_encoder(
     prepared = prepare(
         pairs, copy.encoder, stored_vectors(library), near=near, seed=seed, on_progress=on_progress
     )
-    sets = [] if others is None else [one for one in training_sets(others, others.pairs) if len(one)]
+    sets = [] if others is None else [data for data in training_sets(others, others.pairs) if len(data)]
     trial = EncoderTrial(copy, prepared, replay=sets)
     if not trial.can_judge:
         raise BadInput(

@@ -1,7 +1,8 @@
 """The gate: held-out questions, measured before and after, decide whether what was learned may be used.
 
 `judge` takes one way of searching from its pairs to a verdict on a map; `accept_encoder` decides on an
-encoder, which is one for all ways of searching."""
+encoder, which is one for all ways of searching.
+"""
 
 from __future__ import annotations
 
@@ -107,7 +108,8 @@ def judge(
 
     `distractors` (m, dim) are more items of its kind, none of them an answer; `nearby` (k, dim) are those
     that the training questions find, and hard negatives are mined among them; the new map must be better than
-    the one `in_use`. None where fewer than FEWEST held-out questions are there to measure."""
+    the one `in_use`. None where fewer than FEWEST held-out questions are there to measure.
+    """
     parts, vectors = prepared.parts_of(direction), prepared.vectors
     task = retrieval(parts.held_out, [*parts.train, *parts.dev], vectors, distractors)
     dev = retrieval(parts.dev, parts.train, vectors, distractors, most=DEV_ITEMS)
@@ -125,12 +127,12 @@ def judge(
         on_step=on_step,
         on_look=on_look,
     )
-    found = _difference(task, in_use, fitted.map, seed)
+    measured = _difference(task, in_use, fitted.map, seed)
     check = generic.check(direction)
     kept = None if check is None else _difference(check, None, fitted.map, seed)[PRIMARY]
-    accepted, why = accept_map(fitted, found[PRIMARY], kept)
+    accepted, why = accept_map(fitted, measured[PRIMARY], kept)
     sizes = (len(parts.train), len(parts.dev), len(task.queries))
-    return Verdict(direction, *sizes, fitted, found, kept, accepted, why)
+    return Verdict(direction, *sizes, fitted, measured, kept, accepted, why)
 
 
 def scorer(dev: Retrieval, rehearsal: Retrieval | None) -> Callable[[QueryMap | None], float]:
@@ -148,13 +150,13 @@ def scorer(dev: Retrieval, rehearsal: Retrieval | None) -> Callable[[QueryMap | 
     return score
 
 
-def accept_map(fitted: Fitted, found: Difference, generic: Difference | None) -> tuple[bool, str]:
-    """Whether a map may be used, and why."""
+def accept_map(fitted: Fitted, held_out: Difference, generic: Difference | None) -> tuple[bool, str]:
+    """Whether a map may be used, and why, by its held-out questions and the generic ones."""
     if fitted.map is None:
         return False, "no map was better on the development pairs"
-    if not found.better:
+    if not held_out.better:
         return False, f"held-out {PRIMARY} is not better with confidence"
-    if found.after - found.before < WORTH:
+    if held_out.after - held_out.before < WORTH:
         return False, f"held-out {PRIMARY} is better by less than {WORTH}"
     if generic is not None and generic.low < -FORGET:
         return False, f"it forgets: generic {PRIMARY} may fall by more than {FORGET}"
@@ -168,15 +170,15 @@ def accept_encoder(
     nothing."""
     if not strength:
         return False, "nothing was better on the development pairs"
-    worse = [str(one.direction) for one in verdicts if one.found[PRIMARY].high < 0]
+    worse = [str(scores.direction) for scores in verdicts if scores.found[PRIMARY].high < 0]
     if worse:
         return False, f"held-out {PRIMARY} is worse in {', '.join(worse)}"
-    better = [one.found[PRIMARY] for one in verdicts if one.found[PRIMARY].better]
+    better = [scores.found[PRIMARY] for scores in verdicts if scores.found[PRIMARY].better]
     if not better:
         return False, f"held-out {PRIMARY} is not better with confidence"
-    if max(one.after - one.before for one in better) < WORTH:
+    if max(difference.after - difference.before for difference in better) < WORTH:
         return False, f"held-out {PRIMARY} is better by less than {WORTH}"
-    forgot = [name for name, one in generic.items() if one.low < -FORGET]
+    forgot = [name for name, difference in generic.items() if difference.low < -FORGET]
     if forgot:
         return False, f"it forgets: generic {PRIMARY} of {', '.join(forgot)} may fall by more than {FORGET}"
     return True, BETTER

@@ -3,7 +3,8 @@
 Half of it is replayed while an adapter learns, with captions of everyday photos and phrases about nothing, so
 that the adapter leaves such questions alone; the other half shows whether it did: what was found before
 should still be found. Towers, which may learn by heart what is replayed, repeat a quarter; another quarter
-decides how far they may go. `data/make_demo.py` draws the scenes."""
+decides how far they may go. `data/make_demo.py` draws the scenes.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Hard negatives: what a question finds that is no answer to it, mined from the items it is put to.
 
 Mining is positive-aware: what scores nearly as high as the right answer may well be right too, and is left
-out."""
+out.
+"""
 
 from __future__ import annotations
 

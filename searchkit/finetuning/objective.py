@@ -23,7 +23,7 @@ def matryoshka(loss: Callable[..., Tensor], dims: Sequence[int], *vectors: Tenso
     all."""
     if not dims:
         return loss(*vectors)
-    total = [loss(*(F.normalize(one[..., :dim], dim=-1) for one in vectors)) for dim in dims]
+    total = [loss(*(F.normalize(rows[..., :dim], dim=-1) for rows in vectors)) for dim in dims]
     return torch.stack(total).sum()
 
 

@@ -76,7 +76,7 @@ def load_plan(name_or_path: str, **changed: Any) -> Plan:
     raw = parse_recipe(name_or_path) | changed
     try:
         for part in SIDES:
-            raw[part] = tuple(table(PairFile, one, part) for one in raw.get(part, ()))
+            raw[part] = tuple(table(PairFile, raw_file, part) for raw_file in raw.get(part, ()))
         for name in ("learns", "matryoshka"):
             raw[name] = tuple(raw.get(name, {f.name: f.default for f in fields(Plan)}[name]))
         plan = table(Plan, raw)

@@ -205,7 +205,8 @@ def split(pairs: Pairs, vectors: Vectors, *, near: float = NEAR, seed: int = 0) 
 
     Groups of pairs that share a text or a picture stay together; then development pairs near a held-out one
     are removed, and training pairs near either. `vectors` are (n, dim), one a side. Equal seeds split
-    equally."""
+    equally.
+    """
     groups = _groups(pairs)
     order = np.random.default_rng(seed).permutation(len(groups))
     room = min(MOST, int(SHARE * len(pairs.pairs)))

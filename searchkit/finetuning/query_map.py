@@ -140,7 +140,8 @@ def fit_map(
     all.
 
     `bystanders` (g, dim) are vectors of questions that the map should leave alone. Equal seeds give equal
-    maps on one machine."""
+    maps on one machine.
+    """
     options = options or MapOptions()
     before = score(None)
     best = Fitted(None, 0, before, before)
@@ -193,7 +194,9 @@ def _attempt(
         if step % options.look_every and step != options.steps:
             tell(step, float(np.mean(losses)), None)
             continue
-        seen = max((_look(model, step, one, score, before) for one in options.strengths), key=_score)
+        seen = max(
+            (_look(model, step, strength, score, before) for strength in options.strengths), key=_score
+        )
         tell(step, float(np.mean(losses)), seen.score)
         losses.clear()
         best, behind = (replace(seen, mined=mined), 0) if seen.score > best.score else (best, behind + 1)

@@ -55,12 +55,12 @@ def run_plan(
 
     Raises as `load_training_set` and `train_towers` do.
     """
-    text = [load_training_set(data, one, pictures=False) for one in plan.text]
-    images = [load_training_set(data, one, pictures=True) for one in plan.images]
+    text = [load_training_set(data, file, pictures=False) for file in plan.text]
+    images = [load_training_set(data, file, pictures=True) for file in plan.images]
     towers = Towers(load_encoder(plan.parent, runtime), plan)
     train_towers(towers, text, images, work, on_step=on_step)
     towers.merge()
-    made = {"data": {one.name: one.fingerprint for one in (*text, *images)}, "steps": plan.steps}
+    made = {"data": {own.name: own.fingerprint for own in (*text, *images)}, "steps": plan.steps}
     return save_encoder(towers, out, made)
 
 
@@ -120,7 +120,7 @@ class Run:
         """The mean loss of the first steps, the running loss, and the number of steps."""
         self.done, self.pairs = 0, 0
         """Number of steps before this process began, and of pairs since."""
-        data = hashlib.sha256("".join(one.fingerprint for one in (*text, *images)).encode()).hexdigest()
+        data = hashlib.sha256("".join(own.fingerprint for own in (*text, *images)).encode()).hexdigest()
         recipe = {**plan.to_json(), "training set": data}
         fixed = [name for name in recipe if name not in CHANGEABLE]
         self.checkpoint = Checkpoint(folder / CHECKPOINT, recipe, fixed, run=self)

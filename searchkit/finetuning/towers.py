@@ -95,7 +95,7 @@ class Towers(nn.Module):
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """The vectors of n texts, (n, dim), unit rows."""
-        ids = self.tokens.ids([one.encode("utf-8", "replace").decode() for one in texts])
+        ids = self.tokens.ids([text.encode("utf-8", "replace").decode() for text in texts])
         longest = max(map(len, ids))
         tokens = torch.tensor([[*line, *[self.tokens.pad] * (longest - len(line))] for line in ids])
         mask = torch.tensor([[1] * len(line) + [0] * (longest - len(line)) for line in ids])
@@ -122,7 +122,7 @@ class Towers(nn.Module):
     def weights(self) -> dict[str, Tensor]:
         """A copy of both towers' weights; low-rank updates must have been merged."""
         both = (("text.", self.text), ("images.", self.images))
-        return {p + n: v.detach().clone() for p, one in both for n, v in one.state_dict().items()}
+        return {p + n: v.detach().clone() for p, network in both for n, v in network.state_dict().items()}
 
     def put(self, weights: State) -> None:
         """Take up weights as `weights` gives them."""
@@ -169,7 +169,8 @@ def save_encoder(towers: Towers, out: Path, card: Mapping[str, Any]) -> Path:
     """Write an encoder that `--model FOLDER` reads, in float32, and return its folder.
 
     The config is the parent's; `training.json` keeps what the encoder came from, and `card`. A text tower
-    that did not move is not written again where the parent has none of its own."""
+    that did not move is not written again where the parent has none of its own.
+    """
     encoder, plan = towers.encoder, towers.plan
     source = encoder.record.source
     parent = bundled_folder() if source == "bundled" else Path(source)

@@ -107,22 +107,22 @@ def load_training_set(folder: Path, spec: PairFile, *, pictures: bool) -> Traini
     if not path.is_file():
         raise BadInput(f"training data {path} is missing", hint="put it into the folder of --data")
     if pictures and path.suffix == ".parquet" and "captions" in pq.read_schema(path).names:
-        read = _captioned(path, spec)
+        data = _captioned(path, spec)
     else:
         pairs = read_pairs(path)
-        read = training_sets(pairs, pairs.pairs, share=spec.share)[1 if pictures else 0]
-    if not len(read):
+        data = training_sets(pairs, pairs.pairs, share=spec.share)[1 if pictures else 0]
+    if not len(data):
         kind = "of texts with pictures" if pictures else "of texts with texts"
         raise BadInput(f"{path} has no pairs {kind}", hint="columns: text and image, or text and text2")
-    if spec.limit is None or spec.limit >= len(read):
-        return read
-    rows = np.random.default_rng(0).permutation(len(read))[: spec.limit]
+    if spec.limit is None or spec.limit >= len(data):
+        return data
+    rows = np.random.default_rng(0).permutation(len(data))[: spec.limit]
     return TrainingSet(
-        read.name,
-        [read.texts[i] for i in rows],
-        [read.answers[i] for i in rows],
-        [read.negatives[i] for i in rows] if read.negatives else (),
-        read.share,
+        data.name,
+        [data.texts[i] for i in rows],
+        [data.answers[i] for i in rows],
+        [data.negatives[i] for i in rows] if data.negatives else (),
+        data.share,
     )
 
 

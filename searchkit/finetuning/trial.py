@@ -62,7 +62,7 @@ class Trial:
             "strength": self.strength,
             "dev": {str(strength): round(gain, 6) for strength, gain in self.dev.items()},
             "directions": [scores.to_json() for scores in self.verdicts],
-            "generic": {name: one.to_json() for name, one in self.generic.items()},
+            "generic": {name: difference.to_json() for name, difference in self.generic.items()},
             "accepted": self.accepted,
             "why": self.why,
         }
@@ -92,7 +92,8 @@ class EncoderTrial:
         """Train on the training pairs, and on the replayed ones, with checkpoints in the folder `work`.
 
         `passages` are more texts of the collection with their vectors, from which hard negatives are mined
-        too. Raises `BadInput` for pairs of which nothing can be learned this way."""
+        too. Raises `BadInput` for pairs of which nothing can be learned this way.
+        """
         pairs, vectors, train = self.prepared.pairs, self.prepared.vectors, self.prepared.parts.train
         text, images = training_sets(pairs, train, vectors, share=1 - REPLAY)
         if not (len(text) and "text" in self.plan.learns) and not len(images):
@@ -103,8 +104,8 @@ class EncoderTrial:
         if self.plan.hard and len(text):
             text = with_negatives(text, self.prepared, passages)
         # what has no part in the pairs is replayed all the same: the other side must not be forgotten
-        words = _with_replayed(text, [one for one in self.replay if not one.has_pictures])
-        shown = _with_replayed(images, [one for one in self.replay if one.has_pictures])
+        words = _with_replayed(text, [data for data in self.replay if not data.has_pictures])
+        shown = _with_replayed(images, [data for data in self.replay if data.has_pictures])
         train_towers(
             self.towers,
             words if "text" in self.plan.learns else [],  # a text tower that is locked learns nothing
@@ -150,8 +151,8 @@ class EncoderTrial:
         now = self.held_out.read_again(self.towers)
         for direction, task in self.held_out.before.items():
             train = len(self.prepared.of(direction, self.prepared.parts.train))
-            found = compare(task.scores(), now[direction].scores(), seed=seed)
-            yield DirectionScores(direction, train, len(task.queries), found)
+            scores = compare(task.scores(), now[direction].scores(), seed=seed)
+            yield DirectionScores(direction, train, len(task.queries), scores)
 
     def _forgotten(self, generic: Generic, seed: int) -> Iterator[tuple[str, Difference]]:
         """The primary metric of the generic questions that were not repeated, by way of searching."""
@@ -224,7 +225,7 @@ def needed(own: Sequence[Pair], others: Sequence[Pair], most: int) -> list[Pair]
 def _with_replayed(own: TrainingSet, again: Sequence[TrainingSet]) -> list[TrainingSet]:
     """The pairs in their share of the steps, which go without where there are none, and the replayed sets
     in the others: each in an equal part, whatever its size, since the drawn scenes are few."""
-    return [own, *(replace(one, share=REPLAY / len(again)) for one in again)]
+    return [own, *(replace(data, share=REPLAY / len(again)) for data in again)]
 
 
 def with_negatives(data: TrainingSet, prepared: Prepared, passages: Mapping[str, np.ndarray]) -> TrainingSet:

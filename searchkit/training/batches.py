@@ -33,8 +33,8 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        moved |= {name: one.to(device) for name, one in moved.items() if isinstance(one, Tensor)}
-        return Batch(**{**moved, "seen": [one.to(device) for one in self.seen]})
+        moved |= {name: value.to(device) for name, value in moved.items() if isinstance(value, Tensor)}
+        return Batch(**{**moved, "seen": [vectors.to(device) for vectors in self.seen]})
 
 
 def batches(

@@ -105,7 +105,7 @@ def learn_blockwise(
         optimiser.step()
         if step % 50 == 49:
             speed = (step + 1 - first) * options.batch / (time.monotonic() - began)
-            distances = " ".join(f"{one.item():.2f}" for one in far)
+            distances = " ".join(f"{distance.item():.2f}" for distance in far)
             log.info(
                 "blockwise: step %d/%d maps %s feature %.3f %.0f pictures/s",
                 *(step + 1, options.steps, distances, feature.item(), speed),
@@ -117,7 +117,7 @@ def learn_blockwise(
 @torch.no_grad()
 def _refuse_unlike(tower: InvertedTower, measures: Measures, pixels: Tensor) -> None:
     """Raise `BadInput` for maps that are not as wide and as large as the stages'."""
-    stages = [tuple(one.shape[1:]) for one in tower.eval().maps(pixels)]
+    stages = [tuple(stage_map.shape[1:]) for stage_map in tower.eval().maps(pixels)]
     for stage, (own, seen) in enumerate(zip(stages, measures.shapes, strict=True), start=1):
         if own != seen:
             raise BadInput(
@@ -134,7 +134,7 @@ def stage_losses(
     tower = student.tower
     assert isinstance(tower, InvertedTower)
     shown = preprocess(tower.config).normalise(lesson.pixels.to(place))
-    wanted = [one.to(place) for one in lesson.maps]
+    wanted = [seen.to(place) for seen in lesson.maps]
     with torch.autocast(place.type, torch.bfloat16, enabled=place.type == "cuda"):
         if forced:
             inputs = [tower.stemmed(shown), *wanted[:-1]]
@@ -144,8 +144,8 @@ def stage_losses(
             maps = tower.maps(shown)
             mapped = student.to_feature(tower.pooled(maps[-1]))
     far = [
-        ((one.float() - want).square() / variance.to(place)).mean()
-        for one, want, variance in zip(maps, wanted, measures.variances, strict=True)
+        ((own.float() - want).square() / variance.to(place)).mean()
+        for own, want, variance in zip(maps, wanted, measures.variances, strict=True)
     ]
     return far, cosine_distance(mapped.float(), lesson.feature.to(place))
 
@@ -153,8 +153,8 @@ def stage_losses(
 def measured(recipe: Recipe, corpus: Corpus, teacher: TFLiteTeacher, options: Blockwise) -> Measures:
     """Measure the teacher's maps on pictures that are drawn as a batch is."""
     shown = _drawn(recipe, corpus, options, [recipe.seed, options.steps], MEASURED)
-    seen = [teacher.values(one, options.tensors) for one in shown]
-    feature = Standardise(np.stack([one for one, _ in seen]))
+    seen = [teacher.values(picture, options.tensors) for picture in shown]
+    feature = Standardise(np.stack([feature for feature, _ in seen]))
     shapes, units, variances = [], [], []
     for maps in zip(*(maps for _, maps in seen), strict=True):
         height, width, channels = maps[0].shape
@@ -173,12 +173,13 @@ def _lessons(
 
     def make(step: int) -> Lesson:
         pixels = _drawn(recipe, corpus, options, [recipe.seed, step], options.batch)
-        seen = [teacher.values(one, options.tensors) for one in pixels]
+        seen = [teacher.values(picture, options.tensors) for picture in pixels]
+        by_map = zip(*(maps for _, maps in seen), strict=True)
         maps = [
-            torch.from_numpy(np.stack(some) / np.float32(unit)).permute(0, 3, 1, 2)
-            for some, unit in zip(zip(*(maps for _, maps in seen), strict=True), measures.units, strict=True)
+            torch.from_numpy(np.stack(values) / np.float32(unit)).permute(0, 3, 1, 2)
+            for values, unit in zip(by_map, measures.units, strict=True)
         ]
-        feature = measures.feature(np.stack([one for one, _ in seen]))
+        feature = measures.feature(np.stack([feature for feature, _ in seen]))
         return Lesson(torch.from_numpy(np.stack(pixels)), maps, feature)
 
     with ThreadPoolExecutor(1) as pool:
@@ -196,8 +197,8 @@ def _drawn(
     """Draw pictures of every data set by its share, mirrored or not: (p, p, 3) uint8 each."""
     rng = np.random.default_rng([*seed, 1])  # 1: other pictures than those of the steps after these
     shown = []
-    for one, count in zip(corpus.sets, counts(recipe, corpus, batch), strict=True):
-        for row in rng.integers(0, len(one), count):
-            image = one.view(int(row), int(rng.integers(one.views)), options.pixels)
+    for pictures, count in zip(corpus.sets, counts(recipe, corpus, batch), strict=True):
+        for row in rng.integers(0, len(pictures), count):
+            image = pictures.view(int(row), int(rng.integers(pictures.views)), options.pixels)
             shown.append(np.ascontiguousarray(image[:, ::-1] if rng.random() < 0.5 else image))
     return shown

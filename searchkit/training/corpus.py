@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from searchkit.errors import BadInput
 from searchkit.training.data import load_pictures
 from searchkit.training.ensemble import TextTeacher, text_teachers
-from searchkit.training.leaks import guard, read_sentences
+from searchkit.training.leaks import Guard, guard, read_sentences
 from searchkit.training.recipe import Recipe
 from searchkit.training.rendered import Views
 from searchkit.training.store import Seen, reinforced_pictures, stored_features
@@ -71,30 +71,25 @@ class Corpus:
 
     def to(self, device: torch.device) -> Corpus:
         """The corpus with all that steps multiply on a device."""
-        return replace(self, texts=self.texts.to(device), teachers=[one.to(device) for one in self.teachers])
+        return replace(
+            self, texts=self.texts.to(device), teachers=[teacher.to(device) for teacher in self.teachers]
+        )
 
 
 def load_corpus(recipe: Recipe, data: Path, work: Path, encode_text: EncodeText) -> Corpus:
     """Read every data set, the teacher's features of it, and the vectors of its texts."""
-    sets: list[Views] = []
     measured = guard(recipe.withheld, data)
-    for spec in recipe.data:
-        if spec.optional and not (data / spec.file).is_file() and not (work / spec.file).is_file():
-            log.warning("%s is not there and the recipe says it may be missing", spec.file)
-            continue
-        pictures = load_pictures(work if (work / spec.file).is_file() else data, spec, recipe.templates)
-        pictures = measured.without(pictures, work) if measured else pictures
-        sets.append(reinforced_pictures(pictures, spec, data, work))
+    sets = list(_read_sets(recipe, data, work, measured))
 
     def teacher() -> TFLiteTeacher:
         return TFLiteTeacher(data, recipe.teacher, threads=2)
 
     # the teacher reads the pictures, save where a store has all that is wanted of it
-    stored = [None if recipe.teacher.maps else stored_features(one) for one in sets]
+    stored = [None if recipe.teacher.maps else stored_features(pictures) for pictures in sets]
     features: list[np.ndarray | Seen] = []
     maps: list[list[np.ndarray]] = []
-    for one, known in zip(sets, stored, strict=True):
-        seen = [] if known else teacher_features(one, teacher, work / f"{one.name}.npy")
+    for pictures, known in zip(sets, stored, strict=True):
+        seen = [] if known else teacher_features(pictures, teacher, work / f"{pictures.name}.npy")
         features.append(known or seen[0])
         maps.append(seen[1:])
     numbers: dict[str, int] = {}
@@ -102,11 +97,22 @@ def load_corpus(recipe: Recipe, data: Path, work: Path, encode_text: EncodeText)
     def numbered(texts: Sequence[Sequence[str]]) -> list[np.ndarray]:
         return [np.array([numbers.setdefault(t, len(numbers)) for t in own], np.int64) for own in texts]
 
-    text_rows = [numbered(one.texts) for one in sets]
-    synthetic = [numbered(getattr(one, "synthetic", None) or [()] * len(one)) for one in sets]
+    text_rows = [numbered(pictures.texts) for pictures in sets]
+    synthetic = [numbered(getattr(pictures, "synthetic", None) or [()] * len(pictures)) for pictures in sets]
     numbered([read_sentences(recipe, data, measured)])
     vectors = _text_vectors(list(numbers), work, encode_text)
     return Corpus(sets, features, maps, text_rows, vectors, synthetic, text_teachers(sets, numbers))
+
+
+def _read_sets(recipe: Recipe, data: Path, work: Path, measured: Guard | None) -> Iterator[Views]:
+    """The data sets of a recipe, from `work` or else from `data`, without what is measured on."""
+    for spec in recipe.data:
+        if spec.optional and not (data / spec.file).is_file() and not (work / spec.file).is_file():
+            log.warning("%s is not there and the recipe says it may be missing", spec.file)
+            continue
+        pictures = load_pictures(work if (work / spec.file).is_file() else data, spec, recipe.templates)
+        pictures = measured.without(pictures, work) if measured else pictures
+        yield reinforced_pictures(pictures, spec, data, work)
 
 
 def _text_vectors(texts: list[str], work: Path, encode_text: EncodeText) -> Tensor:
@@ -139,7 +145,7 @@ def visual_teacher(recipe: Recipe, corpus: Corpus, work: Path) -> VisualTeacher:
     Raises `BadInput` where no picture has a text.
     """
     even = [
-        Standardise(np.concatenate([one[:EVEN, 0].reshape(-1, one.shape[-1]) for one in of_sets]))
+        Standardise(np.concatenate([maps[:EVEN, 0].reshape(-1, maps.shape[-1]) for maps in of_sets]))
         for of_sets in zip(*corpus.maps, strict=True)
     ]
     rows = corpus.described()

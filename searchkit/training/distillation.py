@@ -41,16 +41,16 @@ def mean_kl(
     total = images.new_zeros(())
     for teacher in taught:
         rows = slice(None) if teacher.known is None else teacher.known
-        own, theirs = images[rows], texts[rows]
-        if not len(own):
+        seen, described = images[rows], texts[rows]
+        if not len(seen):
             continue
-        wanted = teacher.images[rows] @ teacher.texts[rows].T / teacher.temperature
-        found = scale * own @ theirs.T
-        back = _kl(wanted.T, found.T)
+        targets = teacher.images[rows] @ teacher.texts[rows].T / teacher.temperature
+        logits = scale * seen @ described.T
+        back = _kl(targets.T, logits.T)
         if bank is not None and teacher.bank is not None:
-            wanted = torch.cat([wanted, teacher.images[rows] @ teacher.bank.T / teacher.temperature], dim=1)
-            found = torch.cat([found, scale * own @ bank.T], dim=1)
-        total = total + 0.5 * (_kl(wanted, found) + back)
+            targets = torch.cat([targets, teacher.images[rows] @ teacher.bank.T / teacher.temperature], dim=1)
+            logits = torch.cat([logits, scale * seen @ bank.T], dim=1)
+        total = total + 0.5 * (_kl(targets, logits) + back)
     return total / max(1, len(taught))
 
 
@@ -72,8 +72,8 @@ def reinforced(
     return (1 - weight) * info_nce(images, texts, scale, bank) + weight * distilled
 
 
-def _kl(wanted: Tensor, found: Tensor) -> Tensor:
-    """The mean over rows of KL(softmax(wanted) ‖ softmax(found)), both (b, n) logits."""
+def _kl(targets: Tensor, logits: Tensor) -> Tensor:
+    """The mean over rows of KL(softmax(targets) ‖ softmax(logits)), both (b, n)."""
     return F.kl_div(
-        F.log_softmax(found, dim=1), F.log_softmax(wanted, dim=1), reduction="batchmean", log_target=True
+        F.log_softmax(logits, dim=1), F.log_softmax(targets, dim=1), reduction="batchmean", log_target=True
     )

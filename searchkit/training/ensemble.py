@@ -80,20 +80,20 @@ def taught_batch(
 
 def text_teachers(sets: Sequence[object], numbers: dict[str, int]) -> list[TextTeacher]:
     """The teachers of all stores that read text, by name; `numbers` are the rows of the corpus' texts."""
-    stores = [one.store if isinstance(one, ReinforcedPictures) else None for one in sets]
+    stores = [data.store if isinstance(data, ReinforcedPictures) else None for data in sets]
     names = dict.fromkeys(name for store in stores if store is not None for name in store.teachers)
     teachers = []
     for name in names:
         known: dict[str, np.ndarray] = {}
         images: list[Seen | None] = []
-        for one, store in zip(sets, stores, strict=True):
+        for data, store in zip(sets, stores, strict=True):
             if store is None or name not in store.teachers:
                 images.append(None)
                 continue
-            assert isinstance(one, ReinforcedPictures)
+            assert isinstance(data, ReinforcedPictures)
             place = store.teachers.index(name)
             known |= store.vectors_of_texts(place)
-            images.append(one.seen(place))
+            images.append(data.seen(place))
         if not known:
             continue  # of features alone
         texts = np.zeros((len(numbers), len(next(iter(known.values())))), np.float32)

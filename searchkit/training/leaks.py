@@ -136,11 +136,11 @@ def guard(withheld: Sequence[Withheld], folder: Path) -> Guard | None:
         return None
     images: list[bytes] = []
     captions: set[str] = set()
-    for one in withheld:
-        path = folder / one.file
+    for part in withheld:
+        path = folder / part.file
         if not path.is_file():
             raise BadInput(f"the withheld {path} is missing", hint="put it into the folder of --data")
-        table = pq.read_table(path, filters=[("split", "in", list(one.splits))])
+        table = pq.read_table(path, filters=[("split", "in", list(part.splits))])
         images += table.column("image").to_pylist()
         if "captions" in table.column_names:
             captions |= {same_words(text) for texts in table.column("captions").to_pylist() for text in texts}

@@ -54,14 +54,16 @@ def train(
 
     `steps` overrides the recipe's number, and is the most of those in [blockwise]. On "cuda" the tower
     multiplies in bfloat16. With `processes` all views are rendered first, by so many. On the CPU a run that
-    was killed and resumed gives the weights of one that was not, for one machine and thread count."""
+    was killed and resumed gives the weights of one that was not, for one machine and thread count.
+    """
     keep_freed_memory()
     work.mkdir(parents=True, exist_ok=True)
     place, options = torch.device(device), recipe.optimisation
     corpus = load_corpus(recipe, data, work, encode_text)
     teacher = visual_teacher(recipe, corpus, work)
     pixels, total = recipe.tower.pixels, steps or options.steps
-    rendered = [RenderedViews(one, pixels, work, processes=processes) for one in corpus.sets if processes]
+    sets = corpus.sets if processes else ()
+    rendered = [RenderedViews(pictures, pixels, work, processes=processes) for pictures in sets]
     corpus = corpus.to(place)
     teacher.to_space.to(place)
     student = _begin(recipe, corpus, data, work, steps=steps, place=place)
@@ -73,19 +75,19 @@ def train(
     log.info("training %s from step %d to %d", recipe.name, first, total)
 
     def batches_of(steps: range) -> Iterator[tuple[int, Batch]]:
-        side = partial(_side, recipe, total)
-        return batches(recipe, corpus, steps, side=side, shown=rendered, threads=max(2, processes))
+        side, threads = partial(_side, recipe, total), max(2, processes)
+        for step, batch in batches(recipe, corpus, steps, side=side, shown=rendered, threads=threads):
+            yield step, batch.to(place)
 
     # as many as an uninterrupted run would have seen by now
     before = batches_of(range(max(0, first - MEASURED), first))
-    last = deque((batch.pixels.to(place) for _, batch in before), maxlen=MEASURED)
+    last = deque((batch.pixels for _, batch in before), maxlen=MEASURED)
     began = time.monotonic()
     student.train()
     with events(work, first) as write:
         for step, batch in batches_of(range(first, total)):
-            rate = learning_rate(step, total, options)
-            batch = batch.to(place)
             loss, terms = student_loss(student, batch, corpus, teacher, options, step)
+            rate = learning_rate(step, total, options)
             _move(student, optimiser, loss, rate)
             average.update_parameters(student.tower)
             last.append(batch.pixels)
@@ -154,7 +156,8 @@ def measure_norms(tower: nn.Module, batches: Iterable[Tensor]) -> None:
     """Give the batch norms of averaged weights the statistics that those weights give.
 
     The average of what the norms of moving weights saw is of no network, and through fifty layers all
-    pictures become one vector. `batches` are (b, p, p, 3) uint8."""
+    pictures become one vector. `batches` are (b, p, p, 3) uint8.
+    """
     assert isinstance(tower, ImageNetwork)
     norms = [layer for layer in tower.modules() if isinstance(layer, nn.BatchNorm2d)]
     if not norms:

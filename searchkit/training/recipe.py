@@ -1,7 +1,8 @@
 """A recipe holds all that decides a distillation; it is read from TOML and kept inside every checkpoint.
 
 Recipes for the towers of an encoder that is there already are in `finetuning.plan`; both are read by the
-functions at the end of this module."""
+functions at the end of this module.
+"""
 
 from __future__ import annotations
 
@@ -208,7 +209,7 @@ class Recipe:
                     f"[blockwise] names {len(self.blockwise.tensors)} maps of the teacher for the {stages} "
                     'stages of the tower: it is for one of kind "inverted", a map a stage'
                 )
-        if any(one.text == "none" and one.reinforced for one in self.data):
+        if any(file.text == "none" and file.reinforced for file in self.data):
             raise TypeError("a reinforced data set has texts")
 
 
@@ -223,8 +224,8 @@ def load_recipe(name_or_path: str) -> Recipe:
             tower=_tower(raw["tower"]),
             teacher=_teacher(raw["teacher"]),
             optimisation=table(Optimisation, raw["optimisation"], "optimisation"),
-            data=tuple(table(PictureFile, one, "data") for one in raw["data"]),
-            withheld=tuple(table(Withheld, one, "withheld") for one in raw.get("withheld", ())),
+            data=tuple(table(PictureFile, raw_table, "data") for raw_table in raw["data"]),
+            withheld=tuple(table(Withheld, raw_table, "withheld") for raw_table in raw.get("withheld", ())),
             blockwise=table(Blockwise, raw["blockwise"], "blockwise") if "blockwise" in raw else None,
             bank_file=raw.get("bank_file", ""),
         )
@@ -241,7 +242,7 @@ def _tower(raw: dict[str, Any]) -> AnyTower:
 
 
 def _teacher(raw: dict[str, Any]) -> Teacher:
-    maps = tuple(table(TeacherMap, one, "teacher.maps") for one in raw.get("maps", ()))
+    maps = tuple(table(TeacherMap, raw_map, "teacher.maps") for raw_map in raw.get("maps", ()))
     return table(Teacher, {**raw, "maps": maps}, "teacher")
 
 
@@ -255,7 +256,7 @@ def recipe_text(name_or_path: str) -> str:
             raise BadInput(f"no recipe at {path}", hint="give the path of a TOML file")
         return path.read_text()
     if not packaged.is_file():
-        known = ", ".join(sorted(one.name[:-5] for one in folder.iterdir() if one.name.endswith(".toml")))
+        known = ", ".join(sorted(file.name[:-5] for file in folder.iterdir() if file.name.endswith(".toml")))
         raise BadInput(f"no recipe named {name_or_path!r}", hint=f"known: {known}; or give a .toml file")
     return packaged.read_text()
 

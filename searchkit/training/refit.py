@@ -28,7 +28,11 @@ def refit(tower: nn.Module, corpus: Corpus, *, steps: int, seed: int) -> None:
     The trunk reads all stored views of the pictures that have a text once.
     """
     assert isinstance(tower, ImageNetwork)
-    rows = [(one, row, view) for one, row in corpus.described() for view in range(corpus.sets[one].views)]
+    rows = [
+        (data_set, row, view)
+        for data_set, row in corpus.described()
+        for view in range(corpus.sets[data_set].views)
+    ]
     features, texts = trunk(tower, corpus, rows), corpus.texts.cpu()
     head = fit_head(features, texts, corpus.text_of(rows), steps=steps, seed=seed)
     for layer, fitted in zip(_layers(tower.head), _layers(head), strict=True):
@@ -44,13 +48,13 @@ def trunk(tower: ImageNetwork, corpus: Corpus, rows: list[tuple[int, int, int]])
         return corpus.sets[row[0]].view(*row[1:], tower.config.pixels)
 
     tower.eval()
-    seen = []
+    features = []
     with ThreadPoolExecutor(2) as decoders:
         for first in range(0, len(rows), BATCH):
             shown = np.stack(list(decoders.map(pixels, rows[first : first + BATCH])))
-            seen.append(tower.features(inputs.normalise(torch.from_numpy(shown).to(place))).cpu())
-    return torch.cat(seen)
+            features.append(tower.features(inputs.normalise(torch.from_numpy(shown).to(place))).cpu())
+    return torch.cat(features)
 
 
 def _layers(head: nn.Module) -> list[nn.Linear]:
-    return [one for one in head.modules() if isinstance(one, nn.Linear)]
+    return [layer for layer in head.modules() if isinstance(layer, nn.Linear)]

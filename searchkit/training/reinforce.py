@@ -5,10 +5,10 @@ A store is a folder: `manifest.json`, and shards of some hundred pictures,
 
     augmentation  (n, A, 9) float32   see `augment.Augmentation.numbers`
     image.k       (n, A, dim) bf16    of teacher k
-    text.k        (t, dim) bf16       of teacher k, where it reads text: of the shard's distinct texts
+    text.k        (t, dim) bf16       of teacher k, where it reads text, for the shard's distinct texts
     content       (n, 16) uint8       of each picture's sha256, the first half
-    ends, rows    int64               the texts of picture i are `rows[ends[i-1]:ends[i]]`…
-    real          (n,) int64          …of which so many were there, and the others a captioner wrote
+    ends, rows    int64               the texts of picture i are `rows[ends[i-1]:ends[i]]`
+    real          (n,) int64          number of its texts that were there: a captioner wrote the others
     good          (n,) bool           whether it could be decoded
 
 and in a shard's metadata its texts, and the sha256 of the replayed pixels of its first picture. A shard is
@@ -148,8 +148,8 @@ def _begin(manifest: Manifest, out: Path) -> None:
     wanted = asdict(manifest)
     path = out / MANIFEST
     if path.is_file():
-        found = json.loads(path.read_text())
-        differs = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
+        kept = json.loads(path.read_text())
+        differs = sorted(key for key in wanted.keys() | kept.keys() if wanted.get(key) != kept.get(key))
         if differs:
             raise BadInput(
                 f"{out} was begun with another {', '.join(differs)}", hint="name another folder with --out"
@@ -171,10 +171,11 @@ class _Work:
     manifest: Manifest
 
     def shard(self, rows: range, pool: ThreadPoolExecutor) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """The tensors and the metadata of the shard with these rows."""
         views = [self._augmentations(row) for row in rows]
         vectors: list[list[np.ndarray]] = [[] for _ in self.teachers]
         texts: list[list[str]] = [list(self.pictures.texts[row]) for row in rows]
-        real = [len(some) for some in texts]
+        real = [len(own) for own in texts]
         good: list[bool] = []
         checksum = ""
         for start, images in self._decoded(rows, pool):
@@ -182,25 +183,25 @@ class _Work:
             good += [image is not None for image in images]
             drawn = views[start : start + len(shown)]
             checksum = checksum or replay(shown[0], drawn[0], CHECKED)
-            for teacher, found in zip(self.teachers, vectors, strict=True):
-                found.append(self._shown(teacher, shown, drawn, pool))
+            for teacher, parts in zip(self.teachers, vectors, strict=True):
+                parts.append(self._shown(teacher, shown, drawn, pool))
             if self.captioner is not None:
                 for place, written in enumerate(self.captioner(shown)):
                     texts[start + place] += [text for text in written if images[place] is not None]
-        numbers = {text: i for i, text in enumerate(dict.fromkeys(t for some in texts for t in some))}
+        numbers = {text: i for i, text in enumerate(dict.fromkeys(t for own in texts for t in own))}
         tensors = {
-            "augmentation": torch.from_numpy(np.stack([[a.numbers() for a in some] for some in views])),
+            "augmentation": torch.from_numpy(np.stack([[a.numbers() for a in row] for row in views])),
             "content": torch.tensor([list(self.contents[row]) for row in rows], dtype=torch.uint8),
-            "ends": torch.tensor(np.cumsum([len(some) for some in texts])),
-            "rows": torch.tensor([numbers[text] for some in texts for text in some], dtype=torch.int64),
+            "ends": torch.tensor(np.cumsum([len(own) for own in texts])),
+            "rows": torch.tensor([numbers[text] for own in texts for text in own], dtype=torch.int64),
             "real": torch.tensor(real),
             "good": torch.tensor(good),
         }
-        for k, (teacher, found) in enumerate(zip(self.teachers, vectors, strict=True)):
-            tensors[f"image.{k}"] = torch.from_numpy(np.concatenate(found)).bfloat16()
-            read = teacher.texts(list(numbers))
-            if read is not None:
-                tensors[f"text.{k}"] = torch.from_numpy(read).bfloat16()
+        for k, (teacher, parts) in enumerate(zip(self.teachers, vectors, strict=True)):
+            tensors[f"image.{k}"] = torch.from_numpy(np.concatenate(parts)).bfloat16()
+            text_vectors = teacher.texts(list(numbers))
+            if text_vectors is not None:
+                tensors[f"text.{k}"] = torch.from_numpy(text_vectors).bfloat16()
         return tensors, {"texts": json.dumps(list(numbers)), "checksum": checksum}
 
     def _augmentations(self, row: int) -> list[Augmentation]:
@@ -230,7 +231,7 @@ class _Work:
         pool: ThreadPoolExecutor,
     ) -> np.ndarray:
         """The vectors that one teacher gives to n pictures in A augmentations: (n, A, dim) float32."""
-        jobs = [(image, view) for image, some in zip(images, views, strict=True) for view in some]
+        jobs = [(image, view) for image, own in zip(images, views, strict=True) for view in own]
         made = list(pool.map(lambda job: job[1].picture(job[0], teacher.pixels), jobs))
-        found = teacher.images(made)
-        return found.reshape(len(images), self.manifest.augmentations, -1).astype(np.float32)
+        vectors = teacher.images(made)
+        return vectors.reshape(len(images), self.manifest.augmentations, -1).astype(np.float32)

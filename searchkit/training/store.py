@@ -99,7 +99,8 @@ class ReinforcedPictures:
     """A data set, as `Pictures`, with what a store holds of it: the views are the store's augmentations.
 
     `texts` are the real ones, `synthetic` those of a captioner. Pictures that the store does not have, or
-    could not decode, are left out. Half of the augmentations are mirror images."""
+    could not decode, are left out. Half of the augmentations are mirror images.
+    """
 
     def __init__(self, pictures: Pictures, store: Store) -> None:
         self.name, self.store = pictures.name, store

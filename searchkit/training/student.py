@@ -38,7 +38,7 @@ class Student(nn.Module):
                 hint='take a tower of kind "inverted", or no [[teacher.maps]]',
             )
         like = zip(stages[len(stages) - len(teacher.maps) :], teacher.maps, strict=True)
-        self.to_maps = nn.ModuleList(_to_map(width, one.width) for width, one in like)
+        self.to_maps = nn.ModuleList(_to_map(width, seen.width) for width, seen in like)
 
     def sees(self, pixels: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
         """The trunk's features (b, width) of pictures (b, 3, p, p), and a map (b, h, w, c) like each of the
@@ -47,7 +47,7 @@ class Student(nn.Module):
             return self.tower.features(pixels), ()
         maps = self.tower.maps(pixels)
         last = maps[len(maps) - len(self.to_maps) :]
-        like = [to_map(one.permute(0, 2, 3, 1)) for to_map, one in zip(self.to_maps, last, strict=True)]
+        like = [to_map(stage.permute(0, 2, 3, 1)) for to_map, stage in zip(self.to_maps, last, strict=True)]
         return self.tower.pooled(maps[-1]), like
 
 
@@ -61,12 +61,14 @@ def student_loss(
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss of a batch, and its terms by name:
 
-    L = Σ [(1 − λ)·InfoNCE + λ·KL], of real and of synthetic texts (see `distillation`),
-        + λ_f·(1 − cos(W·trunk, teacher)) + λ_s·(1 − cos(embedding, head(teacher)))
-        + λ_m·mean over maps and their places of (1 − cos(W'·map, teacher's map))
+        L = Σ [(1 − λ)·InfoNCE + λ·KL], of real and of synthetic texts (see `distillation`),
+            + λ_f·(1 − cos(W·trunk, teacher)) + λ_s·(1 − cos(embedding, head(teacher)))
+            + λ_m·mean over maps and their places of (1 − cos(W'·map, teacher's map))
+
+    `step` seeds what is drawn, dropout and bank, so that a resumed run draws as an uninterrupted one.
     """
     device = batch.pixels.device
-    chooser = torch.Generator().manual_seed(step)  # a resumed run chooses as an uninterrupted one
+    chooser = torch.Generator().manual_seed(step)
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
         trunk, maps = student.sees(preprocess(student.tower.config).normalise(batch.pixels))
         kept = torch.rand(trunk.shape, generator=chooser).to(device) >= options.dropout
@@ -84,7 +86,7 @@ def student_loss(
             taught = taught_batch(
                 corpus.teachers,
                 corpus.texts,
-                (target[has], [one[has] for one in batch.seen]),
+                (target[has], [vectors[has] for vectors in batch.seen]),
                 rows,
                 bank,
                 options,
@@ -103,12 +105,12 @@ def student_loss(
     parts = {"nce": contrast, "feature": feature, "space": space, "scale": scale}
     if maps:
         far = [
-            map_distance(one.float(), make_even(seen).to(device))
-            for one, seen, make_even in zip(maps, batch.maps, teacher.maps, strict=True)
+            map_distance(own.float(), make_even(seen).to(device))
+            for own, seen, make_even in zip(maps, batch.maps, teacher.maps, strict=True)
         ]
         parts["map"] = torch.stack(far).mean()
         loss = loss + options.map_weight * parts["map"]
-    return loss, {name: one.item() for name, one in parts.items()}
+    return loss, {name: term.item() for name, term in parts.items()}
 
 
 def _to_map(width: int, wanted: int) -> nn.Linear:

@@ -49,7 +49,7 @@ class TFLiteTeacher:
         if pixels:
             self.network.resize_tensor_input(self.input, [1, pixels, pixels, 3])
         self.network.allocate_tensors()
-        self.units = {one["index"]: one["quantization"] for one in self.network.get_tensor_details()}
+        self.units = {tensor["index"]: tensor["quantization"] for tensor in self.network.get_tensor_details()}
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """The feature, (width,) uint8, of a picture (p, p, 3) uint8."""
@@ -59,13 +59,13 @@ class TFLiteTeacher:
         """The feature, then each map of the recipe, (side, side, width) uint8."""
         self._look(pixels)
         feature = unsigned(self.network.get_tensor(self.spec.tensor)).reshape(-1)
-        return [feature, *(unsigned(self.network.get_tensor(one.tensor))[0] for one in self.spec.maps)]
+        return [feature, *(unsigned(self.network.get_tensor(map_.tensor))[0] for map_ in self.spec.maps)]
 
     def values(self, pixels: np.ndarray, tensors: Sequence[int]) -> tuple[np.ndarray, list[np.ndarray]]:
         """The feature, (width,) float32, and the maps `tensors`, (side, side, channels) each, as the numbers
         that the quantised ones stand for. Raises `BadInput` for a tensor that it does not have."""
         self._look(pixels)
-        feature, *maps = (self._value(one) for one in (self.spec.tensor, *tensors))
+        feature, *maps = (self._value(tensor) for tensor in (self.spec.tensor, *tensors))
         return feature.reshape(-1), maps
 
     def _look(self, pixels: np.ndarray) -> None:
@@ -114,7 +114,7 @@ def teacher_features(
     for one_map in spec.maps:
         path = store.with_suffix(f".{one_map.tensor}.npy")
         shapes[path] = (one_map.side, one_map.side, one_map.width)
-    digest = hashlib.sha256(b"".join(hashlib.sha256(one).digest() for one in pictures.images)).hexdigest()
+    digest = hashlib.sha256(b"".join(hashlib.sha256(image).digest() for image in pictures.images)).hexdigest()
     known, _, of = done_file.read_text().partition(" ") if done_file.is_file() else ("0", "", "")
     resume = of == digest and all(path.is_file() for path in shapes)
     kept = [
