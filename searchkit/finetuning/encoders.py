@@ -43,7 +43,7 @@ MINING = 500
 class EncoderReport:
     """The result of `adapt_encoder`; `folder` is None where nothing was kept."""
 
-    way: str
+    how: str
     folder: Path | None
     rows: int
     pairs: int
@@ -60,7 +60,7 @@ class EncoderReport:
     def to_json(self) -> dict[str, Any]:
         return {
             "schema": JSON_SCHEMA,
-            "how": self.way,
+            "how": self.how,
             "encoder": None if self.folder is None else str(self.folder),
             "rows": self.rows,
             "pairs": self.pairs,
@@ -74,7 +74,7 @@ class EncoderReport:
 def adapt_encoder(
     library: Collection,
     path: Path,
-    way: str,
+    how: str,
     *,
     replay: Path | None = None,
     force: bool = False,
@@ -91,16 +91,16 @@ def adapt_encoder(
     few and for an encoder that cannot be trained, `NothingIndexed`.
     """
     began = time.monotonic()
-    if way not in WAYS:
-        raise BadInput(f"no way to adapt is named {way!r}", hint=f"adapter, {', '.join(WAYS)}")
+    if how not in WAYS:
+        raise BadInput(f"no way to adapt is named {how!r}", hint=f"adapter, {', '.join(WAYS)}")
     if library.store.count() == 0:
         raise NothingIndexed(f"{library.root} holds nothing yet", hint="searchkit index FOLDER")
     on_progress("read", 0, 0)
     pairs, others = read_pairs(path), None if replay is None else read_pairs(replay)
     changed = {"parent": library.manifest.encoder, "seed": seed} | ({"steps": steps} if steps else {})
-    plan = load_plan(f"adapt-{way}", **changed)
+    plan = load_plan(f"adapt-{how}", **changed)
     fingerprints = f"{pairs.fingerprint} {others and others.fingerprint}"
-    name = _name(path, way, f"{plan} {fingerprints} {library.manifest.space} {near}")
+    name = _name(path, how, f"{plan} {fingerprints} {library.manifest.space} {near}")
     copy = candidate(replace(plan, name=name), Runtime(dtype="float32", offline=True))
     prepared = prepare(
         pairs, copy.encoder, stored_vectors(library), near=near, seed=seed, on_progress=on_progress
@@ -126,7 +126,7 @@ def adapt_encoder(
     if folder is not None or not result.strength:  # else it may yet be asked for with `force`
         shutil.rmtree(work)
     sizes = pairs.rows, len(pairs.pairs), tuple(pairs.bad), prepared.parts.removed
-    return EncoderReport(way, folder, *sizes, result, time.monotonic() - began)
+    return EncoderReport(how, folder, *sizes, result, time.monotonic() - began)
 
 
 def _passages(library: Collection, prepared: Prepared) -> dict[str, np.ndarray]:

@@ -138,6 +138,10 @@ class VisualTeacher:
     features: Standardise
     maps: Sequence[Standardise]
 
+    def to(self, device: torch.device) -> VisualTeacher:
+        """The teacher with its head on a device."""
+        return replace(self, to_space=self.to_space.to(device))
+
 
 def visual_teacher(recipe: Recipe, corpus: Corpus, work: Path) -> VisualTeacher:
     """The visual teacher of a corpus, with its head into the text space fitted once and kept in `work`.

@@ -64,8 +64,7 @@ def train(
     pixels, total = recipe.tower.pixels, steps or options.steps
     sets = corpus.sets if processes else ()
     rendered = [RenderedViews(pictures, pixels, work, processes=processes) for pictures in sets]
-    corpus = corpus.to(place)
-    teacher.to_space.to(place)
+    corpus, teacher = corpus.to(place), teacher.to(place)
     student = _begin(recipe, corpus, data, work, steps=steps, place=place)
     average = AveragedModel(student.tower, multi_avg_fn=get_ema_multi_avg_fn(options.average))  # type: ignore[no-untyped-call]
     optimiser = _optimiser(student, options)

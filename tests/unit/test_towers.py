@@ -31,6 +31,7 @@ from searchkit.finetuning.training_set import TrainingSet, load_training_set, pi
 from searchkit.models.image_towers import ImageConfig
 from searchkit.models.inverted import InvertedConfig
 from searchkit.registry import load_encoder
+from searchkit.training.checkpoint import CHECKPOINT
 from searchkit.types import Runtime
 from tests.tiny import COLOURS, SHAPES, TINY, picture, tiny_encoder
 
@@ -486,3 +487,11 @@ def test_the_command_trains_by_a_recipe_and_its_folder_is_an_encoder(parent: Pat
         assert isinstance(CliRunner().invoke(app, [*args, "--set", wrong]).exception, BadInput)
     from_nothing = ["train", "--data", str(data), "--out", str(tmp_path / "new"), "--set", "steps=1"]
     assert isinstance(CliRunner().invoke(app, from_nothing).exception, BadInput)
+
+
+def test_a_checkpoint_of_another_format_is_refused_with_what_to_do(parent: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    torch.save({"step": 3, "identity": "{}"}, tmp_path / "run" / CHECKPOINT)
+    with pytest.raises(BadInput, match=r"checkpoint\.pt is a checkpoint of format 1") as refused:
+        train_towers(towers(parent), [texts()], [], tmp_path / "run")
+    assert "delete the file" in refused.value.hint
