@@ -95,7 +95,7 @@ def text_teachers(sets: Sequence[object], numbers: dict[str, int]) -> list[TextT
             known |= store.vectors_of_texts(place)
             images.append(data.seen(place))
         if not known:
-            continue  # of features alone
+            continue  # this teacher gives features alone
         texts = np.zeros((len(numbers), len(next(iter(known.values())))), np.float32)
         asked = np.zeros(len(numbers), bool)
         for text, row in numbers.items():

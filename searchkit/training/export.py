@@ -42,7 +42,10 @@ def read_run(work: Path) -> tuple[ImageNetwork, str, int]:
     path = work / CHECKPOINT
     if not path.is_file():
         if (work / BLOCKWISE).is_file():
-            raise BadInput(f"the run in {work} still learns blockwise: its head knows nothing yet")
+            raise BadInput(
+                f"the run in {work} still learns blockwise: its head knows nothing yet",
+                hint="export it when the steps after [blockwise] have begun",
+            )
         raise BadInput(f"no checkpoint in {work}", hint="name the --work folder of 'searchkit train'")
     state = read_checkpoint(path)
     prefix = "module."
