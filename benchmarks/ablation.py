@@ -28,7 +28,7 @@ from searchkit.evaluation import evaluate_captions, load_captions
 from searchkit.registry import load_encoder
 from searchkit.training.data import load_pictures
 from searchkit.training.loop import train
-from searchkit.training.recipe import FEATURES, Dataset, Recipe, TeacherMap, load_recipe
+from searchkit.training.recipe import FEATURES, PictureFile, Recipe, TeacherMap, load_recipe
 from searchkit.training.reinforce import reinforce
 from searchkit.training.stored_teachers import stored_teachers
 from searchkit.types import Runtime
@@ -107,7 +107,7 @@ def row_recipe(name: str, whole: Recipe, options: argparse.Namespace) -> Recipe:
         replace(spec, limit=options.photos, reinforced="", share=0.6 if spec.text == "captions" else 0.4)
         for spec in whole.data[:2]
     )
-    data: tuple[Dataset, ...] = (captions,) if name in ROWS[:2] else (captions, labels)
+    data: tuple[PictureFile, ...] = (captions,) if name in ROWS[:2] else (captions, labels)
     if name in ROWS[4:]:
         data = tuple(replace(spec, reinforced=_store(spec)) for spec in data)
         for spec in data:
@@ -141,11 +141,11 @@ def row_recipe(name: str, whole: Recipe, options: argparse.Namespace) -> Recipe:
     )
 
 
-def _store(spec: Dataset) -> str:
+def _store(spec: PictureFile) -> str:
     return f"{Path(spec.file).stem}.reinforced"
 
 
-def reinforced_once(spec: Dataset, whole: Recipe, options: argparse.Namespace) -> None:
+def reinforced_once(spec: PictureFile, whole: Recipe, options: argparse.Namespace) -> None:
     """Of the limited data set, so that a small budget does not wait for the whole one."""
     pictures = load_pictures(options.data, replace(spec, reinforced=""), whole.templates)
     teachers = stored_teachers([FEATURES], options.data, whole.teacher, threads=options.threads)

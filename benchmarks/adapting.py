@@ -28,15 +28,14 @@ from report import machine
 from searchkit.evaluation.beir import BeirTask, load_beir
 from searchkit.evaluation.compare import PRIMARY, Retrieval, compare, to_json
 from searchkit.evaluation.passages import index
-from searchkit.finetuning.adapter import LARGE, Examples, Fitted, Options, fit_map
-from searchkit.finetuning.couples import Couples, load_couples
-from searchkit.finetuning.gate import scorer, verdict
+from searchkit.finetuning.gate import accept_map, scorer
 from searchkit.finetuning.generic import Generic
 from searchkit.finetuning.pairs import HARD_NEGATIVES, Direction, Pair, Pairs, Side
-from searchkit.finetuning.plan import DataSet, load_plan
-from searchkit.finetuning.split import NEAR, Parts
-from searchkit.finetuning.vectors import SideVectors
-from searchkit.finetuning.ways import WAYS, Trying
+from searchkit.finetuning.plan import PairFile, load_plan
+from searchkit.finetuning.prepared import NEAR, Parts, Prepared, SideVectors
+from searchkit.finetuning.query_map import LARGE, Examples, Fitted, MapOptions, fit_map
+from searchkit.finetuning.training_set import TrainingSet, load_training_set
+from searchkit.finetuning.trial import WAYS, EncoderTrial, candidate
 from searchkit.ingest.chunking import chunker, settled
 from searchkit.ingest.images import decode_bytes
 from searchkit.protocols import Encoder
@@ -144,7 +143,7 @@ class Bench:
             replace(one, right=[one.right[row] for row in rng.permutation(len(one.right))])
             for one in (task.dev, task.test)
         )
-        options = Options(mined=(0, HARD_NEGATIVES))
+        options = MapOptions(mined=(0, HARD_NEGATIVES))
         return _short(self._run(TEXT_TEXT, Task(examples, dev, test), options, seed=seed))
 
     def ways(self) -> dict[str, Any]:
@@ -166,43 +165,39 @@ class Bench:
 
         split = Parts(both("train"), both("dev"), both("test"), 0)
         pairs.pairs = [*split.train, *split.dev, *split.held_out]
-        everyday = load_couples(self.data, DataSet("flickr8k.parquet", split="train"), pictures=True)
+        prepared = Prepared(pairs, SideVectors(vectors, vectors), split)
+        everyday = load_training_set(self.data, PairFile("flickr8k.parquet", split="train"), pictures=True)
         found = {}
         for how in self.chosen:
             kept = self.cache / f"way-{how}.json"
             if not kept.is_file():
-                kept.write_text(
-                    json.dumps(self._way(how, pairs, split, SideVectors(vectors, vectors), everyday))
-                )
+                kept.write_text(json.dumps(self._way(how, prepared, everyday)))
             found[how] = json.loads(kept.read_text())
         return found
 
-    def _way(
-        self, how: str, pairs: Pairs, split: Parts, vectors: SideVectors, everyday: Couples
-    ) -> dict[str, Any]:
+    def _way(self, how: str, prepared: Prepared, everyday: TrainingSet) -> dict[str, Any]:
         plan = load_plan(f"adapt-{how}", steps=WAY_STEPS[how])
         runtime = Runtime(device="cpu", dtype="float32")
-        trying = Trying(plan, pairs, runtime=runtime, replay=[everyday])
-        assert trying.can_judge(split, vectors)
+        copy = candidate(plan, runtime)
+        trial = EncoderTrial(copy, prepared, replay=[everyday])
+        assert trial.can_judge
         spent = [time.process_time()]  # after each step of this process: an earlier one may have done some
-        trying.learn(
-            split,
-            vectors,
+        trial.learn(
             self.cache / f"way-{how}",
             passages={},
             on_progress=lambda *_: spent.append(time.process_time()),
         )
         a_step = (spent[-1] - spent[1]) / max(1, len(spent) - 2)
-        trial = trying.judge(split, self.generic, seed=SEED, on_progress=lambda *_: None)
+        result = trial.judge(self.generic, seed=SEED, on_progress=lambda *_: None)
         before = self.photos("pocket", self.encoder)
-        after = self._photos(trying.encoder, moved_text="text" in plan.learns)
+        after = self._photos(copy.encoder, moved_text="text" in plan.learns)
         return {
             "steps": plan.steps,
             "pairs a step": plan.batch,
             "processor seconds a step": round(a_step, 2),
             "of processor seconds": round(a_step * plan.steps, 1),
             "encoded again": [{"text": "texts"}.get(one, one) for one in plan.learns],
-            **trial.to_json(),
+            **result.to_json(),
             "everyday photos": {"before": before, "after": after},
         }
 
@@ -311,7 +306,7 @@ class Bench:
     def _both(self, task: Task) -> dict[str, Any]:
         """Without hard negatives, and with them where that is better on the development questions."""
         return {
-            name: self._run(TEXT_TEXT, task, Options(mined=mined))
+            name: self._run(TEXT_TEXT, task, MapOptions(mined=mined))
             for name, mined in (("without hard negatives", (0,)), ("as adapt does", (0, HARD_NEGATIVES)))
         }
 
@@ -338,7 +333,7 @@ class Bench:
         self,
         direction: Direction,
         task: Task,
-        options: Options,
+        options: MapOptions,
         *,
         photos: bool = False,
         seed: int = SEED,
@@ -351,7 +346,7 @@ class Bench:
         found = compare(*_scores(test, fitted))
         check = self.generic.check(direction)
         generic = compare(*_scores(check, fitted))[PRIMARY] if check is not None else None
-        accepted, why = verdict(fitted, found[PRIMARY], generic)
+        accepted, why = accept_map(fitted, found[PRIMARY], generic)
         everyday = {}
         if photos:
             before = self.photos("pocket", self.encoder)

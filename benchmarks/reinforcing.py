@@ -22,7 +22,7 @@ from report import machine
 
 from searchkit.ingest.images import decode_bytes
 from searchkit.training.data import load_pictures
-from searchkit.training.recipe import FEATURES, Dataset, load_recipe
+from searchkit.training.recipe import FEATURES, PictureFile, load_recipe
 from searchkit.training.reinforce import augmentation_of, content_of, reinforce
 from searchkit.training.rendered import RenderedViews
 from searchkit.training.store import ReinforcedPictures, Store
@@ -48,7 +48,7 @@ def main() -> None:
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     recipe = load_recipe("pocket-reinforced")
-    spec = Dataset("flickr8k.parquet", "captions", 1.0, split="train", limit=options.pictures)
+    spec = PictureFile("flickr8k.parquet", "captions", 1.0, split="train", limit=options.pictures)
     pictures = load_pictures(options.data, spec, ())
     teachers = stored_teachers([FEATURES, "pocket"], options.data, recipe.teacher, threads=1)
     store = reinforce(pictures, teachers, folder / "store", augmentations=options.augmentations, threads=1)

@@ -102,7 +102,7 @@ def evaluate(
 
 def _compare(path: Path, names: tuple[str, str], runtime: Runtime, *, as_json: bool, quiet: bool) -> int:
     from searchkit.evaluation.compare import rows, to_json
-    from searchkit.finetuning.sides import compare_on_pairs
+    from searchkit.finetuning.comparison import compare_on_pairs
     from searchkit.types import JSON_SCHEMA
 
     with bar(quiet=quiet) as show:

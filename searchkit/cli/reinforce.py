@@ -57,7 +57,7 @@ def reinforce(
     """
     from searchkit.registry import load_captioner
     from searchkit.training.data import load_pictures, text_column
-    from searchkit.training.recipe import Dataset, load_recipe
+    from searchkit.training.recipe import PictureFile, load_recipe
     from searchkit.training.reinforce import reinforce as run
     from searchkit.training.stored_teachers import stored_teachers
     from searchkit.types import JSON_SCHEMA
@@ -66,7 +66,7 @@ def reinforce(
     runtime = settings.runtime(accept_licence=accept_licence)
     told = load_recipe(recipe)
     writer = load_captioner(captioner, runtime, captions=captions, seed=told.seed) if captioner else None
-    spec = Dataset(data.name, text_column(data), 1.0, split=split)
+    spec = PictureFile(data.name, text_column(data), 1.0, split=split)
     pictures = load_pictures(data.parent, spec, told.templates)
     names = [name.strip() for name in teachers.split(",") if name.strip()]
     chosen = stored_teachers(names, data.parent, told.teacher, runtime=runtime, threads=threads)

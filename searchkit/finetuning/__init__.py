@@ -1,1 +1,2 @@
-"""Bending questions and encoders to a corpus: pairs, adapters, towers, and the proof that they help."""
+"""Fine-tuning: pairs bend the questions of a collection, or its encoder, and held-out pairs prove that it
+helps."""

@@ -8,44 +8,36 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from searchkit.catalog.catalog import Content
 from searchkit.collection.lock import writing
 from searchkit.collection.manifest import ADAPTERS, read_manifest, write_manifest
 from searchkit.errors import BadInput, CollectionError, NothingIndexed
 from searchkit.finetuning.curve import Curve, Learning, read_learning
 from searchkit.finetuning.gate import Verdict, judge
 from searchkit.finetuning.generic import Generic
-from searchkit.finetuning.negatives import LOOK
+from searchkit.finetuning.indexed import distractors, passages_near, stored_vectors
 from searchkit.finetuning.pairs import BadRow, Direction, Pairs, read_pairs
-from searchkit.finetuning.split import NEAR, Parts, split
-from searchkit.finetuning.vectors import SideVectors, encode_sides
-from searchkit.ingest.pipeline import ids_of
-from searchkit.search.adapter import PARTS, Adapter, load_adapter, read_card, save_adapter
+from searchkit.finetuning.prepared import NEAR, OnProgress, Prepared, prepare
+from searchkit.finetuning.training_set import TEXT_TEXT
+from searchkit.search.adapter import PARTS, Adapter, QueryMap, load_adapter, read_card, save_adapter
 from searchkit.types import JSON_SCHEMA, Kind, Vectors
 
 if TYPE_CHECKING:
     from searchkit.collection.library import Collection
 
-DISTRACTORS = 5000
-"""Items of the collection, evenly spread, that held-out questions must not prefer to their answers."""
-
 MINING = 2000
-"""Training questions at most that are put to the collection for hard negatives."""
-
-OnProgress = Callable[[str, int, int], object]
-"""(what is being done, how much is done, of how much)."""
+"""The most training questions that are put to the collection for hard negatives."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What `adapt` did. `name` is empty where nothing was kept."""
+    """The result of `adapt`; `name` is empty where nothing was kept."""
 
     name: str
     accepted: bool
@@ -54,7 +46,7 @@ class Report:
     pairs: int
     bad: tuple[BadRow, ...]
     removed: int
-    """Pairs that were nearly the same as some that are measured."""
+    """Number of pairs that were nearly the same as some that are measured."""
     verdicts: tuple[Verdict, ...]
     left_out: tuple[str, ...]
     """Ways of searching that the pairs say something about and that were not tried, with the reason."""
@@ -70,7 +62,7 @@ class Report:
             "pairs": self.pairs,
             "bad": [{"row": bad.row, "reason": bad.reason} for bad in self.bad],
             "removed": self.removed,
-            "directions": [one.to_json() for one in self.verdicts],
+            "directions": [verdict.to_json() for verdict in self.verdicts],
             "left_out": list(self.left_out),
             "seconds": round(self.seconds, 1),
         }
@@ -94,10 +86,45 @@ def adapt(
     Searching goes on meanwhile, and `learning` tells how far it is. Raises `BadInput` for pairs that cannot
     be used or are too few, `NothingIndexed`, `CollectionLocked`.
     """
+    began = time.monotonic()
     if library.store.count() == 0:
         raise NothingIndexed(f"{library.root} holds nothing yet", hint="searchkit index FOLDER")
     with Curve(library.root / ADAPTERS, path.name, on_progress) as curve:
-        report = _adapt(library, path, replay, force, seed, near, curve)
+        curve("read", 0, 0)
+        pairs = read_pairs(path)
+        prepared = prepare(
+            pairs, library.encoder, stored_vectors(library), near=near, seed=seed, on_progress=curve
+        )
+        generic = Generic(library.encoder, library.root / "neutral")
+        if replay is not None:
+            generic.replay(read_pairs(replay), library.encoder)
+        left_out: list[str] = []
+        verdicts = tuple(_verdicts(library, prepared, generic, near, seed, left_out, curve))
+        if not verdicts:
+            raise BadInput(
+                f"{path} cannot be learned from: {'; '.join(left_out)}; {prepared.parts.removed} of "
+                f"{len(pairs.pairs)} pairs were nearly the same as held-out ones",
+                hint="give some hundred different pairs of what this collection holds",
+            )
+        learned = _maps_to_use(verdicts, force)
+        report = Report(
+            name="",
+            accepted=any(verdict.accepted for verdict in verdicts),
+            in_use=bool(learned),
+            rows=pairs.rows,
+            pairs=len(pairs.pairs),
+            bad=tuple(pairs.bad),
+            removed=prepared.parts.removed,
+            verdicts=verdicts,
+            left_out=tuple(left_out),
+            seconds=time.monotonic() - began,
+        )
+        if learned:
+            adapter = _named(library, path, pairs, learned)
+            report = replace(report, name=adapter.name)
+            _save(library, adapter, report, pairs, {"forced": force, "seed": seed, "near": near})
+            curve("measure", 0, 0)
+            use(library, adapter.name)
         curve.end("in use" if report.in_use else "not better with certainty")
     return report
 
@@ -105,56 +132,6 @@ def adapt(
 def learning(library: Collection) -> Learning | None:
     """The adaptation that runs, in whatever process, or the last one; None where there was none."""
     return read_learning(library.root / ADAPTERS)
-
-
-def _adapt(
-    library: Collection, path: Path, replay: Path | None, force: bool, seed: int, near: float, curve: Curve
-) -> Report:
-    began = time.monotonic()
-    curve("read", 0, 0)
-    pairs = read_pairs(path)
-
-    def encoded(done: int, total: int) -> None:
-        curve("encode", done, total)
-
-    vectors = encode_sides(pairs, library.encoder, stored_vectors(library), on_progress=encoded)
-    curve("compare", 0, 0)
-    parts = split(pairs, vectors.found, near=near, seed=seed)
-    generic = Generic(library.encoder, library.root / "neutral")
-    if replay is not None:
-        generic.replay(read_pairs(replay), library.encoder)
-    left_out: list[str] = []
-    verdicts = list(_verdicts(library, pairs, vectors, parts, generic, near, seed, left_out, curve))
-    if not verdicts:
-        raise BadInput(
-            f"{path} cannot be learned from: {'; '.join(left_out)}; {parts.removed} of {len(pairs.pairs)} "
-            "pairs were nearly the same as held-out ones",
-            hint="give some hundred different pairs of what this collection holds",
-        )
-    used = [one for one in verdicts if one.fitted.map is not None and (one.accepted or force)]
-    report = Report(
-        "",
-        any(one.accepted for one in verdicts),
-        bool(used),
-        pairs.rows,
-        len(pairs.pairs),
-        tuple(pairs.bad),
-        parts.removed,
-        tuple(verdicts),
-        tuple(left_out),
-        time.monotonic() - began,
-    )
-    if not used:
-        return report
-    adapter = _named(library, path, pairs, used)
-    report = replace(report, name=adapter.name)
-    card = {"encoder": library.manifest.encoder, "made": _now(), "forced": force, "seed": seed, "near": near}
-    said = {name: value for name, value in report.to_json().items() if name != "in_use"}
-    data = {"file": path.name, "sha256": pairs.fingerprint}
-    save_adapter(adapter, library.root / ADAPTERS / adapter.name, {**card, "data": data, **said})
-    curve("measure", 0, 0)
-    use(library, adapter.name)
-    return report
 
 
 def use(library: Collection, name: str | None) -> None:
@@ -165,119 +142,105 @@ def use(library: Collection, name: str | None) -> None:
     """
     with writing(library.root):
         if name is not None:
-            folder = library.root / ADAPTERS / name
-            if name not in {known for known, _ in adapters(library)}:
-                known = ", ".join(known for known, _ in adapters(library)) or "none"
-                raise BadInput(f"{library.root} has no adapter {name!r}", hint=f"there are: {known}")
-            library.measure(load_adapter(folder, library.manifest.space))
+            known = [known for known, _ in adapters(library)]
+            if name not in known:
+                hint = f"there are: {', '.join(known) or 'none'}"
+                raise BadInput(f"{library.root} has no adapter {name!r}", hint=hint)
+            library.measure(load_adapter(library.root / ADAPTERS / name, library.manifest.space))
         write_manifest(library.root, replace(read_manifest(library.root), adapter=name or ""))
 
 
 def adapters(library: Collection) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(name, what was written about it) of every adapter that can be read, by name."""
+    """Name and card of every adapter that can be read, by name."""
     folder = library.root / ADAPTERS
-    for one in sorted(folder.iterdir()) if folder.is_dir() else ():
+    for place in sorted(folder.iterdir()) if folder.is_dir() else ():
         try:
-            yield one.name, read_card(one)
+            yield place.name, read_card(place)
         except CollectionError:
             continue
 
 
 def _verdicts(
     library: Collection,
-    pairs: Pairs,
-    vectors: SideVectors,
-    parts: Parts,
+    prepared: Prepared,
     generic: Generic,
     near: float,
     seed: int,
     left_out: list[str],
     curve: Curve,
 ) -> Iterator[Verdict]:
-    for direction in sorted({pairs.direction(pair) for pair in pairs.pairs}, key=str):
+    """Learn and measure each way of searching; those that cannot be tried go to `left_out`, with the
+    reason."""
+    vectors, in_use = prepared.vectors, _maps_in_use(library)
+    for direction in prepared.directions():
         if library.store.count(kind=direction.kind) == 0:
             left_out.append(f"{direction}: the collection holds nothing of that kind")
             continue
-
-        def own(some: Any, direction: Direction = direction) -> list[Any]:
-            return [pair for pair in some if pairs.direction(pair) == direction]
-
-        mine = Parts(own(parts.train), own(parts.dev), own(parts.held_out), 0)
-        answers = sorted({pair.positive for pair in own(pairs.pairs)})
-        now = library.adapter.maps if library.adapter is not None else {}
-        found = judge(
+        own = prepared.of(direction, prepared.pairs.pairs)
+        answers = sorted({pair.positive for pair in own})
+        verdict = judge(
             direction,
-            mine,
-            vectors,
+            prepared,
             generic,
-            _distractors(library, direction.kind, vectors.found[answers], near),
-            nearby=_nearby(library, direction, vectors.asked[sorted({pair.query for pair in mine.train})]),
-            now=now.get((direction.asked_with, direction.kind)),
+            distractors=distractors(library, direction.kind, vectors.found[answers], near),
+            nearby=_nearby(library, direction, prepared),
+            in_use=in_use.get((direction.asked_with, direction.kind)),
             seed=seed,
             on_step=lambda done, total, direction=direction: curve(f"learn {direction}", done, total),  # type: ignore[misc]
             on_look=lambda look, direction=direction: curve.look(str(direction), look),  # type: ignore[misc]
         )
-        if found is None:
-            left_out.append(f"{direction}: too few pairs ({len(own(pairs.pairs))})")
+        if verdict is None:
+            left_out.append(f"{direction}: too few pairs ({len(own)})")
         else:
-            yield found
+            yield verdict
 
 
-def stored_vectors(library: Collection) -> Callable[[str], np.ndarray | None]:
-    """The vector of a picture that is indexed, by the sha256 of its file."""
-    contents = library.catalog.contents(library.manifest.space)
+def _nearby(library: Collection, direction: Direction, prepared: Prepared) -> Vectors | None:
+    """The vectors of what the training questions find among the passages of the collection, (k, dim).
 
-    def stored(sha256: str) -> np.ndarray | None:
-        known = contents.get(sha256)
-        if known is None or known.items != 1:
-            return None
-        (item,) = ids_of(Content(known.path, known.sha256, 1))
-        try:
-            found: np.ndarray = library.store.vectors([item])[0]
-        except KeyError:  # the catalog is ahead of the store, which doctor mends
-            return None
-        return found
-
-    return stored
-
-
-def _distractors(library: Collection, kind: Kind, answers: Vectors, near: float) -> Vectors:
-    """Up to DISTRACTORS items of a kind, evenly spread, that are not nearly the same as an answer."""
-    total = library.store.count(kind=kind)
-    rows = np.unique(np.linspace(0, total - 1, min(DISTRACTORS, total)).astype(int))
-    kept, before = [np.zeros((0, answers.shape[1]), np.float32)], 0
-    for ids, vectors in library.store.scan(kind=kind):
-        some = vectors[rows[(rows >= before) & (rows < before + len(ids))] - before]
-        before += len(ids)
-        if len(some):
-            kept.append(some[(some @ answers.T).max(axis=1) < near])
-    return np.concatenate(kept)
-
-
-def _nearby(library: Collection, direction: Direction, asked: Vectors) -> Vectors | None:
-    """What questions find among the passages of the collection; None for other kinds and ways of asking,
-    where the encoder's opinion says too little."""
-    if (direction.asked_with, direction.kind) != ("text", Kind.PASSAGE):
+    None for other kinds and ways of asking, where the encoder's opinion says too little.
+    """
+    if direction != TEXT_TEXT:
         return None
-    some = asked[:: -(-len(asked) // MINING) or 1]
-    ids = {hit.item.id for one in some for hit in library.store.search(one, LOOK, kind=direction.kind)}
+    questions = sorted({pair.query for pair in prepared.of(direction, prepared.parts.train)})
+    ids = passages_near(library, prepared.vectors.asked[questions], MINING)
     return library.store.vectors(sorted(ids)) if ids else None
 
 
-def _named(library: Collection, path: Path, pairs: Pairs, used: list[Verdict]) -> Adapter:
+def _maps_to_use(verdicts: Sequence[Verdict], force: bool) -> dict[tuple[str, Kind], QueryMap]:
+    """The maps that were accepted, or with `force` all that there are, by their way of searching."""
+    return {
+        (verdict.direction.asked_with, verdict.direction.kind): verdict.fitted.map
+        for verdict in verdicts
+        if verdict.fitted.map is not None and (verdict.accepted or force)
+    }
+
+
+def _maps_in_use(library: Collection) -> Mapping[tuple[str, Kind], QueryMap]:
+    return library.adapter.maps if library.adapter is not None else {}
+
+
+def _named(
+    library: Collection, path: Path, pairs: Pairs, learned: Mapping[tuple[str, Kind], QueryMap]
+) -> Adapter:
     """The adapter under a name of its own: equal names mean equal contents, so none is ever replaced."""
-    learned = {(one.direction.asked_with, one.direction.kind): one.fitted.map for one in used}
-    now = library.adapter.maps if library.adapter is not None else {}
-    maps = {**now, **{way: one for way, one in learned.items() if one is not None}}
+    maps = {**_maps_in_use(library), **learned}
     digest = hashlib.sha256(pairs.fingerprint.encode())
-    for (asked_with, kind), one in sorted(maps.items()):
+    for (asked_with, kind), query_map in sorted(maps.items()):
         digest.update(f"{asked_with}-{kind.value}".encode())
         for part in PARTS:
-            digest.update(np.asarray(getattr(one, part), np.float32).tobytes())
+            digest.update(np.asarray(getattr(query_map, part), np.float32).tobytes())
     stem = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in path.stem)[:40]
     short = digest.hexdigest()[:12]
     return Adapter(f"{stem}-{short[:8]}", library.manifest.space, short, maps)
 
 
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+def _save(
+    library: Collection, adapter: Adapter, report: Report, pairs: Pairs, options: Mapping[str, Any]
+) -> None:
+    """Write the adapter with a card: what it came from, how it was learned and what it is worth."""
+    made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    data = {"file": pairs.name, "sha256": pairs.fingerprint}
+    measured = {name: value for name, value in report.to_json().items() if name != "in_use"}
+    card = {"encoder": library.manifest.encoder, "made": made, **options, "data": data, **measured}
+    save_adapter(adapter, library.root / ADAPTERS / adapter.name, card)

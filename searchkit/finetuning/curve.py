@@ -1,4 +1,4 @@
-"""How an adaptation gets on: its curves, in a file of the collection that others read while it runs."""
+"""The learning curves of an adaptation, in a file of the collection that others read while it runs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ FILE = "learning.jsonl"
 SILENT = 120.0
 """Seconds without a sign after which a run that has not ended is taken for dead."""
 BEAT = 1.0
+"""Least seconds between two signs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +23,17 @@ class Look:
     """A map at one step: the loss that it learns by, and the score that it is chosen by."""
 
     attempt: int
-    """Which of the `attempts`: another learning rate, or other negatives; from 1."""
+    """Number of the attempt, from 1: each has another learning rate, or other negatives."""
     attempts: int
     step: int
     steps: int
-    """Of one attempt at most: it ends early when nothing gets better."""
+    """The most steps of an attempt: it ends early when nothing gets better."""
     loss: float
-    """The mean since the look before."""
+    """The mean loss since the look before."""
     score: float
-    """On the development pairs, at the best strength."""
+    """The score on the development pairs, at the best strength."""
     before: float
-    """The same without a map."""
+    """The score without a map."""
 
     @property
     def done(self) -> float:
@@ -45,7 +46,7 @@ class Look:
 
 
 class Curve:
-    """Writes the file of one run, and passes its progress on. For `with`: an exception is its end."""
+    """Writes the file of one run, and passes its progress on. In a `with` block an exception ends the run."""
 
     def __init__(self, folder: Path, pairs: str, on_progress: Callable[[str, int, int], object]) -> None:
         self._file, self._on_progress, self._beaten = folder / FILE, on_progress, 0.0
@@ -63,8 +64,8 @@ class Curve:
     def look(self, way: str, look: Look) -> None:
         self._append(way=way, at=time.time(), **asdict(look))
 
-    def end(self, said: str) -> None:
-        self._append(ended=time.time(), said=said)
+    def end(self, outcome: str) -> None:
+        self._append(ended=time.time(), said=outcome)
 
     def _append(self, **values: Any) -> None:
         with self._file.open("a", encoding="utf-8") as file:
@@ -86,20 +87,21 @@ def _line(**values: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Learning:
-    """What the file says: of the run that goes on, or of the last one."""
+    """The content of the file: the run that goes on, or the last one."""
 
     pairs: str
     began: float
     """Seconds since the epoch."""
     looks: Mapping[str, tuple[tuple[float, Look], ...]]
-    """By way of searching ("text-image"): when, and what was seen."""
+    """The looks at each way of searching ("text-image"), each with its time in seconds since the epoch."""
     ended: str
-    """What became of it; empty while it runs, and when it died."""
+    """The outcome of the run; empty while it runs, and when it died."""
     goes_on: bool
 
     @property
     def seconds_left(self) -> float | None:
-        """At most, of the way that is learned now; None where nothing says."""
+        """The most seconds that are left of the way of searching that is learned now; None where that is
+        unknown."""
         if not (self.goes_on and self.looks):
             return None
         when, last = list(self.looks.values())[-1][-1]
@@ -110,11 +112,11 @@ class Learning:
 
 
 def read_learning(folder: Path) -> Learning | None:
-    """None where nothing was ever learned, or the file cannot be read."""
+    """Read the file of a folder; None where nothing was ever learned, or the file cannot be read."""
     file = folder / FILE
     try:
         age = time.time() - file.stat().st_mtime
-        whole = file.read_text("utf-8").rpartition("\n")[0]  # what is behind is being written
+        whole = file.read_text("utf-8").rpartition("\n")[0]  # the rest is being written
         lines = [json.loads(line) for line in whole.splitlines()]
         pairs, began = str(lines[0]["pairs"]), float(lines[0]["began"])
         looks: dict[str, tuple[tuple[float, Look], ...]] = {}

@@ -1,9 +1,10 @@
-"""What a picture's own files say about it: a caption beside it, or a description inside it."""
+"""The description of a picture by its own files: a caption beside it, or a description inside it."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,16 @@ from typing import Any
 from PIL import ExifTags, Image, IptcImagePlugin, UnidentifiedImageError
 
 SIDECARS = (".txt", ".json", ".xmp")
-"""Beside `photo.jpg`: `photo.jpg.txt` or `photo.txt`, and so on; the first that says something."""
+"""Endings of files beside a picture, `photo.jpg.txt` or `photo.txt`; the first that holds a text counts."""
 FIELDS = ("caption", "description", "title", "alt")
-"""Of a JSON sidecar, the first that is a text."""
+"""Keys of a JSON sidecar; the first that holds a text counts."""
 LONGEST = 2000
-"""Characters; more is no caption."""
+"""The most characters of a caption."""
 IPTC_CAPTION = (2, 120)
 XMP_DESCRIPTION = re.compile(r"<dc:description\b[^>]*>(.*?)</dc:description>", re.DOTALL)
 XMP_ITEM = re.compile(r"<rdf:li\b[^>]*>(.*?)</rdf:li>", re.DOTALL)
 MOST_BYTES = 1 << 20
-"""Of a sidecar."""
+"""The most bytes of a sidecar."""
 EMPTY = re.compile(
     r"(?i)^(?:dsc|img|dcim|pict?|image|photo|screenshot|olympus digital camera)[\W\d_]*$|^\W*\d*\W*$"
 )
@@ -28,10 +29,12 @@ EMPTY = re.compile(
 
 
 def description(path: Path) -> str | None:
-    """What is said about a picture, in one line: in a sidecar, then IPTC, XMP and EXIF; None where nothing
-    is, or nothing of use. Never raises for a file that cannot be read."""
-    for said in (_beside(path), _inside(path)):
-        line = " ".join((said or "").replace("\0", " ").split())
+    """The description of a picture in one line, from a sidecar, then IPTC, XMP and EXIF.
+
+    None where there is none, or none of use; a file that cannot be read has none.
+    """
+    for text in (_beside(path), _inside(path)):
+        line = " ".join((text or "").replace("\0", " ").split())
         if line and len(line) <= LONGEST and not EMPTY.match(line):
             return line
     return None
@@ -43,23 +46,21 @@ def _beside(path: Path) -> str | None:
             try:
                 if sidecar == path or not sidecar.is_file() or sidecar.stat().st_size > MOST_BYTES:
                     continue
-                text = sidecar.read_text("utf-8")
-                said = _said(suffix, text)
+                text = _described(suffix, sidecar.read_text("utf-8"))
             except (OSError, ValueError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
                 continue
-            if said and said.strip():
-                return said
+            if text and text.strip():
+                return text
     return None
 
 
-def _said(suffix: str, text: str) -> str | None:
+def _described(suffix: str, text: str) -> str | None:
     return text if suffix == ".txt" else _from_json(text) if suffix == ".json" else _from_xmp(text)
 
 
 def _from_json(text: str) -> str | None:
-    found: Any = json.loads(text)
-    said: list[Any] = [found.get(name) for name in FIELDS] if isinstance(found, dict) else []
-    return next((one for one in said if isinstance(one, str) and one.strip()), None)
+    content: Any = json.loads(text)
+    return _first_text([content.get(name) for name in FIELDS] if isinstance(content, dict) else [])
 
 
 def _from_xmp(text: str) -> str | None:
@@ -79,5 +80,9 @@ def _inside(path: Path) -> str | None:
         return None
     text = xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else str(xmp)
     first = iptc[0] if isinstance(iptc, list) and iptc else iptc
-    said = [first.decode("utf-8", "replace") if isinstance(first, bytes) else None, _from_xmp(text), exif]
-    return next((one for one in said if isinstance(one, str) and one.strip()), None)
+    caption = first.decode("utf-8", "replace") if isinstance(first, bytes) else None
+    return _first_text([caption, _from_xmp(text), exif])
+
+
+def _first_text(values: Iterable[Any]) -> str | None:
+    return next((value for value in values if isinstance(value, str) and value.strip()), None)

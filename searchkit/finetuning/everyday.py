@@ -1,4 +1,5 @@
-"""Captions of photos that anybody might have: an adapter leaves them alone while it learns a subject."""
+"""Made-up captions of photos that anybody might have: an adapter leaves them alone while it learns a
+subject."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ SORTS = ("{}", "a photo of {}", "{} seen from above", "{} on a sunny day", "a cl
 
 
 def everyday(count: int = 1000, seed: int = 0) -> list[str]:
-    """So many different captions, the same each time.
+    """`count` different captions, the same each time.
 
     >>> everyday(2) == everyday(3)[:2]
     True

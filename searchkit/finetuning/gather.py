@@ -1,5 +1,5 @@
-"""Training pairs from a collection's own files: pictures with what is said about them, headings with what
-stands under them."""
+"""Training pairs from a collection's own files: pictures with their captions, headings with the text under
+them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from searchkit.collection.library import Collection
 
 LONGEST = 1200
-"""Characters of a section that count as what stands under its heading: some 250 tokens."""
+"""The most characters of a section that count as the text under its heading: some 250 tokens."""
 WORDS = 2
-"""A heading of fewer says too little to be a question."""
+"""The fewest words of a heading that can be a question."""
 
 
 def gather(library: Collection, path: Path) -> int:
-    """Write the pairs as JSONL for `read_pairs`; how many there are. The same collection gives the same
-    file."""
+    """Write the pairs as JSONL for `read_pairs` and return how many there are.
+
+    The same collection gives the same file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [*_pictures(library), *_sections(library)]
     scratch = path.with_suffix(".tmp")
@@ -35,16 +37,15 @@ def gather(library: Collection, path: Path) -> int:
 
 
 def _pictures(library: Collection) -> Iterator[dict[str, Any]]:
-    """A picture that is a file of its own, and its caption."""
+    """The pictures that are files of their own and have a caption."""
     for item in _items(library, Kind.IMAGE):
-        said = description(Path(item.path)) if item.ordinal == 0 and item.page is None else None
-        if said is not None:
-            yield {"text": said, "image": item.path}
+        caption = description(Path(item.path)) if item.ordinal == 0 and item.page is None else None
+        if caption is not None:
+            yield {"text": caption, "image": item.path}
 
 
 def _sections(library: Collection) -> Iterator[dict[str, Any]]:
-    """A heading and what stands under it, where only one section has that heading: "Summary" says nothing of
-    what it is the summary of."""
+    """The headings that only one section has, with the text under them: "Summary" does not say of what."""
     named: dict[str, list[str]] = {}
     for path in dict.fromkeys(item.path for item in _items(library, Kind.PASSAGE)):
         for heading, text in under_headings(Path(path)):
@@ -55,7 +56,8 @@ def _sections(library: Collection) -> Iterator[dict[str, Any]]:
 
 
 def under_headings(path: Path) -> Iterator[tuple[str, str]]:
-    """(heading, the beginning of the text under it) of a document; nothing for one that cannot be read."""
+    """Each heading of a document with the beginning of the text under it; nothing for one that cannot be
+    read."""
     parser = parser_of(path) if path.is_file() else None
     if parser is None:
         return
@@ -71,5 +73,5 @@ def under_headings(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _items(library: Collection, kind: Kind) -> list[Item]:
-    found = [item for ids, _ in library.store.scan(kind=kind) for item in library.store.get(ids)]
-    return sorted(found, key=lambda item: (item.path, item.ordinal, item.id))
+    items = [item for ids, _ in library.store.scan(kind=kind) for item in library.store.get(ids)]
+    return sorted(items, key=lambda item: (item.path, item.ordinal, item.id))

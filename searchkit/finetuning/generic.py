@@ -1,9 +1,9 @@
-"""A small fixed set that no collection is about: drawn scenes with three captions, by data/make_demo.py.
+"""Generic questions: a small fixed set that no collection is about, drawn scenes with three captions each.
 
 Half of it is replayed while an adapter learns, with captions of everyday photos and phrases about nothing, so
-that it leaves such questions alone; the other half shows whether it did: what was found before should still
-be found. Towers, which may learn by heart what is replayed, repeat a quarter: another quarter says how far
-they may go.
+that the adapter leaves such questions alone; the other half shows whether it did: what was found before
+should still be found. Towers, which may learn by heart what is replayed, repeat a quarter; another quarter
+decides how far they may go. `data/make_demo.py` draws the scenes.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from searchkit.evaluation.compare import Retrieval
-from searchkit.finetuning.couples import Couples
 from searchkit.finetuning.everyday import everyday
 from searchkit.finetuning.pairs import Direction, Pairs
-from searchkit.finetuning.vectors import SideVectors, encode_again
+from searchkit.finetuning.prepared import SideVectors, encode_again
+from searchkit.finetuning.training_set import TrainingSet
 from searchkit.ingest.images import decode_bytes
 from searchkit.protocols import Encoder
 from searchkit.search.confidence import neutral_queries
@@ -28,7 +28,8 @@ from searchkit.types import Kind, Vectors
 
 FILE = "generic.parquet"
 REPLAYED = 2000
-"""Texts, and pictures, of other pairs at most: each is encoded."""
+"""The most texts, and the most pictures, of other pairs that are replayed: each is encoded."""
+BOTH = ("text", "images")
 
 
 class Generic:
@@ -40,9 +41,9 @@ class Generic:
         cache: Path | None,
         *,
         before: Generic | None = None,
-        moved: Collection[str] = ("text", "images"),
+        moved: Collection[str] = BOTH,
     ) -> None:
-        """What no tower that has `moved` reads is as it was `before`."""
+        """Encode the set; given the vectors `before`, only what a tower that has `moved` reads."""
         if before is not None:
             kept = {"asked": before.asked, "found": before.found, "pictures": before.pictures}
             parts = kept | _encode(encoder, moved)
@@ -56,24 +57,24 @@ class Generic:
         self.more: dict[str, Vectors] = {}
 
     def replay(self, pairs: Pairs, encoder: Encoder) -> None:
-        """Questions of some pairs, up to REPLAYED texts and pictures, are bystanders from now on too."""
+        """Make the sides of some pairs, up to REPLAYED texts and pictures, bystanders too."""
         texts = [side.text is not None for side in pairs.sides]
-        some = [i for kind in (True, False) for i in _spread([n for n, t in enumerate(texts) if t == kind])]
+        chosen = [i for kind in (True, False) for i in _spread([n for n, t in enumerate(texts) if t == kind])]
         empty = np.zeros((len(pairs.sides), encoder.space.dim), np.float32)
-        vectors = encode_again(pairs, encoder, SideVectors(empty, empty), some, ("text", "images")).asked
+        vectors = encode_again(pairs, encoder, SideVectors(empty, empty), chosen, BOTH).asked
         for name, kind in (("text", True), ("image", False)):
-            rows = [i for i in some if texts[i] == kind and vectors[i].any()]
+            rows = [i for i in chosen if texts[i] == kind and vectors[i].any()]
             self.more[name] = vectors[rows]
 
     @property
     def everyday(self) -> Vectors:
-        """(e, dim) of everyday captions; only an adapter asks for them."""
+        """The vectors of everyday captions, (e, dim); only an adapter asks for them."""
         if self._everyday is None:
             self._everyday = _encode_everyday(self._encoder)
         return self._everyday
 
     def bystanders(self, direction: Direction) -> Vectors:
-        """(g, dim) of the replayed half, and of everyday captions, as questions."""
+        """The vectors of the replayed half, and of everyday captions, as questions: (g, dim)."""
         dim = self.asked.shape[-1]
         if direction.asked_with == "image":
             own = self.pictures[::2]
@@ -83,11 +84,11 @@ class Generic:
         return np.ascontiguousarray(np.concatenate([own, more]))
 
     def rehearsal(self, direction: Direction) -> Retrieval | None:
-        """The replayed half as questions to the whole set; None where it cannot ask that way."""
+        """The replayed half as questions to the whole set; None where the set cannot ask that way."""
         return self._part(direction, 0, 2)
 
     def unseen(self, direction: Direction) -> Retrieval | None:
-        """Of that half, what towers do not repeat, likewise."""
+        """The part of that half that towers do not repeat, likewise."""
         return self._part(direction, 2, 4)
 
     def check(self, direction: Direction) -> Retrieval | None:
@@ -116,16 +117,17 @@ def _spread(rows: list[int]) -> list[int]:
     return rows[:: -(-len(rows) // REPLAYED) or 1]
 
 
-def replayed() -> list[Couples]:
-    """What towers repeat, as pairs: a caption with another of its scene, and with its picture."""
+def replayed() -> list[TrainingSet]:
+    """The quarter that towers repeat: captions with another of their scene, and captions with their
+    picture."""
     with resources.as_file(resources.files("searchkit.finetuning") / FILE) as path:
         table = pq.read_table(path)
     scenes = list(zip(table["captions"].to_pylist(), table["image"].to_pylist(), strict=True))[::4]
     words = [(first, other) for (first, *others), _ in scenes for other in others]
     shown = [(caption, image) for captions, image in scenes for caption in captions]
     return [
-        Couples(f"generic {name}", [a for a, _ in some], [b for _, b in some])
-        for name, some in (("text", words), ("images", shown))
+        TrainingSet(f"generic {name}", [text for text, _ in rows], [answer for _, answer in rows])
+        for name, rows in (("text", words), ("images", shown))
     ]
 
 
@@ -144,9 +146,9 @@ def _cached(encoder: Encoder, cache: Path) -> dict[str, np.ndarray]:
         return parts
 
 
-def _encode(encoder: Encoder, moved: Collection[str] = ("text", "images")) -> dict[str, np.ndarray]:
-    """Captions as (scenes, captions, dim), twice, and pictures as (scenes, dim) or none; of these what the
-    towers that moved read."""
+def _encode(encoder: Encoder, moved: Collection[str] = BOTH) -> dict[str, np.ndarray]:
+    """The vectors that the towers that moved give: captions (scenes, captions, dim), as questions and as
+    answers, and pictures (scenes, dim), or (0, dim) from an encoder without them."""
     with resources.as_file(resources.files("searchkit.finetuning") / FILE) as path:
         table = pq.read_table(path)
     texts = [caption for captions in table["captions"].to_pylist() for caption in captions]

@@ -1,6 +1,7 @@
 """Hard negatives: what a question finds that is no answer to it, mined from the items it is put to.
 
-Positive-aware: what scores nearly as high as the right answer may well be right too, and is left out.
+Mining is positive-aware: what scores nearly as high as the right answer may well be right too, and is left
+out.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from searchkit.types import Vectors
 MARGIN = 0.05
 """A negative scores below the positive by this part of its score: under 95 % of it."""
 NEAR_ANSWER = 0.98
-"""Items closer than this to an answer may be it."""
+"""Cosine to an answer from which an item may be that answer."""
 LOOK = 50
-"""So many of the best-scoring items are looked at."""
+"""Number of the best-scoring items that are looked at."""
 
 
 def mine(
@@ -27,7 +28,7 @@ def mine(
     most: int = HARD_NEGATIVES,
     margin: float = MARGIN,
 ) -> list[list[int]]:
-    """Of each question, up to `most` rows of `items`, those that score highest among the ones with
+    """Mine hard negatives: for each question up to `most` rows of `items`, the highest-scoring of those with
 
         q·n < q·p − margin·|q·p|
 
@@ -38,12 +39,12 @@ def mine(
     for row, query in enumerate(queries):
         answers.setdefault(query.tobytes(), []).append(row)
     ids = [str(row) for row in range(len(items))]
-    found = []
+    negatives = []
     for query, hits in zip(queries, nearest(queries, items, ids=ids, k=LOOK), strict=True):
         rows = np.array([int(name) for name in hits], np.int64)
         right = positives[answers[query.tobytes()]]  # (a, dim)
         own = right @ query
         below = items[rows] @ query < (own - margin * np.abs(own)).min()
         other = (items[rows] @ right.T).max(axis=1) < NEAR_ANSWER
-        found.append(rows[below & other][:most].tolist())
-    return found
+        negatives.append(rows[below & other][:most].tolist())
+    return negatives

@@ -25,7 +25,7 @@ from searchkit.types import Kind
 
 COLUMNS = ("image", "text", "text2", "image2", "negatives")
 HARD_NEGATIVES = 7
-"""So many of a row's negatives are used, the first ones."""
+"""Number of a row's negatives that are used, the first ones."""
 SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 
@@ -39,13 +39,17 @@ class Side:
 
     @property
     def asks_with(self) -> str:
-        """ "text" or "image": what it is when it asks."""
+        """ "text" or "image": what the side is when it asks."""
         return "image" if self.text is None else "text"
 
     @property
     def kind(self) -> Kind:
-        """What it is when it is found."""
+        """The kind of item that the side is when it is found."""
         return Kind.IMAGE if self.text is None else Kind.PASSAGE
+
+    def picture(self) -> bytes:
+        """The bytes of a picture, read from its file where it is one. Raises `OSError`."""
+        return self.path.read_bytes() if self.path is not None else self.data or b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +65,19 @@ class Direction:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """`query` should find `positive`, and none of the `negatives`: all are rows of `Pairs.sides`."""
+    """One example: `query` should find `positive` and none of the `negatives`, which are rows of
+    `Pairs.sides`."""
 
     query: int
     positive: int
     negatives: tuple[int, ...] = ()
     row: int = field(default=0, compare=False)
-    """The first row of the file that says so."""
+    """The first row of the file that says this."""
 
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that was left out; rows are counted from 1."""
+    """A row of the file that was left out, counted from 1, and why."""
 
     row: int
     reason: str
@@ -104,44 +109,44 @@ class Pairs:
 
 
 def read_pairs(path: Path) -> Pairs:
-    """Every pair of the file; a row that cannot be used is in `bad` with its reason and stops nothing.
+    """Read every pair of a file; a row that cannot be used is in `bad` with its reason and stops nothing.
 
     Raises `BadInput` for a file that cannot be read, has none of the columns, or gives no pair at all.
     """
-    found = Pairs(path.name)
+    read = Pairs(path.name)
     known: dict[str, int] = {}
 
     def add(side: Side) -> int:
-        data = side.data if side.path is None else side.path.read_bytes()
-        content = b"text " + side.text.encode("utf-8", "replace") if side.text is not None else data or b""
+        text = side.text
+        content = side.picture() if text is None else b"text " + text.encode("utf-8", "replace")
         key = hashlib.sha256(content).hexdigest()
         if key not in known:
-            known[key] = len(found.sides)
-            found.sides.append(side)
-            found.keys.append(key)
+            known[key] = len(read.sides)
+            read.sides.append(side)
+            read.keys.append(key)
         return known[key]
 
     seen: set[Pair] = set()
     for number, row in _rows(path):
-        found.rows += 1
+        read.rows += 1
         try:
             if isinstance(row, str):
                 raise ValueError(row)
             made = _pairs(row, path.parent, add, number)
         except (ValueError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            found.bad.append(BadRow(number, reason))
+            read.bad.append(BadRow(number, reason))
             continue
-        found.pairs += [pair for pair in made if pair not in seen]
+        read.pairs += [pair for pair in made if pair not in seen]
         seen.update(made)
-    if not found.pairs:
-        first = f"; row {found.bad[0].row}: {found.bad[0].reason}" if found.bad else ""
+    if not read.pairs:
+        first = f"; row {read.bad[0].row}: {read.bad[0].reason}" if read.bad else ""
         raise BadInput(f"{path} holds no pair that can be used{first}", hint=f"columns: {', '.join(COLUMNS)}")
-    return found
+    return read
 
 
 def _pairs(row: Mapping[str, Any], folder: Path, add: Callable[[Side], int], number: int) -> list[Pair]:
-    """The pairs of one row. Raises ValueError saying why there are none."""
+    """The pairs of one row of the file. Raises `ValueError` saying why there are none."""
     text, text2 = (_text(row.get(name), name) for name in ("text", "text2"))
     image, image2 = (_image(row.get(name), name, folder) for name in ("image", "image2"))
     ends = [("text", "image"), ("image", "text"), ("text", "text2"), ("image", "image2"), ("image2", "image")]
@@ -154,11 +159,11 @@ def _pairs(row: Mapping[str, Any], folder: Path, add: Callable[[Side], int], num
     made = []
     for query, positive in whole:
         against = wrong if positive.kind is Kind.PASSAGE else []
-        made.append((add(query), add(positive), [add(Side(text=one)) for one in against]))
+        made.append((add(query), add(positive), [add(Side(text=text)) for text in against]))
     if any(query == positive for query, positive, _ in made):
         raise ValueError("both ends of the pair are the same")
     return [
-        Pair(q, p, tuple(n for n in dict.fromkeys(some) if n not in (q, p)), number) for q, p, some in made
+        Pair(q, p, tuple(n for n in dict.fromkeys(sides) if n not in (q, p)), number) for q, p, sides in made
     ]
 
 
@@ -189,20 +194,20 @@ def _image(cell: Any, name: str, folder: Path) -> Side | None:
 
 
 def _negatives(cell: Any) -> list[str]:
-    """A list; in CSV a JSON list, or one text."""
+    """The texts of a cell: a list; in CSV a JSON list, or one text."""
     if isinstance(cell, str) and cell.lstrip().startswith("["):
         try:
             cell = json.loads(cell)
         except ValueError:
             raise ValueError("negatives is not a JSON list") from None
     texts = [cell] if isinstance(cell, str) else cell or []
-    if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise ValueError("negatives is not a list of texts")
-    return [one.strip() for one in texts if one.strip()][:HARD_NEGATIVES]
+    return [text.strip() for text in texts if text.strip()][:HARD_NEGATIVES]
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
-    """(number, row) from 1; in place of a row that cannot be read, the reason."""
+    """The rows of a file with their numbers from 1; in place of a row that cannot be read, the reason."""
     form = SUFFIXES.get(path.suffix.lower())
     if form is None:
         raise BadInput(f"{path} is no file of pairs", hint=f"one of: {', '.join(SUFFIXES)}")

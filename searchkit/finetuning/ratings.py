@@ -1,4 +1,4 @@
-"""What people said of results: kept in the catalog, and read by `adapt` as pairs."""
+"""Ratings of results by people, kept in the catalog and read by `adapt` as pairs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searchkit.catalog.catalog import Rating
+from searchkit.collection.manifest import read_manifest
 from searchkit.errors import BadInput
 from searchkit.types import Item, Kind
 
@@ -18,48 +19,50 @@ RIGHT, WRONG, NOTHING = 1, -1, 0
 
 
 def rate(library: Collection, asked: str | Item, found: Item, value: int) -> None:
-    """Note that an item is RIGHT or WRONG for a question in words, or for one with an indexed picture;
-    NOTHING takes it back. Raises `BadInput` for a question with a passage."""
+    """Keep that an item is RIGHT or WRONG for a question in words, or for one with an indexed picture.
+
+    NOTHING takes it back. Raises `BadInput` for a question with a passage.
+    """
     library.catalog.rate(_rating(asked, found, value))
 
 
 def rated(library: Collection, asked: str | Item, found: Sequence[Item]) -> list[int]:
-    """What was said of each of these items for this question."""
+    """The rating of each of these items for this question; NOTHING where it has none."""
     wanted = [_rating(asked, item, NOTHING) for item in found]
     if not wanted:
         return []
-    said = library.catalog.ratings(question=wanted[0].question, like=wanted[0].like)
-    values = {one.key: one.value for one in said}
-    return [values.get(one.key, NOTHING) for one in wanted]
+    ratings = library.catalog.ratings(question=wanted[0].question, like=wanted[0].like)
+    values = {rating.key: rating.value for rating in ratings}
+    return [values.get(rating.key, NOTHING) for rating in wanted]
 
 
 def pairs(library: Collection) -> Iterator[Mapping[str, Any]]:
     """Rows as `adapt --pairs` reads them: one for each right result that is still there, with the passages
-    that were wrong for the same question. What is wrong for a picture to be found says nothing in a row."""
-    said = library.catalog.ratings()
-    contents = library.catalog.contents(library.current.manifest.space)
+    that were wrong for the same question. A wrong picture has no place in a row."""
+    ratings = library.catalog.ratings()
+    contents = library.catalog.contents(read_manifest(library.root).space)
 
     def path(sha256: str | None) -> str | None:
         known = contents.get(sha256 or "")
         return known.path if known is not None and known.items == 1 else None
 
-    for one in said:
-        if one.value != RIGHT:
+    for rating in ratings:
+        if rating.value != RIGHT:
             continue
-        asked = {"text": one.question} if one.question is not None else {"image": path(one.like)}
-        wrong = [o.text for o in said if (o.question, o.like) == (one.question, one.like) and _is_wrong(o)]
-        if one.kind == Kind.PASSAGE:
-            answer: dict[str, Any] = {"text2" if "text" in asked else "text": one.text}
+        question = {"text": rating.question} if rating.question is not None else {"image": path(rating.like)}
+        if rating.kind == Kind.PASSAGE:
+            answer: dict[str, Any] = {"text2" if "text" in question else "text": rating.text}
+            wrong = [other.text for other in ratings if _is_wrong(other, rating)]
             answer |= {"negatives": wrong} if wrong else {}
         else:
-            answer = {"image" if "text" in asked else "image2": path(one.sha256)}
-        row = asked | answer
+            answer = {"image" if "text" in question else "image2": path(rating.sha256)}
+        row = question | answer
         if all(row.values()):
             yield row
 
 
 def write_pairs(library: Collection, file: Path) -> int:
-    """Write them as JSON lines; returns how many. Raises `BadInput` where there are none."""
+    """Write the pairs as JSON lines and return how many there are. Raises `BadInput` where there are none."""
     rows = [json.dumps(row) for row in pairs(library)]
     if not rows:
         raise BadInput(f"nothing in {library.root} was rated as right", hint="rate results: searchkit ui")
@@ -68,8 +71,10 @@ def write_pairs(library: Collection, file: Path) -> int:
     return len(rows)
 
 
-def _is_wrong(rating: Rating) -> bool:
-    return rating.value == WRONG and rating.kind == Kind.PASSAGE
+def _is_wrong(other: Rating, rating: Rating) -> bool:
+    """Whether another rating is of a passage that is wrong for the question of this one."""
+    same = (other.question, other.like) == (rating.question, rating.like)
+    return same and other.value == WRONG and other.kind == Kind.PASSAGE
 
 
 def _rating(asked: str | Item, found: Item, value: int) -> Rating:

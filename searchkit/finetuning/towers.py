@@ -1,5 +1,5 @@
-"""Both towers of an encoder as networks that learn: which of them move, low-rank updates, weights between
-two states, and the folder that an encoder is kept in."""
+"""Both towers of an encoder as networks that learn: which of them move, low-rank updates, weights between two
+states, and the folder that an encoder is kept in."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ State = Mapping[str, Tensor]
 
 
 class LowRank(nn.Module):
-    """W ↦ W + (α/r)·B·A with A (r, in) random, B (out, r) zero at the start; α = 2r. Of a matrix, and of a
-    1×1 convolution, which is one at every place."""
+    """The low-rank update W ↦ W + (α/r)·B·A, A (r, in) random and B (out, r) zero at the start, α = 2r.
+
+    W is a matrix, or a 1×1 convolution, which is one at every place.
+    """
 
     def __init__(self, weight: Tensor, rank: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -47,7 +49,8 @@ class LowRank(nn.Module):
 class Towers(nn.Module):
     """The networks of `encoder` itself: as they learn, it encodes as they do.
 
-    They stay as they are in use: no dropout, and batch norms with the statistics that they have.
+    They run as in use: no dropout, and batch norms with the statistics that they have. Raises `BadInput` for
+    an encoder that cannot be trained.
     """
 
     def __init__(self, encoder: Encoder, plan: Plan) -> None:
@@ -79,7 +82,7 @@ class Towers(nn.Module):
             layer.parametrizations.weight.original.requires_grad_(False)  # type: ignore[union-attr]
 
     def merge(self) -> None:
-        """Low-rank updates become part of the weights that they update."""
+        """Make the low-rank updates part of the weights that they update."""
         for network in (self.text, self.images):
             for layer in matrices(network):
                 if parametrize.is_parametrized(layer, "weight"):
@@ -87,42 +90,42 @@ class Towers(nn.Module):
 
     @property
     def scale(self) -> Tensor:
-        """1/τ of text with pictures."""
+        """1/τ of texts with pictures, () float32."""
         return self.log_scale.exp().clamp(max=100)
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
-        """(n, dim), unit rows."""
-        ids = self.tokens.ids([one.encode("utf-8", "replace").decode() for one in texts])
+        """The vectors of n texts, (n, dim), unit rows."""
+        ids = self.tokens.ids([text.encode("utf-8", "replace").decode() for text in texts])
         longest = max(map(len, ids))
         tokens = torch.tensor([[*line, *[self.tokens.pad] * (longest - len(line))] for line in ids])
         mask = torch.tensor([[1] * len(line) + [0] * (longest - len(line)) for line in ids])
         return F.normalize(self.text(tokens.to(self.device), mask.to(self.device)).float(), dim=-1)
 
     def embed_pictures(self, pixels: Tensor) -> Tensor:
-        """(b, p, p, 3) uint8 → (b, dim), unit rows."""
+        """The vectors of b pictures, (b, p, p, 3) uint8 → (b, dim), unit rows."""
         return F.normalize(self.images(self.preprocess.normalise(pixels.to(self.device))).float(), dim=-1)
 
-    def embed(self, some: Any) -> Tensor:
-        """(n, dim): of texts, of pixels, or of vectors that are known what they are."""
-        if not isinstance(some, Tensor):
-            return self.embed_texts(some)
-        return some.to(self.device) if some.is_floating_point() else self.embed_pictures(some)
+    def embed(self, column: Any) -> Tensor:
+        """The vectors, (n, dim), of n texts or pictures; a column of vectors stays as it is."""
+        if not isinstance(column, Tensor):
+            return self.embed_texts(column)
+        return column.to(self.device) if column.is_floating_point() else self.embed_pictures(column)
 
     @property
     def device(self) -> torch.device:
         return self.log_scale.device
 
     def learned(self) -> dict[str, Tensor]:
-        """What a checkpoint keeps: all that moves, by name."""
+        """The parameters that move, by name: what a checkpoint keeps."""
         return {name: value for name, value in self.named_parameters() if value.requires_grad}
 
     def weights(self) -> dict[str, Tensor]:
         """A copy of both towers' weights; low-rank updates must have been merged."""
         both = (("text.", self.text), ("images.", self.images))
-        return {p + n: v.detach().clone() for p, one in both for n, v in one.state_dict().items()}
+        return {p + n: v.detach().clone() for p, network in both for n, v in network.state_dict().items()}
 
     def put(self, weights: State) -> None:
-        """Take up weights that `weights` gave."""
+        """Take up weights as `weights` gives them."""
         for prefix, one in (("text.", self.text), ("images.", self.images)):
             one.load_state_dict(
                 {n.removeprefix(prefix): v for n, v in weights.items() if n.startswith(prefix)}
@@ -140,7 +143,7 @@ def matrices(network: nn.Module) -> list[nn.Linear | nn.Conv2d]:
 
 
 def trainable(encoder: Encoder) -> TwoTowers:
-    """Raises `BadInput` for an encoder that cannot be kept in a folder of our own."""
+    """The encoder, as one that can be trained. Raises `BadInput` for one that no folder of ours can keep."""
     if (
         not isinstance(encoder, TwoTowers)
         or encoder.images is None
@@ -154,7 +157,8 @@ def trainable(encoder: Encoder) -> TwoTowers:
 
 
 def between(before: State, after: State, strength: float) -> dict[str, Tensor]:
-    """(1 − α)·before + α·after, number by number (WiSE-FT); what is no fraction as it is before."""
+    """The weights (1 − α)·before + α·after (WiSE-FT), α being `strength`; integers stay as they are
+    before."""
     return {
         name: torch.lerp(value, after[name], strength) if value.is_floating_point() else value
         for name, value in before.items()
@@ -162,8 +166,11 @@ def between(before: State, after: State, strength: float) -> dict[str, Tensor]:
 
 
 def save_encoder(towers: Towers, out: Path, card: Mapping[str, Any]) -> Path:
-    """Write an encoder that `--model FOLDER` reads, in float32: what its parent's folder says, the weights,
-    and in `training.json` what it came from. A text tower that did not move is not written again."""
+    """Write an encoder that `--model FOLDER` reads, in float32, and return its folder.
+
+    The config is the parent's; `training.json` keeps what the encoder came from, and `card`. A text tower
+    that did not move is not written again where the parent has none of its own.
+    """
     encoder, plan = towers.encoder, towers.plan
     source = encoder.record.source
     parent = bundled_folder(encoder.record.name) if source == "bundled" else Path(source)
@@ -177,8 +184,13 @@ def save_encoder(towers: Towers, out: Path, card: Mapping[str, Any]) -> Path:
         _save(towers.text, out / TEXT)
     _save(towers.images, out / "model.safetensors")
     (out / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    said = {"parent": encoder.record.name, "parent_space": encoder.space.key, "plan": plan.to_json(), **card}
-    (out / CARD).write_text(json.dumps(said, indent=2, ensure_ascii=False, default=str) + "\n", "utf-8")
+    origin = {
+        "parent": encoder.record.name,
+        "parent_space": encoder.space.key,
+        "plan": plan.to_json(),
+        **card,
+    }
+    (out / CARD).write_text(json.dumps(origin, indent=2, ensure_ascii=False, default=str) + "\n", "utf-8")
     return out
 
 

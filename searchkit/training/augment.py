@@ -13,32 +13,33 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 AREA = (0.2, 1.0)
-"""Of the picture that a crop keeps. Captions name what is at the edges too: 0.08, as for classes, is too
-little."""
+"""Least and greatest share of the picture that a crop keeps. Captions name what is at the edges too: 0.08, as
+for classes, is too little."""
 RATIO = (3 / 4, 4 / 3)
-"""Of a crop's sides, relative to the picture's own."""
+"""Least and greatest ratio of a crop's sides, relative to the picture's own."""
 OPERATIONS = 2
 STRENGTH = 9 / 30
 GREY = (124, 116, 104)
-"""What comes in from outside when a picture is turned or moved: the mean of photos."""
+"""The colour that comes in from outside when a picture is turned or moved: the mean of photos."""
 
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """One drawn augmentation. The numbers are those that were stored: float32, so that a stored one and a
-    fresh one make the same pixels."""
+    """One drawn augmentation, in float32 numbers, so that a stored one and a fresh one make the same
+    pixels."""
 
     box: tuple[float, float, float, float]
-    """Left, top, right, bottom as parts of width and height."""
+    """Left, top, right and bottom, as parts of width and height."""
     mirrored: bool
     operations: tuple[tuple[int, float], ...]
-    """Places in `NAMES`, each with its magnitude."""
+    """The place of each operation in `NAMES`, with its magnitude."""
 
     def __call__(self, image: Image.Image, pixels: int) -> np.ndarray:
-        """(pixels, pixels, 3) uint8."""
+        """The augmented picture as (pixels, pixels, 3) uint8."""
         return np.asarray(self.picture(image, pixels))
 
     def picture(self, image: Image.Image, pixels: int) -> Image.Image:
+        """The augmented picture, `pixels` wide and high."""
         left, top, right, bottom = self.box
         box = (left * image.width, top * image.height, right * image.width, bottom * image.height)
         made = image.resize((pixels, pixels), Image.Resampling.BICUBIC, box=box)
@@ -49,7 +50,8 @@ class Augmentation:
         return made
 
     def numbers(self) -> np.ndarray:
-        """(9,) float32: the box, mirrored or not, and (place, magnitude) of each operation."""
+        """The augmentation as (9,) float32: the box, mirrored or not, and (place, magnitude) of each
+        operation."""
         flat = [x for operation in self.operations for x in operation]
         return np.array([*self.box, float(self.mirrored), *flat], np.float32)
 
@@ -58,7 +60,7 @@ NUMBERS = 5 + 2 * OPERATIONS
 
 
 def from_numbers(numbers: np.ndarray) -> Augmentation:
-    """What `Augmentation.numbers` wrote."""
+    """The augmentation whose `numbers` these are."""
     left, top, right, bottom, mirrored, *flat = (float(x) for x in numbers)
     operations = tuple(
         (int(place), magnitude) for place, magnitude in zip(flat[::2], flat[1::2], strict=True)
@@ -67,6 +69,7 @@ def from_numbers(numbers: np.ndarray) -> Augmentation:
 
 
 def draw(rng: np.random.Generator) -> Augmentation:
+    """A random augmentation."""
     area = rng.uniform(*AREA)
     ratio = np.exp(rng.uniform(*np.log(RATIO)))
     width, height = min(1.0, np.sqrt(area * ratio)), min(1.0, np.sqrt(area / ratio))
@@ -82,7 +85,7 @@ def draw(rng: np.random.Generator) -> Augmentation:
 
 
 def _affine(image: Image.Image, matrix: tuple[float, ...]) -> Image.Image:
-    """Output (x, y) is taken from (a·x + b·y + c, d·x + e·y + f)."""
+    """The picture in which (x, y) shows what was at (a·x + b·y + c, d·x + e·y + f)."""
     return image.transform(
         image.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR, fillcolor=GREY
     )

@@ -1,4 +1,4 @@
-"""What a step learns from: pictures of every data set by its share, a text of each, and what teachers saw."""
+"""Batches: pictures of every data set by its share, a text of each, and what teachers saw in them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from searchkit.training.store import ReinforcedPictures
 
 @dataclass(frozen=True, slots=True)
 class Batch:
+    """The b pictures of one step, with their texts and what the teachers saw."""
+
     pixels: Tensor  # (b, p, p, 3) uint8
     features: np.ndarray  # (b, width) uint8
     maps: Sequence[np.ndarray]  # (b, side, side, width) uint8 of each map of the teacher
@@ -31,8 +33,8 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        moved |= {name: one.to(device) for name, one in moved.items() if isinstance(one, Tensor)}
-        return Batch(**{**moved, "seen": [one.to(device) for one in self.seen]})
+        moved |= {name: value.to(device) for name, value in moved.items() if isinstance(value, Tensor)}
+        return Batch(**{**moved, "seen": [vectors.to(device) for vectors in self.seen]})
 
 
 def batches(
@@ -44,9 +46,11 @@ def batches(
     shown: Sequence[RenderedViews] = (),
     threads: int = 2,
 ) -> Iterator[tuple[int, Batch]]:
-    """(step, batch) for each step, made by threads a few steps ahead; its pictures are `side(step)` wide.
+    """Each step with its batch, made by threads a few steps ahead; its pictures are `side(step)` wide.
+
     A step's batch depends on (seed, step, side) alone, so that a resumed run sees what an uninterrupted one
-    would have."""
+    would have.
+    """
     ahead = 2 * threads
     with ThreadPoolExecutor(threads) as pool:
         waiting: list[Future[Batch]] = []
@@ -58,7 +62,7 @@ def batches(
 
 
 def counts(recipe: Recipe, corpus: Corpus, batch: int) -> np.ndarray:
-    """How many pictures of each data set there are among `batch`, by its share; one at least."""
+    """The number of pictures of each data set among `batch`, by its share; one at least."""
     shares = [spec.share for spec in recipe.data if any(s.name == Path(spec.file).stem for s in corpus.sets)]
     return np.maximum(1, np.round(np.array(shares) / sum(shares) * batch)).astype(int)
 
@@ -106,7 +110,7 @@ def make_batch(
 
 
 def resized(pixels: Tensor, side: int) -> Tensor:
-    """(b, p, p, 3) uint8 → (b, side, side, 3)."""
+    """Pictures at another size: (b, p, p, 3) uint8 → (b, side, side, 3)."""
     if pixels.shape[1] == side:
         return pixels
     planes = pixels.permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""Blockwise distillation, a trunk's first lessons: a stage learns what the teacher does between two maps.
+"""Blockwise distillation, the first part of a run: each stage learns what the teacher does between two maps.
 
     F_k     the student's stage k;   T_k   the teacher's map behind its part k, of as many channels
     forced  L = Σ_k d(F_k(T_{k−1}), T_k)            each stage looks at the teacher's map before it
@@ -19,7 +19,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,7 @@ from searchkit.training.batches import counts
 from searchkit.training.checkpoint import BLOCKWISE, SAVE_EVERY, Checkpoint
 from searchkit.training.corpus import Corpus
 from searchkit.training.losses import cosine_distance
-from searchkit.training.recipe import Blockwise, Recipe
+from searchkit.training.recipe import FIXED, Blockwise, Recipe
 from searchkit.training.schedule import learning_rate
 from searchkit.training.student import Student
 from searchkit.training.teacher import Standardise, TFLiteTeacher
@@ -41,16 +41,16 @@ from searchkit.training.teacher import Standardise, TFLiteTeacher
 log = logging.getLogger(__name__)
 
 MEASURED = 64
-"""Pictures on which channels are measured before the first step."""
+"""Number of pictures on which channels are measured before the first step."""
 LEAST = 0.01
-"""Added to a channel's variance: one that hardly moves must not outweigh the others."""
+"""Added to the variance of each channel, so that one that hardly moves does not outweigh the others."""
 AHEAD = 3
-"""Batches that the teacher is ahead."""
+"""Number of batches that the teacher is ahead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """Of a batch, in channels-last order: what the student sees, and what the teacher saw in it."""
+    """One batch: the pictures that the student reads, and what the teacher saw in them."""
 
     pixels: Tensor  # (b, p, p, 3) uint8
     maps: Sequence[Tensor]  # (b, c, h, w) for each stage, in units of `Measures`
@@ -59,7 +59,8 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """The unit of each map is the mean deviation of its channels; `variances` are those in that unit."""
+    """How the teacher's maps are spread: the unit of each is the mean deviation of its channels, in which the
+    `variances` are."""
 
     shapes: Sequence[tuple[int, int, int]]  # channels, height, width
     units: Sequence[float]
@@ -74,8 +75,8 @@ def learn_blockwise(
     teacher: Callable[[int], TFLiteTeacher],
     work: Path,
 ) -> None:
-    """All steps of `recipe.blockwise`, or those that are left: the student's stem, stages, end and its linear
-    map to the teacher's feature. `teacher(pixels)` is one that looks at pictures of that side.
+    """Take all steps of `recipe.blockwise`, or those that are left: the student's stem, stages, end and its
+    linear map to the teacher's feature learn. `teacher(pixels)` is one that reads pictures of that side.
 
     Raises `BadInput` where the tower's stages are not like the teacher's maps.
     """
@@ -90,7 +91,7 @@ def learn_blockwise(
     optimiser = torch.optim.AdamW(
         weights, lr=options.rate, betas=(0.9, 0.98), weight_decay=options.weight_decay
     )
-    state = Checkpoint(work / BLOCKWISE, recipe, student=student, optimiser=optimiser)
+    state = Checkpoint(work / BLOCKWISE, asdict(recipe), FIXED, student=student, optimiser=optimiser)
     first, began = state.load(), time.monotonic()
     log.info("blockwise, %s from step %d to %d", recipe.name, first, options.steps)
     student.train()
@@ -104,10 +105,10 @@ def learn_blockwise(
         optimiser.step()
         if step % 50 == 49:
             speed = (step + 1 - first) * options.batch / (time.monotonic() - began)
-            said = " ".join(f"{one.item():.2f}" for one in far)
+            distances = " ".join(f"{distance.item():.2f}" for distance in far)
             log.info(
                 "blockwise: step %d/%d maps %s feature %.3f %.0f pictures/s",
-                *(step + 1, options.steps, said, feature.item(), speed),
+                *(step + 1, options.steps, distances, feature.item(), speed),
             )
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == options.steps:
             state.save(step + 1)
@@ -115,9 +116,9 @@ def learn_blockwise(
 
 @torch.no_grad()
 def _refuse_unlike(tower: InvertedTower, measures: Measures, pixels: Tensor) -> None:
-    """Raises `BadInput` for maps that are not as wide and as large as the stages'."""
-    mine = [tuple(one.shape[1:]) for one in tower.eval().maps(pixels)]
-    for stage, (own, seen) in enumerate(zip(mine, measures.shapes, strict=True), start=1):
+    """Raise `BadInput` for maps that are not as wide and as large as the stages'."""
+    stages = [tuple(stage_map.shape[1:]) for stage_map in tower.eval().maps(pixels)]
+    for stage, (own, seen) in enumerate(zip(stages, measures.shapes, strict=True), start=1):
         if own != seen:
             raise BadInput(
                 f"stage {stage} of the tower gives {own[0]} channels of {own[1]} × {own[2]}, "
@@ -129,11 +130,11 @@ def _refuse_unlike(tower: InvertedTower, measures: Measures, pixels: Tensor) -> 
 def stage_losses(
     student: Student, lesson: Lesson, measures: Measures, *, forced: bool, place: torch.device
 ) -> tuple[list[Tensor], Tensor]:
-    """d of each stage, and 1 − cos of the feature."""
+    """The distance d of each stage, and 1 − cos of the feature."""
     tower = student.tower
     assert isinstance(tower, InvertedTower)
     shown = preprocess(tower.config).normalise(lesson.pixels.to(place))
-    wanted = [one.to(place) for one in lesson.maps]
+    wanted = [seen.to(place) for seen in lesson.maps]
     with torch.autocast(place.type, torch.bfloat16, enabled=place.type == "cuda"):
         if forced:
             inputs = [tower.stemmed(shown), *wanted[:-1]]
@@ -143,17 +144,17 @@ def stage_losses(
             maps = tower.maps(shown)
             mapped = student.to_feature(tower.pooled(maps[-1]))
     far = [
-        ((one.float() - want).square() / variance.to(place)).mean()
-        for one, want, variance in zip(maps, wanted, measures.variances, strict=True)
+        ((own.float() - want).square() / variance.to(place)).mean()
+        for own, want, variance in zip(maps, wanted, measures.variances, strict=True)
     ]
     return far, cosine_distance(mapped.float(), lesson.feature.to(place))
 
 
 def measured(recipe: Recipe, corpus: Corpus, teacher: TFLiteTeacher, options: Blockwise) -> Measures:
-    """From pictures that are drawn as a batch is."""
+    """Measure the teacher's maps on pictures that are drawn as a batch is."""
     shown = _drawn(recipe, corpus, options, [recipe.seed, options.steps], MEASURED)
-    seen = [teacher.values(one, options.tensors) for one in shown]
-    feature = Standardise(np.stack([one for one, _ in seen]))
+    seen = [teacher.values(picture, options.tensors) for picture in shown]
+    feature = Standardise(np.stack([feature for feature, _ in seen]))
     shapes, units, variances = [], [], []
     for maps in zip(*(maps for _, maps in seen), strict=True):
         height, width, channels = maps[0].shape
@@ -167,17 +168,18 @@ def measured(recipe: Recipe, corpus: Corpus, teacher: TFLiteTeacher, options: Bl
 def _lessons(
     recipe: Recipe, corpus: Corpus, teacher: TFLiteTeacher, measures: Measures, options: Blockwise, first: int
 ) -> Iterator[tuple[int, Lesson]]:
-    """(step, lesson) from `first` on, made by one thread a few steps ahead: the teacher looks at one picture
-    at a time. A lesson depends on (seed, step) alone."""
+    """Each step from `first` on with its lesson, made by one thread a few steps ahead: the teacher reads one
+    picture at a time. A lesson depends on (seed, step) alone."""
 
     def make(step: int) -> Lesson:
         pixels = _drawn(recipe, corpus, options, [recipe.seed, step], options.batch)
-        seen = [teacher.values(one, options.tensors) for one in pixels]
+        seen = [teacher.values(picture, options.tensors) for picture in pixels]
+        by_map = zip(*(maps for _, maps in seen), strict=True)
         maps = [
-            torch.from_numpy(np.stack(some) / np.float32(unit)).permute(0, 3, 1, 2)
-            for some, unit in zip(zip(*(maps for _, maps in seen), strict=True), measures.units, strict=True)
+            torch.from_numpy(np.stack(values) / np.float32(unit)).permute(0, 3, 1, 2)
+            for values, unit in zip(by_map, measures.units, strict=True)
         ]
-        feature = measures.feature(np.stack([one for one, _ in seen]))
+        feature = measures.feature(np.stack([feature for feature, _ in seen]))
         return Lesson(torch.from_numpy(np.stack(pixels)), maps, feature)
 
     with ThreadPoolExecutor(1) as pool:
@@ -192,11 +194,11 @@ def _lessons(
 def _drawn(
     recipe: Recipe, corpus: Corpus, options: Blockwise, seed: Sequence[int], batch: int
 ) -> list[np.ndarray]:
-    """Pictures of every data set by its share, mirrored or not: (p, p, 3) uint8 each."""
+    """Draw pictures of every data set by its share, mirrored or not: (p, p, 3) uint8 each."""
     rng = np.random.default_rng([*seed, 1])  # 1: other pictures than those of the steps after these
     shown = []
-    for one, count in zip(corpus.sets, counts(recipe, corpus, batch), strict=True):
-        for row in rng.integers(0, len(one), count):
-            image = one.view(int(row), int(rng.integers(one.views)), options.pixels)
+    for pictures, count in zip(corpus.sets, counts(recipe, corpus, batch), strict=True):
+        for row in rng.integers(0, len(pictures), count):
+            image = pictures.view(int(row), int(rng.integers(pictures.views)), options.pixels)
             shown.append(np.ascontiguousarray(image[:, ::-1] if rng.random() < 0.5 else image))
     return shown

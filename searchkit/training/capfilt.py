@@ -1,6 +1,6 @@
 """The filter of BLIP's CapFilt: captions that a matcher finds unfit for their pictures are left out.
 
-Nothing is deleted: what comes back is a data set in memory, with what was said of every caption.
+Nothing is deleted: the result is a data set in memory, with the matcher's judgement of every caption.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from searchkit.training.data import Pictures
 log = logging.getLogger(__name__)
 
 UNFIT = 0.5
-"""A caption with a lower probability is left out: the matcher thinks rather that it does not fit."""
+"""Probability below which a caption is left out, since the matcher finds rather that it does not fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +27,21 @@ class Dropped:
     """A caption that was left out."""
 
     row: int
-    """Of its picture."""
+    """Row of its picture."""
     text: str
     probability: float
 
 
 @dataclass(frozen=True, slots=True)
 class Filtered:
-    """A data set with the captions that fit, and why."""
+    """A data set with the captions that fit, and how every caption was judged."""
 
     pictures: Pictures
-    """All of them, also those that have no caption left."""
+    """All pictures, also those that have no caption left."""
     judged: Sequence[Judged | None]
-    """Of each picture's captions as they were; None of one that cannot be decoded, which keeps its own."""
+    """The judgement of each picture's captions; None for one that cannot be decoded, which keeps them all."""
     dropped: Sequence[Dropped]
-    """In order of their rows."""
+    """The captions that were left out, in order of their rows."""
 
 
 def filtered(pictures: Pictures, matcher: BlipMatcher, *, below: float = UNFIT) -> Filtered:
@@ -55,8 +55,8 @@ def filtered(pictures: Pictures, matcher: BlipMatcher, *, below: float = UNFIT) 
         judged += _judged(pictures, range(start, min(start + BATCH, len(pictures))), matcher)
     kept: list[tuple[str, ...]] = []
     dropped: list[Dropped] = []
-    for row, (texts, said) in enumerate(zip(pictures.texts, judged, strict=True)):
-        chances = np.ones(len(texts)) if said is None else said.probabilities
+    for row, (texts, judgement) in enumerate(zip(pictures.texts, judged, strict=True)):
+        chances = np.ones(len(texts)) if judgement is None else judgement.probabilities
         kept.append(tuple(text for text, p in zip(texts, chances, strict=True) if p >= below))
         dropped += [Dropped(row, text, float(p)) for text, p in zip(texts, chances, strict=True) if p < below]
     log.info("%d of %d captions of %s are left out", len(dropped), _count(pictures.texts), pictures.name)
@@ -77,7 +77,7 @@ def _judged(pictures: Pictures, rows: range, matcher: BlipMatcher) -> list[Judge
             shown[row] = matcher.preprocess(decode(data, name=name, at_least=enough(matcher.pixels)).image)
         except Unreadable as error:
             log.warning("its captions are not judged: %s", error)
-    found = dict(
+    judgements = dict(
         zip(shown, matcher(list(shown.values()), [pictures.texts[row] for row in shown]), strict=True)
     )
-    return [found.get(row) for row in rows]
+    return [judgements.get(row) for row in rows]

@@ -15,15 +15,15 @@ from PIL import Image
 from searchkit.errors import BadInput
 from searchkit.evaluation.labels import held_out
 from searchkit.ingest.images import decode_bytes
-from searchkit.training.recipe import Dataset
+from searchkit.training.recipe import PictureFile
 
 TEXTS = ("captions", "label", "none")
-"""What a recipe may say that a data set has of texts."""
+"""Values of `text` in a `[[data]]` table: the column with the texts of the pictures, or none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """One data set in memory. `texts[i]` are the texts of picture i; empty where it has none."""
+    """One data set in memory; `texts[i]` are the texts of picture i, empty where it has none."""
 
     name: str
     images: Sequence[bytes]
@@ -34,7 +34,7 @@ class Pictures:
         return len(self.images)
 
     def view(self, row: int, view: int, pixels: int) -> np.ndarray:
-        """(pixels, pixels, 3) uint8: view number `view` of picture `row`, the same at every call."""
+        """View number `view` of picture `row`, the same at every call: (pixels, pixels, 3) uint8."""
         box_source = np.random.default_rng([zlib.crc32(self.name.encode()), row, view])
         image = decode_bytes(self.images[row])
         box = crop_box(box_source, image.width, image.height)
@@ -42,7 +42,8 @@ class Pictures:
 
 
 def crop_box(rng: np.random.Generator, width: int, height: int) -> tuple[float, float, float, float]:
-    """A random part of 40 to 100 % of the area with sides 3:4 to 4:3, relative to the picture's own."""
+    """Left, top, right and bottom of a random crop: 40 to 100 % of the area, sides 3:4 to 4:3 of the
+    picture's."""
     area = rng.uniform(0.4, 1.0)
     ratio = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
     w = min(1.0, np.sqrt(area * ratio)) * width
@@ -51,8 +52,8 @@ def crop_box(rng: np.random.Generator, width: int, height: int) -> tuple[float, 
     return left, top, left + w, top + h
 
 
-def load_pictures(folder: Path, spec: Dataset, templates: Sequence[str]) -> Pictures:
-    """Read one data set of a recipe. Raises `BadInput` naming the file and what it lacks."""
+def load_pictures(folder: Path, spec: PictureFile, templates: Sequence[str]) -> Pictures:
+    """Read one file of a recipe. Raises `BadInput` naming the file and what it lacks."""
     path = folder / spec.file
     if not path.is_file():
         raise BadInput(f"training data {path} is missing", hint="put it into the folder of --data")
@@ -80,7 +81,8 @@ def load_pictures(folder: Path, spec: Dataset, templates: Sequence[str]) -> Pict
 
 
 def text_column(path: Path) -> str:
-    """ "captions" or "label": what a parquet says of its pictures. Raises `BadInput` where it is neither."""
+    """The column of a parquet that describes its pictures: "captions" or "label". Raises `BadInput` for
+    neither."""
     if not path.is_file():
         raise BadInput(f"{path} is not there", hint="name a parquet of captioned or labelled images")
     names = pq.read_schema(path).names
@@ -99,6 +101,7 @@ def read_bank(path: Path) -> list[str]:
 
 
 def _prompts(label: str, templates: Sequence[str]) -> tuple[str, ...]:
-    """A WordNet label lists synonyms behind commas; the first two are said, underscores as spaces."""
+    """The captions of a label. WordNet lists synonyms behind commas: the first two count, underscores as
+    spaces."""
     names = [name.strip().replace("_", " ") for name in label.split(",") if name.strip()][:2]
     return tuple(template.format(label=name) for name in names for template in templates)

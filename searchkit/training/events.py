@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run, beside what `log.jsonl` says."""
+"""Events: the numbers of a training run for TensorBoard, beside its `log.jsonl`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ log = logging.getLogger(__name__)
 FOLDER = "events"
 
 Write = Callable[[int, Mapping[str, float]], None]
-"""(step, name → number)."""
+"""Called with a step and its numbers by name."""
 
 
 @contextmanager
 def events(run: Path, done: int) -> Iterator[Write]:
-    """A function that writes numbers of a step into the `events` of a run that has `done` so many steps; what
-    a run that was killed wrote behind them is hidden. Without tensorboardX nothing is written."""
+    """A function that writes the numbers of a step into the folder `events` of a run that has `done` so many
+    steps.
+
+    What a killed run wrote behind them is hidden. Without tensorboardX nothing is written.
+    """
     try:
         from tensorboardX import SummaryWriter
     except ImportError:

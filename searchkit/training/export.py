@@ -1,4 +1,4 @@
-"""From what a training run holds to a folder that is an encoder: `--model FOLDER`."""
+"""Write what a distillation has learned as a folder that is an encoder: `--model FOLDER`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch import nn
 
 from searchkit.errors import BadInput
 from searchkit.models.image_towers import ImageNetwork, image_network, read_config, to_run, write_config
-from searchkit.training.checkpoint import BLOCKWISE
+from searchkit.training.checkpoint import BLOCKWISE, CHECKPOINT, read_checkpoint
 
 Dtype = Literal["float32", "float16"]
 
 
 def write_encoder(tower: nn.Module, name: str, out: Path, *, dtype: Dtype = "float16") -> Path:
-    """Write `config.json` and `model.safetensors`, with single convolutions where the tower has branches."""
+    """Write a tower as `config.json` and `model.safetensors`, its branches fused into single convolutions."""
     assert isinstance(tower, ImageNetwork)
     tower = to_run(tower.cpu())
     out.mkdir(parents=True, exist_ok=True)
@@ -34,16 +34,24 @@ def write_encoder(tower: nn.Module, name: str, out: Path, *, dtype: Dtype = "flo
 
 
 def read_run(work: Path) -> tuple[ImageNetwork, str, int]:
-    """Of the last checkpoint in a run's folder: the averaged tower with its branches, the recipe's name and
-    the step. Raises `BadInput` for a folder without a checkpoint."""
-    path = work / "checkpoint.pt"
+    """The averaged tower, with its branches, of the last checkpoint in a run's folder; the recipe's name; the
+    step.
+
+    Raises `BadInput` for a folder without a checkpoint of this format.
+    """
+    path = work / CHECKPOINT
     if not path.is_file():
         if (work / BLOCKWISE).is_file():
-            raise BadInput(f"the run in {work} still learns blockwise: its head knows nothing yet")
+            raise BadInput(
+                f"the run in {work} still learns blockwise: its head knows nothing yet",
+                hint="export it when the steps after [blockwise] have begun",
+            )
         raise BadInput(f"no checkpoint in {work}", hint="name the --work folder of 'searchkit train'")
-    state = torch.load(path, weights_only=True, map_location="cpu")
+    state = read_checkpoint(path)
     prefix = "module."
-    weights = {n.removeprefix(prefix): v for n, v in state["average"].items() if n.startswith(prefix)}
+    weights = {
+        n.removeprefix(prefix): v for n, v in state["parts"]["average"].items() if n.startswith(prefix)
+    }
     dim = len(weights["head.2.bias"])
     tower = image_network(read_config({**state["recipe"]["tower"], "dim": dim}))
     tower.load_state_dict(weights)
@@ -51,6 +59,6 @@ def read_run(work: Path) -> tuple[ImageNetwork, str, int]:
 
 
 def export_run(work: Path, out: Path, *, dtype: Dtype = "float16") -> Path:
-    """What the run in `work` has learned so far, as an encoder in `out`."""
+    """Write what the run in `work` has learned so far as an encoder in `out`."""
     tower, name, _ = read_run(work)
     return write_encoder(tower, name, out, dtype=dtype)

@@ -1,4 +1,4 @@
-"""Nothing that is measured on may be learned from: no such photo, none that is nearly one, no caption.
+"""Leaks: nothing that is measured on may be learned from, no such photo, no near-duplicate, no caption.
 
 Two pictures are near-duplicates when their perceptual hashes (the signs of the 8 × 8 lowest frequencies of
 the grey picture, 63 bits) differ in at most `BITS`, and thumbnails of both correlate to at least `ALIKE`;
@@ -36,17 +36,17 @@ _COSINES = np.cos(_ANGLES).astype(np.float32)  # (8, 32): the first rows of the 
 
 @dataclass(frozen=True, slots=True)
 class Prints:
-    """Of n pictures."""
+    """What n pictures are compared by."""
 
     signs: np.ndarray
-    """(n, 63) float32, ±1."""
+    """(n, 63) float32, ±1: the perceptual hashes."""
     thumbs: np.ndarray
-    """(n, 192) float32: 8 × 8 colours without their mean, of unit length."""
+    """(n, 192) float32 of unit length: 8 × 8 colours without their mean."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """Row `train` of a training set, and row `withheld` of what is measured on."""
+    """A near-duplicate: row `train` of a training set, and row `withheld` of what is measured on."""
 
     train: int
     withheld: int
@@ -55,6 +55,8 @@ class Leak:
 
 
 def prints(images: Sequence[bytes], *, mirrored: bool = False, threads: int = 2) -> Prints:
+    """The prints of encoded pictures, or of their mirror images."""
+
     def one(data: bytes) -> tuple[np.ndarray, np.ndarray]:
         image = decode_bytes(data)
         if mirrored:
@@ -67,43 +69,45 @@ def prints(images: Sequence[bytes], *, mirrored: bool = False, threads: int = 2)
         return np.where(low > np.median(low), 1.0, -1.0), thumb / (np.linalg.norm(thumb) + 1e-6)
 
     with ThreadPoolExecutor(threads) as pool:
-        found = list(pool.map(one, images))
-    signs, thumbs = zip(*found, strict=True) if found else ((), ())
+        both = list(pool.map(one, images))
+    signs, thumbs = zip(*both, strict=True) if both else ((), ())
     return Prints(
         np.array(signs, np.float32).reshape(-1, 63), np.array(thumbs, np.float32).reshape(-1, 3 * THUMB**2)
     )
 
 
 def near_duplicates(train: Prints, withheld: Prints, *, block: int = 4096) -> list[Leak]:
-    """Each pair that is near, in order of the training rows."""
-    found = []
+    """Every pair of pictures that are near-duplicates, in order of the training rows."""
+    leaks = []
     for start in range(0, len(train.signs), block):
         rows = slice(start, start + block)
         bits = (63 - train.signs[rows] @ withheld.signs.T) / 2  # (block, n)
         for row, other in zip(*np.nonzero(bits <= BITS), strict=True):
             alike = float(train.thumbs[start + row] @ withheld.thumbs[other])
             if alike >= ALIKE:
-                found.append(Leak(int(start + row), int(other), round(float(bits[row, other])), alike))
-    return found
+                leaks.append(Leak(int(start + row), int(other), round(float(bits[row, other])), alike))
+    return leaks
 
 
 def same_words(sentence: str) -> str:
-    """What two sentences have in common that differ in case and punctuation."""
+    """The words of a sentence, the same for sentences that differ in case and punctuation only."""
     return " ".join(re.findall(r"\w+", sentence.lower()))
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """The photos and captions of a recipe that are for measuring."""
+    """The photos and captions that a recipe measures on."""
 
     images: Sequence[bytes]
     captions: frozenset[str]
     near: Prints
-    """Of the pictures, then of their mirror images."""
+    """The prints of the pictures, then of their mirror images."""
 
     def without(self, pictures: Pictures, work: Path) -> Pictures:
-        """Without near-duplicates of the photos, and without sentences that were said of them. Which
-        pictures those are is kept in `work`."""
+        """The pictures without near-duplicates of the photos, and without sentences that describe those.
+
+        Which pictures are near-duplicates is kept in the folder `work`.
+        """
         digest = hashlib.sha256(b"".join(_sums([*pictures.images, *self.images]))).hexdigest()[:16]
         store = work / f"leaks-{pictures.name}-{digest}.npy"
         if not store.is_file():
@@ -116,27 +120,30 @@ class Guard:
         return replace(pictures, images=[pictures.images[row] for row in kept], texts=texts)
 
     def rows(self, images: Sequence[bytes]) -> np.ndarray:
+        """The rows of the encoded pictures that are near-duplicates of the photos."""
         leaks = near_duplicates(prints(images), self.near)
         return np.array(sorted({leak.train for leak in leaks}), np.int64)
 
     def unsaid(self, sentences: Iterable[str]) -> tuple[str, ...]:
-        return tuple(one for one in sentences if same_words(one) not in self.captions)
+        """The sentences that are no caption of the photos."""
+        return tuple(text for text in sentences if same_words(text) not in self.captions)
 
 
 def guard(withheld: Sequence[Withheld], folder: Path) -> Guard | None:
-    """What these splits hold; None for none. Raises `BadInput` for a file that is not there."""
+    """Read the photos and captions of these splits; None without any. Raises `BadInput` for a missing
+    file."""
     if not withheld:
         return None
     images: list[bytes] = []
     captions: set[str] = set()
-    for one in withheld:
-        path = folder / one.file
+    for part in withheld:
+        path = folder / part.file
         if not path.is_file():
             raise BadInput(f"the withheld {path} is missing", hint="put it into the folder of --data")
-        table = pq.read_table(path, filters=[("split", "in", list(one.splits))])
+        table = pq.read_table(path, filters=[("split", "in", list(part.splits))])
         images += table.column("image").to_pylist()
         if "captions" in table.column_names:
-            captions |= {same_words(text) for some in table.column("captions").to_pylist() for text in some}
+            captions |= {same_words(text) for texts in table.column("captions").to_pylist() for text in texts}
     straight, mirrored = prints(images), prints(images, mirrored=True)
     near = Prints(
         np.concatenate([straight.signs, mirrored.signs]), np.concatenate([straight.thumbs, mirrored.thumbs])
@@ -145,7 +152,7 @@ def guard(withheld: Sequence[Withheld], folder: Path) -> Guard | None:
 
 
 def read_sentences(recipe: Recipe, folder: Path, kept: Guard | None) -> tuple[str, ...]:
-    """The bank of a recipe, without what was said of photos that are measured on."""
+    """The bank of sentences of a recipe, without captions of photos that are measured on."""
     sentences = read_bank(folder / recipe.bank_file) if recipe.bank_file else []
     return kept.unsaid(sentences) if kept else tuple(sentences)
 

@@ -1,4 +1,5 @@
-"""Losses as pure functions of vectors; tests hold each to its formula written out by hand."""
+"""The losses of all training, pure functions of vectors; tests hold each to its formula written out by
+hand."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SAME_TEXT = 0.99
-"""Texts closer than this say the same thing: they are no negatives of each other."""
+"""Cosine above which texts say the same thing: they are no negatives of each other."""
 
 
 def info_nce(images: Tensor, texts: Tensor, scale: Tensor | float, bank: Tensor | None = None) -> Tensor:
@@ -31,7 +32,7 @@ def info_nce(images: Tensor, texts: Tensor, scale: Tensor | float, bank: Tensor 
 
 
 def cosine_distance(student: Tensor, teacher: Tensor) -> Tensor:
-    """mean(1 − cos(student, teacher)) over rows of two (b, dim) tensors."""
+    """The mean of 1 − cos(student, teacher) over the rows of two (b, dim) tensors."""
     return (1 - F.cosine_similarity(student, teacher, dim=-1)).mean()
 
 

@@ -1,43 +1,53 @@
-"""A recipe: all that decides a training run, read from TOML, kept inside every checkpoint."""
+"""A recipe holds all that decides a distillation; it is read from TOML and kept inside every checkpoint.
+
+Recipes for the towers of an encoder that is there already are in `finetuning.plan`; both are read by the
+functions at the end of this module.
+"""
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from searchkit.errors import BadInput
 
+T = TypeVar("T")
+
 FEATURES = "features"
-"""The recipe's own teacher, among teachers by name."""
+"""Name of the recipe's own teacher among the teachers of a store."""
+FIXED = ("tower", "teacher")
+"""Tables of a recipe that a run in progress cannot change; how long it learns, and from what, may change."""
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
-    """A parquet with an `image` column and, unless its pictures alone are learned from, `captions` (a list)
-    or `label` (a name)."""
+class PictureFile:
+    """One parquet of training pictures, a `[[data]]` table: a column `image`, and `captions` (lists of texts)
+    or `label` (names) unless its pictures alone are learned from."""
 
     file: str
     text: str
-    """"captions", "label" or "none": the teacher's sight of the pictures is all that is learned then."""
+    """"captions", "label" or "none"; with "none", only what the teacher sees in the pictures is learned."""
     share: float
-    """Part of each batch that comes from here."""
+    """The part of each batch that comes from this file."""
     views: int = 1
-    """Stored augmentations of each picture, each shown to the teacher once."""
+    """Number of stored augmentations of each picture, each shown to the teacher once."""
     split: str | None = None
     limit: int | None = None
     optional: bool = False
     hold_out: int = 0
-    """One picture in so many is kept for measuring, by its content; 0 keeps none."""
+    """One picture in `hold_out` is kept for measuring, chosen by its content; 0 keeps none."""
     reinforced: str = ""
-    """The folder that `searchkit reinforce` wrote of this data; its augmentations are then the views."""
+    """Folder that `searchkit reinforce` wrote of this file; its augmentations are then the views."""
 
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """What is measured on: photos of these splits, their near-duplicates and their captions are left out."""
+    """Photos that are measured on, a `[[withheld]]` table: these splits of a file, their near-duplicates and
+    their captions are left out of training."""
 
     file: str
     splits: tuple[str, ...]
@@ -45,7 +55,7 @@ class Withheld:
 
 @dataclass(frozen=True, slots=True)
 class Tower:
-    """The image tower to be trained; see `searchkit.models.vit.ViTConfig`."""
+    """A transformer as image tower; see `searchkit.models.vit.ViTConfig`."""
 
     pixels: int
     patch: int
@@ -85,12 +95,12 @@ class InvertedTower:
 
 AnyTower = Tower | MixerTower | InvertedTower
 KINDS: dict[str, type[AnyTower]] = {"repmixer": MixerTower, "inverted": InvertedTower}
-"""By `kind` in a recipe; where none is given it is a `Tower`."""
+"""The class of each `kind` of tower; a tower without a kind is a `Tower`."""
 
 
 @dataclass(frozen=True, slots=True)
 class TeacherMap:
-    """A tensor of the teacher that still is a picture: `side`² places of `width` numbers each."""
+    """A feature map of the teacher: tensor number `tensor`, `side`² places of `width` numbers each."""
 
     tensor: int
     width: int
@@ -99,30 +109,31 @@ class TeacherMap:
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
-    """A TFLite network whose tensor `tensor` is a feature of `width` numbers, from `pixels`² uint8."""
+    """A TFLite network that reads `pixels`² uint8 and whose tensor `tensor` is a feature of `width`
+    numbers."""
 
     file: str
     tensor: int
     width: int
     pixels: int
     head_steps: int = 1500
-    """Steps that fit a two-layer head from the teacher's features into the text space."""
+    """Number of steps that fit a two-layer head from the teacher's features into the text space."""
     maps: tuple[TeacherMap, ...] = ()
-    """What the last stages of an "inverted" tower learn to see, the last one being for the last stage."""
+    """Maps that the last stages of an "inverted" tower learn, the last map being for the last stage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blockwise:
-    """What a tower of kind "inverted" learns first, of the same data: see `searchkit.training.blockwise`."""
+    """The first part of a run for a tower of kind "inverted", on the same data; see `training.blockwise`."""
 
     tensors: tuple[int, ...]
-    """Of the teacher: the map that each stage learns to see, of as many channels as the stage has."""
+    """Tensor of the teacher's map that each stage learns, with as many channels as the stage has."""
     steps: int
     forced: int
-    """Steps in which each stage looks at the teacher's map before its own, and not at the student's."""
+    """Number of steps in which each stage reads the teacher's map before its own, not the student's."""
     batch: int
     pixels: int
-    """Side of the pictures that both look at."""
+    """Side of the pictures that teacher and student read."""
     rate: float
     warmup: int = 50
     weight_decay: float = 0.01
@@ -135,15 +146,17 @@ class Blockwise:
 
 @dataclass(frozen=True, slots=True)
 class Optimisation:
+    """The main part of a run: how long, how fast and by which losses the student learns."""
+
     steps: int
     batch: int
     rate: float
     warmup: int
     weight_decay: float
     temperature: float
-    """τ of InfoNCE at the start; learned, and kept at 0.01 or above."""
+    """τ of InfoNCE at the start; it is learned, and kept at 0.01 or above."""
     bank: int
-    """Captions from outside the batch that every picture also has to tell apart."""
+    """Number of captions from outside the batch that are negatives of every picture."""
     feature_weight: float
     """Weight of 1 − cos(student's linear map, teacher's feature)."""
     space_weight: float
@@ -151,36 +164,38 @@ class Optimisation:
     map_weight: float = 0.0
     """Weight of the mean of 1 − cos(student's map, teacher's map) over the places of each of its maps."""
     early_pixels: int = 0
-    """Side of a picture until `late`; 0 is the tower's own. Smaller pictures teach more of them an hour."""
+    """Side of the pictures until `late`; 0 is the tower's own. More of the smaller ones fit into an hour."""
     late: float = 0.8
-    """Part of the steps behind which pictures have the tower's own side."""
+    """Part of the steps after which pictures have the tower's own side."""
     dropout: float = 0.0
     """Part of the trunk's numbers that the head does not see in a step."""
     refit: int = 0
-    """Steps that fit the head anew at the end; 0 leaves it as it has learned with the trunk."""
+    """Number of steps that fit the head anew at the end; 0 leaves it as it has learned with the trunk."""
     average: float = 0.99
     """Decay of the moving average of the weights, which is what is kept."""
     distil: float = 0.0
     """λ: the share of the mean KL to the teachers' similarities; InfoNCE has 1 − λ. 0.7 for retrieval."""
     teacher_temperatures: dict[str, float] = field(default_factory=dict)
-    """τ of each teacher by name, 0.05 for others; "features" is the recipe's, carried into the text space."""
+    """τ of each teacher by name, 0.05 where it is not named; "features" is the recipe's own teacher."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
+    """A whole distillation: the tower, its teacher, the data and both parts of the run."""
+
     name: str
     seed: int
     templates: tuple[str, ...]
-    """Sentences with {label}: a labelled picture's caption."""
+    """Sentences with {label}, which become the captions of labelled pictures."""
     tower: AnyTower
     teacher: Teacher
     optimisation: Optimisation
-    data: tuple[Dataset, ...] = field(default_factory=tuple)
+    data: tuple[PictureFile, ...] = ()
     withheld: tuple[Withheld, ...] = ()
     blockwise: Blockwise | None = None
-    """What comes before the first step of `optimisation`."""
+    """The part that comes before the first step of `optimisation`."""
     bank_file: str = ""
-    """Further sentences, one a line, gzipped: more for `bank` to draw from."""
+    """A gzipped file of further sentences, one a line, that `bank` draws from too."""
 
     def __post_init__(self) -> None:
         if self.optimisation.early_pixels and isinstance(self.tower, Tower):
@@ -194,30 +209,41 @@ class Recipe:
                     f"[blockwise] names {len(self.blockwise.tensors)} maps of the teacher for the {stages} "
                     'stages of the tower: it is for one of kind "inverted", a map a stage'
                 )
-        if any(one.text == "none" and one.reinforced for one in self.data):
+        if any(file.text == "none" and file.reinforced for file in self.data):
             raise TypeError("a reinforced data set has texts")
 
 
 def load_recipe(name_or_path: str) -> Recipe:
-    """A recipe that comes with searchkit by name ("pocket"), or a TOML file. Raises `BadInput`."""
-    text = recipe_text(name_or_path)
+    """Read a recipe that comes with searchkit by name ("pocket"), or from a TOML file. Raises `BadInput`."""
+    raw = parse_recipe(name_or_path)
     try:
-        raw = tomllib.loads(text)
         return Recipe(
             name=raw["name"],
             seed=raw["seed"],
             templates=tuple(raw["templates"]),
             tower=_tower(raw["tower"]),
             teacher=_teacher(raw["teacher"]),
-            optimisation=_section(Optimisation, raw["optimisation"]),
-            data=tuple(_section(Dataset, one) for one in raw["data"]),
-            withheld=tuple(_section(Withheld, one) for one in raw.get("withheld", ())),
-            blockwise=_section(Blockwise, raw["blockwise"]) if "blockwise" in raw else None,
+            optimisation=table(Optimisation, raw["optimisation"], "optimisation"),
+            data=tuple(table(PictureFile, raw_table, "data") for raw_table in raw["data"]),
+            withheld=tuple(table(Withheld, raw_table, "withheld") for raw_table in raw.get("withheld", ())),
+            blockwise=table(Blockwise, raw["blockwise"], "blockwise") if "blockwise" in raw else None,
             bank_file=raw.get("bank_file", ""),
         )
-    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-        wrong = f" has no {error}" if isinstance(error, KeyError) else f": {error}"
-        raise BadInput(f"recipe {name_or_path}{wrong}", hint="compare with the recipe 'pocket'") from error
+    except (KeyError, TypeError) as error:
+        raise unusable(name_or_path, error, model="pocket") from error
+
+
+def _tower(raw: dict[str, Any]) -> AnyTower:
+    kind = raw.get("kind")
+    if kind is not None and kind not in KINDS:
+        raise TypeError(f"no tower of kind {kind!r}: {', '.join(KINDS)}, or none given")
+    chosen: type[AnyTower] = Tower if kind is None else KINDS[kind]
+    return table(chosen, raw, "tower")
+
+
+def _teacher(raw: dict[str, Any]) -> Teacher:
+    maps = tuple(table(TeacherMap, raw_map, "teacher.maps") for raw_map in raw.get("maps", ()))
+    return table(Teacher, {**raw, "maps": maps}, "teacher")
 
 
 def recipe_text(name_or_path: str) -> str:
@@ -230,27 +256,30 @@ def recipe_text(name_or_path: str) -> str:
             raise BadInput(f"no recipe at {path}", hint="give the path of a TOML file")
         return path.read_text()
     if not packaged.is_file():
-        known = ", ".join(sorted(one.name[:-5] for one in folder.iterdir() if one.name.endswith(".toml")))
+        known = ", ".join(sorted(file.name[:-5] for file in folder.iterdir() if file.name.endswith(".toml")))
         raise BadInput(f"no recipe named {name_or_path!r}", hint=f"known: {known}; or give a .toml file")
     return packaged.read_text()
 
 
-def _tower(raw: dict[str, Any]) -> AnyTower:
-    kind = raw.get("kind")
-    if kind is not None and kind not in KINDS:
-        raise TypeError(f"no tower of kind {kind!r}: {', '.join(KINDS)}, or none given")
-    tower: AnyTower = _section(Tower if kind is None else KINDS[kind], raw)
-    return tower
+def parse_recipe(name_or_path: str) -> dict[str, Any]:
+    """The tables of a recipe by name, or of a TOML file. Raises `BadInput`."""
+    try:
+        return tomllib.loads(recipe_text(name_or_path))
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"recipe {name_or_path}: {error}", hint="mend the TOML") from error
 
 
-def _teacher(raw: dict[str, Any]) -> Teacher:
-    maps = tuple(_section(TeacherMap, one) for one in raw.get("maps", ()))
-    teacher: Teacher = _section(Teacher, {**raw, "maps": maps})
-    return teacher
-
-
-def _section(kind: type[Any], raw: dict[str, Any]) -> Any:
-    unknown = set(raw) - {f.name for f in fields(kind)}
+def table(kind: type[T], raw: Mapping[str, Any], name: str = "") -> T:
+    """One table of a recipe as its dataclass. Raises `TypeError` for unknown keys and for missing ones."""
+    unknown = set(raw) - {f.name for f in fields(kind)}  # type: ignore[arg-type]
     if unknown:
-        raise TypeError(f"unknown keys in [{kind.__name__.lower()}]: {', '.join(sorted(unknown))}")
+        place = f" in [{name}]" if name else ""
+        raise TypeError(f"unknown keys{place}: {', '.join(sorted(unknown))}")
     return kind(**raw)
+
+
+def unusable(name_or_path: str, error: KeyError | TypeError, *, model: str) -> BadInput:
+    """The error to raise for a recipe that lacks a table or has a wrong one; `model` is a recipe to look
+    at."""
+    reason = f" has no {error}" if isinstance(error, KeyError) else f": {error}"
+    return BadInput(f"recipe {name_or_path}{reason}", hint=f"compare with the recipe {model!r}")

@@ -1,6 +1,6 @@
-"""The head once more, on the trunk as it has become, with dropout.
+"""Fit the head of a tower once more, on the trunk as it has become, with dropout.
 
-While the trunk learns, the head learns the captions of the few captioned pictures by heart: they come round
+While the trunk learns, the head learns the captions of the few captioned pictures by heart: they come up
 dozens of times. Fitted anew for some minutes it knows more of others: `pocket` names 0.836 of Caltech-101's
 photos that were held out rightly, and 0.797 before; captions of Flickr8k's dev photos find theirs about as
 well (recall@10 0.510, and 0.515; of version 1, which had learned less, 0.310 and 0.299).
@@ -23,32 +23,38 @@ BATCH = 64
 
 
 def refit(tower: nn.Module, corpus: Corpus, *, steps: int, seed: int) -> None:
-    """Replace the weights of the tower's head. All stored views of the pictures that have a text are looked
-    at once; the trunk stays as it is."""
+    """Replace the weights of the tower's head; the trunk stays as it is.
+
+    The trunk reads all stored views of the pictures that have a text once.
+    """
     assert isinstance(tower, ImageNetwork)
-    rows = [(one, row, view) for one, row in corpus.described() for view in range(corpus.sets[one].views)]
+    rows = [
+        (data_set, row, view)
+        for data_set, row in corpus.described()
+        for view in range(corpus.sets[data_set].views)
+    ]
     features, texts = trunk(tower, corpus, rows), corpus.texts.cpu()
     head = fit_head(features, texts, corpus.text_of(rows), steps=steps, seed=seed)
-    for mine, fitted in zip(_layers(tower.head), _layers(head), strict=True):
-        mine.load_state_dict(fitted.state_dict())
+    for layer, fitted in zip(_layers(tower.head), _layers(head), strict=True):
+        layer.load_state_dict(fitted.state_dict())
 
 
 @torch.inference_mode()
 def trunk(tower: ImageNetwork, corpus: Corpus, rows: list[tuple[int, int, int]]) -> Tensor:
-    """(data set, picture, view) of n pictures → (n, width) on the CPU."""
+    """The trunk's features of n pictures, (data set, picture, view) each: (n, width) on the CPU."""
     place, inputs = next(tower.parameters()).device, preprocess(tower.config)
 
     def pixels(row: tuple[int, int, int]) -> np.ndarray:
         return corpus.sets[row[0]].view(*row[1:], tower.config.pixels)
 
     tower.eval()
-    seen = []
+    features = []
     with ThreadPoolExecutor(2) as decoders:
         for first in range(0, len(rows), BATCH):
             shown = np.stack(list(decoders.map(pixels, rows[first : first + BATCH])))
-            seen.append(tower.features(inputs.normalise(torch.from_numpy(shown).to(place))).cpu())
-    return torch.cat(seen)
+            features.append(tower.features(inputs.normalise(torch.from_numpy(shown).to(place))).cpu())
+    return torch.cat(features)
 
 
 def _layers(head: nn.Module) -> list[nn.Linear]:
-    return [one for one in head.modules() if isinstance(one, nn.Linear)]
+    return [layer for layer in head.modules() if isinstance(layer, nn.Linear)]

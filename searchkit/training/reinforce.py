@@ -5,10 +5,10 @@ A store is a folder: `manifest.json`, and shards of some hundred pictures,
 
     augmentation  (n, A, 9) float32   see `augment.Augmentation.numbers`
     image.k       (n, A, dim) bf16    of teacher k
-    text.k        (t, dim) bf16       of teacher k, where it reads text: of the shard's distinct texts
+    text.k        (t, dim) bf16       of teacher k, where it reads text, for the shard's distinct texts
     content       (n, 16) uint8       of each picture's sha256, the first half
-    ends, rows    int64               the texts of picture i are `rows[ends[i-1]:ends[i]]`…
-    real          (n,) int64          …of which so many were there, and the others a captioner wrote
+    ends, rows    int64               the texts of picture i are `rows[ends[i-1]:ends[i]]`
+    real          (n,) int64          number of its texts that were there: a captioner wrote the others
     good          (n,) bool           whether it could be decoded
 
 and in a shard's metadata its texts, and the sha256 of the replayed pixels of its first picture. A shard is
@@ -45,19 +45,20 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 SHARD = 256
 CHUNK = 16
-"""Pictures that are decoded ahead of the teachers: their augmentations lie in memory."""
+"""Number of pictures that are decoded at once, with their augmentations in memory."""
 CHECKED = 64
-"""Side of the replayed pictures that a shard's checksum is of."""
+"""Side of the replayed pictures that give a shard's checksum."""
 
 
 class StoredTeacher(Protocol):
-    """Who looks at the augmented pictures. `texts` gives None from one that reads none."""
+    """A teacher whose vectors of augmented pictures are stored; `texts` gives None from one that reads
+    none."""
 
     name: str
     identity: str
-    """Changes when the teacher's vectors do."""
+    """A name that changes when the teacher's vectors do."""
     pixels: int
-    """Side of the pictures that it is shown."""
+    """Side of the pictures that the teacher is shown."""
 
     def images(self, pictures: Sequence[Image.Image]) -> np.ndarray: ...
 
@@ -66,30 +67,33 @@ class StoredTeacher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
+    """What a store was made from: it is continued, and read, only where all of this is the same."""
+
     teachers: Sequence[Mapping[str, str]]
-    """Name and identity of each."""
+    """Name and identity of each teacher."""
     augmentations: int
     captioner: str
-    """Its name, and what else its captions depend on; "" without."""
+    """The captioner's name, and what else its captions depend on; "" without one."""
     seed: int
     shard: int
     pictures: str
-    """sha256 of all contents in order."""
+    """sha256 of the contents of all pictures in order."""
     pillow: str = PIL.__version__
     format: int = FORMAT
 
 
 def content_of(image: bytes) -> bytes:
+    """The 16 bytes that name a picture in a store: half of its sha256."""
     return hashlib.sha256(image).digest()[:16]
 
 
 def augmentation_of(content: bytes, view: int, seed: int) -> Augmentation:
-    """Number `view` of a picture: it depends on the picture, not on its place."""
+    """Augmentation number `view` of a picture, which depends on its content, not on its place."""
     return draw(np.random.default_rng([seed, int.from_bytes(content[:8], "little"), view]))
 
 
 def replay(image: Image.Image, augmentations: Sequence[Augmentation], pixels: int) -> str:
-    """sha256 of the pixels that these augmentations make."""
+    """The sha256 of the pixels that these augmentations make, in hexadecimal."""
     made = np.stack([augmentation(image, pixels) for augmentation in augmentations])
     return hashlib.sha256(made.tobytes()).hexdigest()
 
@@ -144,8 +148,8 @@ def _begin(manifest: Manifest, out: Path) -> None:
     wanted = asdict(manifest)
     path = out / MANIFEST
     if path.is_file():
-        found = json.loads(path.read_text())
-        differs = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
+        kept = json.loads(path.read_text())
+        differs = sorted(key for key in wanted.keys() | kept.keys() if wanted.get(key) != kept.get(key))
         if differs:
             raise BadInput(
                 f"{out} was begun with another {', '.join(differs)}", hint="name another folder with --out"
@@ -158,6 +162,8 @@ def _begin(manifest: Manifest, out: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
+    """What a shard is made from."""
+
     pictures: Pictures
     contents: Sequence[bytes]
     teachers: Sequence[StoredTeacher]
@@ -165,10 +171,11 @@ class _Work:
     manifest: Manifest
 
     def shard(self, rows: range, pool: ThreadPoolExecutor) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """The tensors and the metadata of the shard with these rows."""
         views = [self._augmentations(row) for row in rows]
         vectors: list[list[np.ndarray]] = [[] for _ in self.teachers]
         texts: list[list[str]] = [list(self.pictures.texts[row]) for row in rows]
-        real = [len(some) for some in texts]
+        real = [len(own) for own in texts]
         good: list[bool] = []
         checksum = ""
         for start, images in self._decoded(rows, pool):
@@ -176,25 +183,25 @@ class _Work:
             good += [image is not None for image in images]
             drawn = views[start : start + len(shown)]
             checksum = checksum or replay(shown[0], drawn[0], CHECKED)
-            for teacher, found in zip(self.teachers, vectors, strict=True):
-                found.append(self._shown(teacher, shown, drawn, pool))
+            for teacher, parts in zip(self.teachers, vectors, strict=True):
+                parts.append(self._shown(teacher, shown, drawn, pool))
             if self.captioner is not None:
                 for place, written in enumerate(self.captioner(shown)):
                     texts[start + place] += [text for text in written if images[place] is not None]
-        numbers = {text: i for i, text in enumerate(dict.fromkeys(t for some in texts for t in some))}
+        numbers = {text: i for i, text in enumerate(dict.fromkeys(t for own in texts for t in own))}
         tensors = {
-            "augmentation": torch.from_numpy(np.stack([[a.numbers() for a in some] for some in views])),
+            "augmentation": torch.from_numpy(np.stack([[a.numbers() for a in row] for row in views])),
             "content": torch.tensor([list(self.contents[row]) for row in rows], dtype=torch.uint8),
-            "ends": torch.tensor(np.cumsum([len(some) for some in texts])),
-            "rows": torch.tensor([numbers[text] for some in texts for text in some], dtype=torch.int64),
+            "ends": torch.tensor(np.cumsum([len(own) for own in texts])),
+            "rows": torch.tensor([numbers[text] for own in texts for text in own], dtype=torch.int64),
             "real": torch.tensor(real),
             "good": torch.tensor(good),
         }
-        for k, (teacher, found) in enumerate(zip(self.teachers, vectors, strict=True)):
-            tensors[f"image.{k}"] = torch.from_numpy(np.concatenate(found)).bfloat16()
-            read = teacher.texts(list(numbers))
-            if read is not None:
-                tensors[f"text.{k}"] = torch.from_numpy(read).bfloat16()
+        for k, (teacher, parts) in enumerate(zip(self.teachers, vectors, strict=True)):
+            tensors[f"image.{k}"] = torch.from_numpy(np.concatenate(parts)).bfloat16()
+            text_vectors = teacher.texts(list(numbers))
+            if text_vectors is not None:
+                tensors[f"text.{k}"] = torch.from_numpy(text_vectors).bfloat16()
         return tensors, {"texts": json.dumps(list(numbers)), "checksum": checksum}
 
     def _augmentations(self, row: int) -> list[Augmentation]:
@@ -204,7 +211,7 @@ class _Work:
     def _decoded(
         self, rows: range, pool: ThreadPoolExecutor
     ) -> Iterator[tuple[int, list[Image.Image | None]]]:
-        """(place in the shard, pictures) of each chunk; None for one that cannot be decoded."""
+        """Each chunk's place in the shard with its pictures; None for one that cannot be decoded."""
 
         def decode(row: int) -> Image.Image | None:
             try:
@@ -223,8 +230,8 @@ class _Work:
         views: Sequence[Sequence[Augmentation]],
         pool: ThreadPoolExecutor,
     ) -> np.ndarray:
-        """(n, A, dim) float32 of one teacher."""
-        jobs = [(image, view) for image, some in zip(images, views, strict=True) for view in some]
+        """The vectors that one teacher gives to n pictures in A augmentations: (n, A, dim) float32."""
+        jobs = [(image, view) for image, own in zip(images, views, strict=True) for view in own]
         made = list(pool.map(lambda job: job[1].picture(job[0], teacher.pixels), jobs))
-        found = teacher.images(made)
-        return found.reshape(len(images), self.manifest.augmentations, -1).astype(np.float32)
+        vectors = teacher.images(made)
+        return vectors.reshape(len(images), self.manifest.augmentations, -1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Views rendered once, by all cores, into one file: for a GPU that would otherwise wait for decoding."""
+"""Views rendered once, by all cores, into one file, for a GPU that would otherwise wait for decoding."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Protocol
 import numpy as np
 
 PART = 64
-"""Pictures that one process renders at once."""
+"""Number of pictures that one process renders at once."""
 
 
 class Views(Protocol):
-    """What `Pictures` and `ReinforcedPictures` have in common."""
+    """A data set with views: what `Pictures` and `ReinforcedPictures` have in common."""
 
     @property
     def name(self) -> str: ...
@@ -36,11 +36,12 @@ class Views(Protocol):
 
 
 _shown: Views | None = None
-"""Inherited by the processes that render."""
+"""The data set that is rendered, inherited by the processes that render."""
 
 
 class RenderedViews:
-    """(n, views, pixels, pixels, 3) uint8 in a file of `work`, made when it is not there yet."""
+    """All views of a data set, (n, views, pixels, pixels, 3) uint8 in a file of `work`, rendered if
+    missing."""
 
     def __init__(
         self,
@@ -52,9 +53,9 @@ class RenderedViews:
         on_progress: Callable[[int, int], object] = lambda done, total: None,
     ) -> None:
         # what a view is follows from the pictures and from how many views there are of what sort
-        told = [bytes(pictures.view(0, view, 16)) for view in range(pictures.views)]
-        told += [hashlib.sha256(image).digest() for image in pictures.images]
-        digest = hashlib.sha256(b"".join(told)).hexdigest()[:16]
+        known = [bytes(pictures.view(0, view, 16)) for view in range(pictures.views)]
+        known += [hashlib.sha256(image).digest() for image in pictures.images]
+        digest = hashlib.sha256(b"".join(known)).hexdigest()[:16]
         path = work / f"{pictures.name}-{pixels}-{digest}.pixels"
         shape = (len(pictures), pictures.views, pixels, pixels, 3)
         if not path.is_file():
@@ -62,8 +63,8 @@ class RenderedViews:
         self._pixels = np.memmap(path, np.uint8, "r", shape=shape)
 
     def __call__(self, row: int, view: int) -> np.ndarray:
-        found: np.ndarray = self._pixels[row, view]
-        return found
+        pixels: np.ndarray = self._pixels[row, view]
+        return pixels
 
 
 def _render(

@@ -1,4 +1,4 @@
-"""Reading what `reinforce` wrote: pictures whose views are replayed, and what the teachers saw of each."""
+"""Read the stores that `reinforce` writes: pictures whose views are replayed, and what the teachers saw."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from searchkit.errors import BadInput
 from searchkit.ingest.images import decode_bytes
 from searchkit.training.augment import from_numbers
 from searchkit.training.data import Pictures
-from searchkit.training.recipe import FEATURES, Dataset
+from searchkit.training.recipe import FEATURES, PictureFile
 from searchkit.training.reinforce import CHECKED, FORMAT, MANIFEST, content_of, replay, shard_path
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ AGAIN = "make it again: searchkit reinforce"
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One file, mapped into memory."""
+    """One file of a store, in memory."""
 
     tensors: Mapping[str, Tensor]
     texts: Sequence[str]
@@ -38,13 +38,13 @@ class Shard:
         """The real and the synthetic texts of a picture."""
         ends = self.tensors["ends"]
         first = int(ends[place - 1]) if place else 0
-        some = [self.texts[row] for row in self.tensors["rows"][first : int(ends[place])]]
+        texts = [self.texts[row] for row in self.tensors["rows"][first : int(ends[place])]]
         real = int(self.tensors["real"][place])
-        return some[:real], some[real:]
+        return texts[:real], texts[real:]
 
 
 class Store:
-    """A folder that `searchkit reinforce` has finished.
+    """A store of a data set: a folder that `searchkit reinforce` has finished.
 
     Raises `BadInput` for one that is unfinished or of another format.
     """
@@ -66,7 +66,8 @@ class Store:
             raise BadInput(f"{folder} is not finished, or a shard of it is lost", hint=AGAIN)
 
     def check(self, images: Mapping[bytes, bytes]) -> int:
-        """Replay the first picture of every shard that is among these, by content; the number replayed.
+        """Replay the first picture of every shard that is among `images`, by content; return how many there
+        were.
 
         Raises `BadInput` where other pixels come out than the teachers saw.
         """
@@ -85,20 +86,20 @@ class Store:
         return checked
 
     def vectors_of_texts(self, teacher: int) -> dict[str, np.ndarray]:
-        """Text → (dim,) float32 of a teacher; empty of one that reads no text."""
+        """The vector, (dim,) float32, that a teacher gives to each text; empty for one that reads no text."""
         name = f"text.{teacher}"
-        found: dict[str, np.ndarray] = {}
+        vectors: dict[str, np.ndarray] = {}
         for shard in self.shards:
             if name in shard.tensors:
-                found |= zip(shard.texts, shard.tensors[name].float().numpy(), strict=True)
-        return found
+                vectors |= zip(shard.texts, shard.tensors[name].float().numpy(), strict=True)
+        return vectors
 
 
 class ReinforcedPictures:
-    """A data set with what a store holds of it. `texts` are the real ones, `synthetic` those of a captioner;
-    pictures that the store does not have, or could not decode, are left out.
+    """A data set, as `Pictures`, with what a store holds of it: the views are the store's augmentations.
 
-    As `Pictures`; its views are the store's augmentations, of which half are mirror images.
+    `texts` are the real ones, `synthetic` those of a captioner. Pictures that the store does not have, or
+    could not decode, are left out. Half of the augmentations are mirror images.
     """
 
     def __init__(self, pictures: Pictures, store: Store) -> None:
@@ -126,12 +127,12 @@ class ReinforcedPictures:
         return len(self.images)
 
     def view(self, row: int, view: int, pixels: int) -> np.ndarray:
-        """(pixels, pixels, 3) uint8: what the teachers saw, at this size."""
+        """What the teachers saw, at another size: (pixels, pixels, 3) uint8."""
         numbers = self._of("augmentation", row)[view].numpy()
         return from_numbers(numbers)(decode_bytes(self.images[row]), pixels)
 
     def seen(self, teacher: int) -> Seen:
-        """What a teacher saw, as an array of (n, views, dim)."""
+        """The vectors that a teacher gave, like an array of (n, views, dim)."""
         return Seen(self, f"image.{teacher}")
 
     def _of(self, name: str, row: int) -> Tensor:
@@ -140,37 +141,42 @@ class ReinforcedPictures:
 
 
 class Seen:
-    """`seen[row, view]` is (dim,) float32, read when it is asked for."""
+    """A teacher's vectors: `seen[row, view]` is (dim,) float32, converted when it is asked for."""
 
     def __init__(self, pictures: ReinforcedPictures, name: str) -> None:
         self._pictures, self._name = pictures, name
 
     def __getitem__(self, place: tuple[int, int]) -> np.ndarray:
         row, view = place
-        found: np.ndarray = self._pictures._of(self._name, int(row))[int(view)].float().numpy()
-        return found
+        vector: np.ndarray = self._pictures._of(self._name, int(row))[int(view)].float().numpy()
+        return vector
 
 
-def reinforced_pictures(pictures: Pictures, spec: Dataset, *folders: Path) -> Pictures | ReinforcedPictures:
+def reinforced_pictures(
+    pictures: Pictures, spec: PictureFile, *folders: Path
+) -> Pictures | ReinforcedPictures:
     """The data set with its store, where the recipe names one. Raises `BadInput` where it is in none of the
     folders."""
     if not spec.reinforced:
         return pictures
     for folder in folders:
         if (folder / spec.reinforced / MANIFEST).is_file():
-            found = ReinforcedPictures(pictures, Store(folder / spec.reinforced))
-            if found.left_out:
+            reinforced = ReinforcedPictures(pictures, Store(folder / spec.reinforced))
+            if reinforced.left_out:
                 log.warning(
-                    "%s: %d pictures of %s are not in it", spec.reinforced, found.left_out, found.name
+                    "%s: %d pictures of %s are not in it",
+                    spec.reinforced,
+                    reinforced.left_out,
+                    reinforced.name,
                 )
-            return found
+            return reinforced
     raise BadInput(
         f"{spec.reinforced} is not there", hint=f"searchkit reinforce {spec.file} --teachers {FEATURES}"
     )
 
 
 def stored_features(pictures: object) -> Seen | None:
-    """Of the recipe's own teacher, where a store has them."""
+    """The features of the recipe's own teacher, where a store has them; else None."""
     if isinstance(pictures, ReinforcedPictures) and FEATURES in pictures.store.teachers:
         return pictures.seen(pictures.store.teachers.index(FEATURES))
     return None

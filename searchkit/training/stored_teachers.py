@@ -1,5 +1,4 @@
-"""Who can look at a data set for `searchkit reinforce`: encoders of the registry, and networks that give
-features alone."""
+"""The teachers of `searchkit reinforce`: encoders of the registry, and networks that give features alone."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ from searchkit.types import Runtime
 
 
 class EncoderTeacher:
-    """Both of an encoder's towers."""
+    """Both towers of an encoder. Raises `BadInput` for one that takes no pictures."""
 
     def __init__(self, encoder: Encoder) -> None:
         record = encoder.record
@@ -42,14 +41,14 @@ class EncoderTeacher:
 
 
 class FeatureTeacher:
-    """A quantised TFLite network, which reads no text; one of it in each thread."""
+    """A quantised TFLite network, which reads no text; each thread has one of its own."""
 
     def __init__(self, folder: Path, spec: Teacher, threads: int = 2) -> None:
         self.name, self.pixels = FEATURES, spec.pixels
         self.folder, self.spec = folder, spec
         self._pool = ThreadPoolExecutor(threads)
         self._of_thread = threading.local()
-        self._network()  # so that what is missing is said at once
+        self._network()  # so that a missing file is an error at once
         digest = hashlib.sha256((folder / spec.file).read_bytes()).hexdigest()
         self.identity = f"{Path(spec.file).name} {digest[:16]} tensor {spec.tensor}"
 
@@ -69,7 +68,8 @@ class FeatureTeacher:
 def stored_teachers(
     names: Sequence[str], folder: Path, spec: Teacher, *, runtime: Runtime = AUTO, threads: int = 2
 ) -> list[StoredTeacher]:
-    """By name: "features" is the recipe's own teacher, from its file in `folder`; all others are encoders.
+    """The teachers of these names: "features" is the recipe's own, from its file in `folder`, all others
+    encoders.
 
     Raises `BadInput` for no names, one given twice, and an encoder that takes no pictures.
     """

@@ -1,4 +1,4 @@
-"""What learns: the image tower, and the linear maps by which it is held to its teachers."""
+"""The student: the image tower that learns, and the linear maps by which it is compared with its teachers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from searchkit.training.recipe import Optimisation, Teacher
 class Student(nn.Module):
     """The tower, linear maps from its trunk and stages to the teacher's, and a learned scale 1/τ.
 
-    Raises `BadInput` for maps of a teacher of which the tower has no like.
+    Raises `BadInput` for a teacher with more maps than the tower has stages.
     """
 
     def __init__(self, config: ImageConfig, teacher: Teacher) -> None:
@@ -38,15 +38,16 @@ class Student(nn.Module):
                 hint='take a tower of kind "inverted", or no [[teacher.maps]]',
             )
         like = zip(stages[len(stages) - len(teacher.maps) :], teacher.maps, strict=True)
-        self.to_maps = nn.ModuleList(_to_map(width, one.width) for width, one in like)
+        self.to_maps = nn.ModuleList(_to_map(width, seen.width) for width, seen in like)
 
     def sees(self, pixels: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
-        """(b, 3, p, p) → the trunk (b, width), and (b, h, w, c) like each map of the teacher."""
+        """The trunk's features (b, width) of pictures (b, 3, p, p), and a map (b, h, w, c) like each of the
+        teacher's."""
         if not isinstance(self.tower, InvertedTower):
             return self.tower.features(pixels), ()
         maps = self.tower.maps(pixels)
         last = maps[len(maps) - len(self.to_maps) :]
-        like = [to_map(one.permute(0, 2, 3, 1)) for to_map, one in zip(self.to_maps, last, strict=True)]
+        like = [to_map(stage.permute(0, 2, 3, 1)) for to_map, stage in zip(self.to_maps, last, strict=True)]
         return self.tower.pooled(maps[-1]), like
 
 
@@ -58,11 +59,16 @@ def student_loss(
     options: Optimisation,
     step: int,
 ) -> tuple[Tensor, dict[str, float]]:
-    """L = Σ [(1 − λ)·InfoNCE + λ·KL], of real and of synthetic texts (see `distillation`),
-    + λ_f·(1 − cos(W·trunk, teacher)) + λ_s·(1 − cos(embedding, head(teacher)))
-    + λ_m·mean over maps and their places of (1 − cos(W'·map, teacher's map))."""
+    """The loss of a batch, and its terms by name:
+
+        L = Σ [(1 − λ)·InfoNCE + λ·KL], of real and of synthetic texts (see `distillation`),
+            + λ_f·(1 − cos(W·trunk, teacher)) + λ_s·(1 − cos(embedding, head(teacher)))
+            + λ_m·mean over maps and their places of (1 − cos(W'·map, teacher's map))
+
+    `step` seeds what is drawn, dropout and bank, so that a resumed run draws as an uninterrupted one.
+    """
     device = batch.pixels.device
-    chooser = torch.Generator().manual_seed(step)  # a resumed run chooses as an uninterrupted one
+    chooser = torch.Generator().manual_seed(step)
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
         trunk, maps = student.sees(preprocess(student.tower.config).normalise(batch.pixels))
         kept = torch.rand(trunk.shape, generator=chooser).to(device) >= options.dropout
@@ -80,7 +86,7 @@ def student_loss(
             taught = taught_batch(
                 corpus.teachers,
                 corpus.texts,
-                (target[has], [one[has] for one in batch.seen]),
+                (target[has], [vectors[has] for vectors in batch.seen]),
                 rows,
                 bank,
                 options,
@@ -99,16 +105,17 @@ def student_loss(
     parts = {"nce": contrast, "feature": feature, "space": space, "scale": scale}
     if maps:
         far = [
-            map_distance(one.float(), make_even(seen).to(device))
-            for one, seen, make_even in zip(maps, batch.maps, teacher.maps, strict=True)
+            map_distance(own.float(), make_even(seen).to(device))
+            for own, seen, make_even in zip(maps, batch.maps, teacher.maps, strict=True)
         ]
         parts["map"] = torch.stack(far).mean()
         loss = loss + options.map_weight * parts["map"]
-    return loss, {name: one.item() for name, one in parts.items()}
+    return loss, {name: term.item() for name, term in parts.items()}
 
 
 def _to_map(width: int, wanted: int) -> nn.Linear:
-    """From a stage to a map; of the same width, it begins with what has been learned blockwise."""
+    """A linear layer from a stage to a map; of the same width, it begins as the identity, so that what was
+    learned blockwise stays."""
     layer = nn.Linear(width, wanted)
     if width == wanted:
         nn.init.eye_(layer.weight)
@@ -117,7 +124,8 @@ def _to_map(width: int, wanted: int) -> nn.Linear:
 
 
 def map_distance(student: Tensor, teacher: Tensor) -> Tensor:
-    """mean(1 − cos) over places of two maps (b, h, w, c); the teacher's is brought to the student's grid."""
+    """The mean of 1 − cos over the places of two maps (b, h, w, c), the teacher's brought to the student's
+    grid."""
     grid = F.interpolate(
         teacher.permute(0, 3, 1, 2), student.shape[1:3], mode="bilinear", antialias=True, align_corners=False
     )

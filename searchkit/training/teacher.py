@@ -1,4 +1,4 @@
-"""The visual teacher: what it sees in every stored view, and a head that carries its features into the text
+"""The visual teacher: its features and maps of every stored view, and a head from its features into the text
 space."""
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from searchkit.training.rendered import Views
 log = logging.getLogger(__name__)
 
 STORED = 3
-"""Of the files that features are kept in: 1 had signed numbers as unsigned ones, the largest as the least,
-2 did not say of which pictures they are."""
+"""Format of the files that features are kept in; files of another are made anew."""
 
 ChooseText = Callable[[np.random.Generator, np.ndarray], np.ndarray]
-"""(rng, (n,) rows of pictures) → (n,) rows of texts that describe them."""
+"""Gives (n,) rows of texts that describe the pictures in (n,) rows, drawn by the generator."""
 
 
 class TFLiteTeacher:
-    """A quantised TFLite network: its feature of a picture, (width,) uint8, and its maps. It looks at
-    pictures of the recipe's side, or of `pixels`."""
+    """A quantised TFLite network that gives a feature of a picture, (width,) uint8, and maps.
+
+    It reads pictures of the recipe's side, or of `pixels`. Raises `BadInput` without its file or package.
+    """
 
     def __init__(self, folder: Path, spec: Teacher, threads: int = 1, pixels: int = 0) -> None:
         path = folder / spec.file
@@ -48,22 +49,23 @@ class TFLiteTeacher:
         if pixels:
             self.network.resize_tensor_input(self.input, [1, pixels, pixels, 3])
         self.network.allocate_tensors()
-        self.units = {one["index"]: one["quantization"] for one in self.network.get_tensor_details()}
+        self.units = {tensor["index"]: tensor["quantization"] for tensor in self.network.get_tensor_details()}
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """The feature, (width,) uint8, of a picture (p, p, 3) uint8."""
         return self.sees(pixels)[0]
 
     def sees(self, pixels: np.ndarray) -> list[np.ndarray]:
         """The feature, then each map of the recipe, (side, side, width) uint8."""
         self._look(pixels)
         feature = unsigned(self.network.get_tensor(self.spec.tensor)).reshape(-1)
-        return [feature, *(unsigned(self.network.get_tensor(one.tensor))[0] for one in self.spec.maps)]
+        return [feature, *(unsigned(self.network.get_tensor(map_.tensor))[0] for map_ in self.spec.maps)]
 
     def values(self, pixels: np.ndarray, tensors: Sequence[int]) -> tuple[np.ndarray, list[np.ndarray]]:
         """The feature, (width,) float32, and the maps `tensors`, (side, side, channels) each, as the numbers
         that the quantised ones stand for. Raises `BadInput` for a tensor that it does not have."""
         self._look(pixels)
-        feature, *maps = (self._value(one) for one in (self.spec.tensor, *tensors))
+        feature, *maps = (self._value(tensor) for tensor in (self.spec.tensor, *tensors))
         return feature.reshape(-1), maps
 
     def _look(self, pixels: np.ndarray) -> None:
@@ -85,7 +87,8 @@ class TFLiteTeacher:
 
 
 def unsigned(quantised: np.ndarray) -> np.ndarray:
-    """int8 or uint8 as uint8 of the same order: what is kept in files is unsigned, and −128 is no 128."""
+    """Quantised numbers, int8 or uint8, as uint8 in the same order: −128 becomes 0. Raises `BadInput` for
+    others."""
     if quantised.dtype == np.int8:
         return (quantised.astype(np.int16) + 128).astype(np.uint8)
     if quantised.dtype != np.uint8:
@@ -100,8 +103,10 @@ def teacher_features(
     make: Callable[[], TFLiteTeacher],
     store: Path,
 ) -> list[np.ndarray]:
-    """Features, (n, views, width) uint8, and maps, (n, views, side, side, width) uint8 each: computed once,
-    kept in `store` and beside it; a killed run goes on where it was."""
+    """The teacher's features, (n, views, width) uint8, and maps, (n, views, side, side, width) uint8 each.
+
+    They are computed once and kept in `store` and beside it; a killed run goes on where it was.
+    """
     teacher = make()
     spec, pixels = teacher.spec, teacher.spec.pixels
     done_file = store.with_suffix(f".{STORED}.done")
@@ -109,7 +114,7 @@ def teacher_features(
     for one_map in spec.maps:
         path = store.with_suffix(f".{one_map.tensor}.npy")
         shapes[path] = (one_map.side, one_map.side, one_map.width)
-    digest = hashlib.sha256(b"".join(hashlib.sha256(one).digest() for one in pictures.images)).hexdigest()
+    digest = hashlib.sha256(b"".join(hashlib.sha256(image).digest() for image in pictures.images)).hexdigest()
     known, _, of = done_file.read_text().partition(" ") if done_file.is_file() else ("0", "", "")
     resume = of == digest and all(path.is_file() for path in shapes)
     kept = [
@@ -123,15 +128,15 @@ def teacher_features(
     ]
     done = int(known) if resume else 0
 
-    def one(row: int) -> list[np.ndarray]:
+    def views_of(row: int) -> list[np.ndarray]:
         return [pictures.view(row, view, pixels) for view in range(pictures.views)]
 
     with ThreadPoolExecutor(1) as decoder:
-        pending = [decoder.submit(one, row) for row in range(done, min(done + 8, len(pictures)))]
+        pending = [decoder.submit(views_of, row) for row in range(done, min(done + 8, len(pictures)))]
         for row in range(done, len(pictures)):
             views = pending.pop(0).result()
             if row + 8 < len(pictures):
-                pending.append(decoder.submit(one, row + 8))
+                pending.append(decoder.submit(views_of, row + 8))
             for view, shown in enumerate(views):
                 for stored, seen in zip(kept, teacher.sees(shown), strict=True):
                     stored[row, view] = seen
@@ -149,7 +154,7 @@ def _flush(kept: Sequence[np.memmap], done_file: Path, done: int, digest: str) -
 
 
 class Standardise:
-    """Features to zero mean and unit variance per number: without it every cosine is near one."""
+    """Brings features to zero mean and unit variance per number: without that every cosine is near one."""
 
     def __init__(self, samples: np.ndarray) -> None:
         values = samples.reshape(-1, samples.shape[-1]).astype(np.float32)
@@ -160,7 +165,8 @@ class Standardise:
 
 
 def space_head(width: int, dim: int) -> nn.Module:
-    """(n, width) standardised features → (n, dim), not normalised."""
+    """A two-layer head from standardised features, (n, width), to the text space, (n, dim), not
+    normalised."""
     return nn.Sequential(
         nn.Dropout(0.2), nn.Linear(width, 2 * dim), nn.GELU(), nn.Dropout(0.3), nn.Linear(2 * dim, dim)
     )

@@ -17,8 +17,8 @@ from safetensors.numpy import load_file
 
 from searchkit.encoders.pocket import TEXT
 from searchkit.evaluation.compare import Retrieval
-from searchkit.finetuning.couples import pixels_of
 from searchkit.finetuning.towers import CARD
+from searchkit.finetuning.training_set import pixels_of
 from searchkit.registry import load_encoder
 from searchkit.types import Runtime
 from tests.tiny import COLOURS, SHAPES, picture, tiny_encoder

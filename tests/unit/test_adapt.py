@@ -19,9 +19,9 @@ from searchkit.encoders.hashing import Hashing
 from searchkit.errors import BadInput, CollectionError, CollectionLocked, NothingIndexed, SpaceMismatch
 from searchkit.evaluation.compare import Difference
 from searchkit.finetuning.adapt import adapt, adapters, learning, use
-from searchkit.finetuning.adapter import Fitted
-from searchkit.finetuning.gate import verdict
-from searchkit.finetuning.sides import compare_on_pairs
+from searchkit.finetuning.comparison import compare_on_pairs
+from searchkit.finetuning.gate import accept_map
+from searchkit.finetuning.query_map import Fitted
 from searchkit.search.adapter import WEIGHTS, QueryMap, load_adapter
 
 COLOURS = {
@@ -140,7 +140,7 @@ def test_shuffled_pairs_are_rejected_and_nothing_changes(shop: Path, library: Co
 def test_a_gain_that_is_sure_but_tiny_is_not_worth_a_change(low: float, high: float, accepted: bool) -> None:
     one = QueryMap(*(np.zeros(0, np.float32) for _ in range(6)))
     found = Difference(0.0025, 0.0025 + (low + high) / 2, low, high)
-    assert verdict(Fitted(one, 50, 0.1, 0.0), found, None)[0] == accepted
+    assert accept_map(Fitted(one, 50, 0.1, 0.0), found, None)[0] == accepted
 
 
 @pytest.mark.slow

@@ -22,9 +22,9 @@ from searchkit.training.corpus import Corpus
 from searchkit.training.data import Pictures
 from searchkit.training.recipe import (
     Blockwise,
-    Dataset,
     InvertedTower,
     Optimisation,
+    PictureFile,
     Recipe,
     Teacher,
     Tower,
@@ -82,7 +82,7 @@ def recipe() -> Recipe:
         tower=InvertedTower("inverted", 16, 4, (6, 8), (1, 2), (2, 2), expansion=2, end=12),
         teacher=Teacher("none", 0, 12, 16),
         optimisation=Optimisation(1, 4, 1e-3, 1, 0.0, 0.05, 1, 1.0, 1.0),
-        data=(Dataset("a.parquet", "none", 0.75), Dataset("bb.parquet", "none", 0.25)),
+        data=(PictureFile("a.parquet", "none", 0.75), PictureFile("bb.parquet", "none", 0.25)),
         blockwise=Blockwise((0, 1), steps=60, forced=30, batch=16, pixels=16, rate=1e-2, warmup=5),
     )
 

@@ -20,13 +20,12 @@ from searchkit.errors import BadInput
 from searchkit.evaluation.compare import Difference
 from searchkit.finetuning import encoders as encoder
 from searchkit.finetuning.encoders import ENCODERS, adapt_encoder
-from searchkit.finetuning.gate import FORGET, retrieval
+from searchkit.finetuning.gate import FORGET, DirectionScores, accept_encoder, retrieval
 from searchkit.finetuning.pairs import Direction, Pair
 from searchkit.finetuning.plan import load_plan
-from searchkit.finetuning.split import split
+from searchkit.finetuning.prepared import SideVectors, prepare
 from searchkit.finetuning.towers import CARD
-from searchkit.finetuning.vectors import SideVectors
-from searchkit.finetuning.ways import Moved, decide, needed
+from searchkit.finetuning.trial import needed
 from searchkit.registry import load_encoder
 from searchkit.types import Kind, Runtime
 from tests.tiny import COLOURS, SHAPES, picture, tiny_encoder
@@ -201,7 +200,9 @@ def test_the_command_needs_a_way_for_steps(shop: Path) -> None:
 
 @pytest.mark.slow
 def test_the_command_prints_the_table_and_how_to_use_it(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoder, "split", lambda *args, **options: split(*args, **options | {"near": ALL}))
+    monkeypatch.setattr(
+        encoder, "prepare", lambda *args, **options: prepare(*args, **options | {"near": ALL})
+    )
     args = ["adapt", "-c", str(shop / "library"), "--pairs", str(shop / "pairs.jsonl"), "--how", SURE]
     result = CliRunner().invoke(app, [*args, "--steps", "160", "--device", "cpu"])
     assert result.exit_code == 0, result.output
@@ -238,6 +239,8 @@ def difference(low: float, high: float) -> Difference:
 def test_an_encoder_is_used_only_if_it_is_better_nowhere_worse_and_forgets_nothing(
     strength: float, ways: list[tuple[float, float]], generic: tuple[float, float], accepted: bool
 ) -> None:
-    verdicts = [Moved(Direction("text", Kind.IMAGE), 1, 1, {"ndcg@10": difference(*one)}) for one in ways]
-    found, why = decide(strength, verdicts, {"text-image": difference(*generic)})
+    verdicts = [
+        DirectionScores(Direction("text", Kind.IMAGE), 1, 1, {"ndcg@10": difference(*one)}) for one in ways
+    ]
+    found, why = accept_encoder(strength, verdicts, {"text-image": difference(*generic)})
     assert found == accepted and why

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from searchkit.encoders.hashing import Hashing
-from searchkit.finetuning.adapter import Examples, Options, Residual, _Batches, fit_map
 from searchkit.finetuning.generic import Generic
 from searchkit.finetuning.negatives import LOOK, MARGIN, NEAR_ANSWER, mine
 from searchkit.finetuning.pairs import Direction, read_pairs
+from searchkit.finetuning.query_map import Examples, MapOptions, Residual, _Batches, fit_map
 from searchkit.types import Kind, Vectors
 
 
@@ -71,7 +71,7 @@ def examples() -> Examples:
 def test_negatives_that_were_given_come_first_and_a_moved_question_finds_others() -> None:
     given = examples()
     model = Residual(12, 0, torch.Generator().manual_seed(0))
-    batches = _Batches(given, Options(), torch.Generator())
+    batches = _Batches(given, MapOptions(), torch.Generator())
     batches.mine(model, 4)
     assert int(batches.wrong[0, 0]) == 0 and bool(batches.there[0].all())
     assert batches.there.sum(1).max() == 4
@@ -101,7 +101,7 @@ def test_replayed_questions_are_left_alone_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("every", [0, 5])
 def test_the_number_of_mined_negatives_is_chosen_on_development_pairs(every: int) -> None:
-    options = Options(steps=10, look_every=10, rates=(1e-2,), mined=(0, 5), mine_every=every, keep=0.0)
+    options = MapOptions(steps=10, look_every=10, rates=(1e-2,), mined=(0, 5), mine_every=every, keep=0.0)
     tried: list[object] = []
 
     def score(one: object) -> float:  # whatever is tried last is best

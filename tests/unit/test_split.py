@@ -11,8 +11,7 @@ from PIL import Image
 
 from searchkit.encoders.hashing import Hashing
 from searchkit.finetuning.pairs import Pair, Pairs, Side, read_pairs
-from searchkit.finetuning.split import split
-from searchkit.finetuning.vectors import encode_sides
+from searchkit.finetuning.prepared import encode_sides, split
 
 
 def made(pairs: list[tuple[int, int]], sides: int) -> Pairs:

@@ -21,16 +21,17 @@ from searchkit.cli.main import app
 from searchkit.encoders.pocket import TEXT
 from searchkit.errors import BadInput
 from searchkit.finetuning import run as running
-from searchkit.finetuning.couples import Couples, Sampler, load_couples, pixels_of
+from searchkit.finetuning.batches import LockedVectors, Sampler, pair_batch
 from searchkit.finetuning.generic import Generic
-from searchkit.finetuning.locked import Locked
-from searchkit.finetuning.objective import backward, loss_of, part_of
-from searchkit.finetuning.plan import DataSet, Plan, load_plan
+from searchkit.finetuning.objective import backward, loss_of
+from searchkit.finetuning.plan import PairFile, Plan, load_plan
 from searchkit.finetuning.run import Run, train_towers
 from searchkit.finetuning.towers import CARD, Towers, between, save_encoder
+from searchkit.finetuning.training_set import TrainingSet, load_training_set, pixels_of
 from searchkit.models.image_towers import ImageConfig
 from searchkit.models.inverted import InvertedConfig
 from searchkit.registry import load_encoder
+from searchkit.training.checkpoint import CHECKPOINT
 from searchkit.types import Runtime
 from tests.tiny import COLOURS, SHAPES, TINY, picture, tiny_encoder
 
@@ -53,17 +54,17 @@ def towers(parent: Path, **changed: object) -> Towers:
     return Towers(load_encoder(str(parent), FLOAT), plan(parent, **changed))
 
 
-def texts() -> Couples:
+def texts() -> TrainingSet:
     colours = list(COLOURS)
     asked = [f"what is {colour} on the {side}" for colour in colours for side in SHAPES]
     found = [f"the {side} half is painted {colour}" for colour in colours for side in SHAPES]
     wrong = [[found[(n + 1) % 16], found[(n + 4) % 16]][: n % 3] for n in range(16)]
-    return Couples("texts", asked, found, wrong)
+    return TrainingSet("texts", asked, found, wrong)
 
 
-def shown(each: int = 1) -> Couples:
+def shown(each: int = 1) -> TrainingSet:
     rows = [(c, s, n) for c in COLOURS for s in SHAPES for n in range(each)]
-    return Couples(
+    return TrainingSet(
         "shown",
         [f"{c} on the {s}" for c, s, _ in rows],
         [picture(c, s, 1000 * n + 10 * SHAPES.index(s) + len(c)) for c, s, n in rows],
@@ -93,7 +94,7 @@ def by_hand(q: torch.Tensor, p: torch.Tensor, n: Sequence[torch.Tensor], scale: 
 @pytest.mark.parametrize("dims", [(), (24, 8)])
 def test_the_loss_of_a_step_is_its_formula(parent: Path, dims: tuple[int, ...]) -> None:
     model = towers(parent, hard=2, matryoshka=dims, image_temperature=0.1)
-    words, pictures = (part_of(one, np.array([1, 5, 8, 14]), model) for one in (texts(), shown()))
+    words, pictures = (pair_batch(one, np.array([1, 5, 8, 14]), model) for one in (texts(), shown()))
     total = float(backward(model, words, pictures))
     with torch.no_grad():
         q, p = model.embed_texts(words.asked), model.embed_texts(words.found)
@@ -113,10 +114,10 @@ def test_a_bank_of_the_locked_side_adds_negatives_to_the_other(parent: Path, lea
     model = towers(parent, learns=(learns,), image_temperature=0.1, bank=14)
     unit = F.normalize(torch.randn(2, 16, 24, generator=torch.Generator().manual_seed(5)), dim=-1).numpy()
     couples = replace(shown(), text_vectors=unit[0], answer_vectors=unit[1])
-    rows, locked = np.array([1, 5, 8]), Locked(model, [couples])
-    part = part_of(couples, rows, model, locked, step=4)
+    rows, locked = np.array([1, 5, 8]), LockedVectors(model, [couples])
+    part = pair_batch(couples, rows, model, locked, step=4)
     assert part.bank is not None and part.bank.shape == (14, 24)
-    assert not torch.equal(part.bank, part_of(couples, rows, model, locked, step=5).bank)
+    assert not torch.equal(part.bank, pair_batch(couples, rows, model, locked, step=5).bank)
     loss = float(backward(model, None, part))
     with torch.no_grad():
         moving = model.embed_texts(part.asked) if learns == "text" else model.embed_pictures(part.found)
@@ -141,7 +142,7 @@ def test_a_cached_gradient_is_the_plain_one(parent: Path, learns: tuple[str, ...
     found = []
     for chunk in (0, 3):
         model = towers(parent, chunk=chunk, hard=2, learns=learns)
-        parts = [part_of(one, np.arange(8), model) for one in (texts(), shown())]
+        parts = [pair_batch(one, np.arange(8), model) for one in (texts(), shown())]
         loss = backward(model, *parts)
         found.append((loss, gradients(model)))
     (plain_loss, plain), (cached_loss, cached) = found
@@ -151,8 +152,8 @@ def test_a_cached_gradient_is_the_plain_one(parent: Path, learns: tuple[str, ...
     length = math.sqrt(sum(float(one.square().sum()) for one in plain.values()))
     for name, one in plain.items():
         assert float((one - cached[name]).abs().max()) <= 1e-6 * length, name
-    part = part_of(texts(), np.arange(8), model)  # and is not the mean of the chunks' own gradients
-    half = part_of(texts(), np.arange(4), model)
+    part = pair_batch(texts(), np.arange(8), model)  # and is not the mean of the chunks' own gradients
+    half = pair_batch(texts(), np.arange(4), model)
     with torch.no_grad():
         whole, some = (
             loss_of(
@@ -235,7 +236,7 @@ def test_vectors_of_a_locked_tower_are_looked_up_and_change_nothing(
         with monkeypatch.context() as patch:
             if name == "computed":
                 patch.setattr(
-                    running, "part_of", lambda one, rows, model, *_, **__: part_of(one, rows, model)
+                    running, "pair_batch", lambda one, rows, model, *_, **__: pair_batch(one, rows, model)
                 )
             train_towers(model, [], [some], tmp_path / name)
         log = (tmp_path / name / "log.jsonl").read_text().splitlines()
@@ -360,7 +361,7 @@ def test_another_recipe_does_not_go_on_from_a_checkpoint(parent: Path, tmp_path:
 
 
 def test_a_batch_is_of_one_data_set_and_no_row_comes_twice_before_all_have() -> None:
-    sets = [texts(), Couples("few", ["a", "b", "c"], ["x", "y", "z"], share=0.5)]
+    sets = [texts(), TrainingSet("few", ["a", "b", "c"], ["x", "y", "z"], share=0.5)]
     sampler = Sampler(sets, 6, seed=4)
     drawn: dict[str, list[int]] = {"texts": [], "few": []}
     order = []
@@ -378,14 +379,14 @@ def test_a_batch_is_of_one_data_set_and_no_row_comes_twice_before_all_have() -> 
 
 
 def test_an_empty_data_set_leaves_its_share_of_the_steps_without_a_batch() -> None:
-    sampler = Sampler([Couples("none", [], [], share=0.75), replace(texts(), share=0.25)], 4, seed=1)
+    sampler = Sampler([TrainingSet("none", [], [], share=0.75), replace(texts(), share=0.25)], 4, seed=1)
     drawn = [sampler.draw(step) for step in range(200)]
     assert 30 < sum(one is not None for one in drawn) < 70
     assert all(one is None or one[0].name == "texts" for one in drawn)
 
 
 def test_equal_texts_are_no_negatives_of_each_other() -> None:
-    one = Couples("captions", ["a", "b", "a", "c"], ["p", "q", "r", "q"])
+    one = TrainingSet("captions", ["a", "b", "a", "c"], ["p", "q", "r", "q"])
     same = one.same(np.arange(4))
     assert same.tolist() == [[1, 0, 1, 0], [0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1]]
 
@@ -409,7 +410,7 @@ def test_a_mistake_in_a_plan_is_named(tmp_path: Path, line: str, said: str) -> N
     with pytest.raises(BadInput, match=said):
         load_plan(str(path))
     with pytest.raises(BadInput, match="missing"):
-        load_couples(tmp_path, DataSet("none.jsonl"), pictures=True)
+        load_training_set(tmp_path, PairFile("none.jsonl"), pictures=True)
 
 
 @pytest.mark.slow
@@ -422,7 +423,7 @@ def test_pairs_are_learned_by_heart_and_short_vectors_do_most_of_it(parent: Path
     assert losses[-1] < 0.1 * losses[0]
     with torch.no_grad():
         words = model.embed_texts(shown().texts)
-        seen = model.embed_pictures(part_of(shown(), np.arange(16), model).found)
+        seen = model.embed_pictures(pair_batch(shown(), np.arange(16), model).found)
     found = {
         dim: float(
             (words[:, :dim] @ F.normalize(seen[:, :dim], dim=-1).T)
@@ -440,7 +441,7 @@ def test_pairs_are_learned_by_heart_and_short_vectors_do_most_of_it(parent: Path
 def test_held_out_pictures_are_found_after_training(parent: Path, tmp_path: Path) -> None:
     many = shown(each=12)
     rows = np.arange(len(many))
-    train = Couples(
+    train = TrainingSet(
         "train", *([list(side)[i] for i in rows if i % 12 < 9] for side in (many.texts, many.answers))
     )
     held = [i for i in rows if i % 12 == 9]
@@ -448,7 +449,7 @@ def test_held_out_pictures_are_found_after_training(parent: Path, tmp_path: Path
     train_towers(model, [], [train], tmp_path / "run")
     with torch.no_grad():
         words = model.embed_texts([many.texts[i] for i in held])
-        seen = model.embed_pictures(part_of(many, np.array(held), model).found)
+        seen = model.embed_pictures(pair_batch(many, np.array(held), model).found)
     assert float((words @ seen.T).argmax(1).eq(torch.arange(16)).float().mean()) >= 0.9
 
 
@@ -486,3 +487,11 @@ def test_the_command_trains_by_a_recipe_and_its_folder_is_an_encoder(parent: Pat
         assert isinstance(CliRunner().invoke(app, [*args, "--set", wrong]).exception, BadInput)
     from_nothing = ["train", "--data", str(data), "--out", str(tmp_path / "new"), "--set", "steps=1"]
     assert isinstance(CliRunner().invoke(app, from_nothing).exception, BadInput)
+
+
+def test_a_checkpoint_of_another_format_is_refused_with_what_to_do(parent: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    torch.save({"step": 3, "identity": "{}"}, tmp_path / "run" / CHECKPOINT)
+    with pytest.raises(BadInput, match=r"checkpoint\.pt is a checkpoint of format 1") as refused:
+        train_towers(towers(parent), [texts()], [], tmp_path / "run")
+    assert "delete the file" in refused.value.hint

@@ -33,10 +33,10 @@ from searchkit.training.export import export_run, read_run
 from searchkit.training.loop import train
 from searchkit.training.recipe import (
     Blockwise,
-    Dataset,
     InvertedTower,
     MixerTower,
     Optimisation,
+    PictureFile,
     Recipe,
     Teacher,
     TeacherMap,
@@ -115,8 +115,8 @@ def recipe(monkeypatch: pytest.MonkeyPatch) -> Recipe:
             average=0.9,
         ),
         data=(
-            Dataset("captioned.parquet", "captions", 0.5, views=2),
-            Dataset("labelled.parquet", "label", 0.5),
+            PictureFile("captioned.parquet", "captions", 0.5, views=2),
+            PictureFile("labelled.parquet", "label", 0.5),
         ),
     )
 
@@ -240,7 +240,7 @@ def test_a_store_that_is_not_there_is_named(taught: Recipe, data: Path, tmp_path
 
 
 def test_held_out_pictures_are_left_out_and_copies_of_them_too(data: Path) -> None:
-    spec = Dataset("labelled.parquet", "label", 1.0)
+    spec = PictureFile("labelled.parquet", "label", 1.0)
     whole, kept = (load_pictures(data, one, ("{label}",)) for one in (spec, replace(spec, hold_out=4)))
     assert set(kept.images) == {image for image in whole.images if not held_out(image, 4)}
     assert 0 < len(kept) < len(whole)
@@ -435,7 +435,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_view_is_the_same_at_every_call_and_unlike_the_next_one(data: Path) -> None:
-    pictures = load_pictures(data, Dataset("captioned.parquet", "captions", 1.0, views=2), ())
+    pictures = load_pictures(data, PictureFile("captioned.parquet", "captions", 1.0, views=2), ())
     first = pictures.view(3, 0, 16)
     assert first.shape == (16, 16, 3) and np.array_equal(first, pictures.view(3, 0, 16))
     assert not np.array_equal(first, pictures.view(3, 1, 16))
@@ -451,7 +451,7 @@ def test_a_crop_lies_inside_the_picture_and_keeps_enough_of_it() -> None:
 
 def test_pictures_can_be_learned_from_without_texts(shown: Recipe, data: Path, tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
-    silent = replace(shown, data=(shown.data[0], Dataset("labelled.parquet", "none", 0.5)))
+    silent = replace(shown, data=(shown.data[0], PictureFile("labelled.parquet", "none", 0.5)))
     read = corpus.load_corpus(silent, data, tmp_path / "work", encode)
     batch = make_batch(silent, read, 0, 32)
     assert batch.has_text.tolist() == [True] * 8 + [False] * 8 and len(batch.text) == 8
@@ -534,10 +534,10 @@ def test_the_learning_rate_warms_up_and_ends_at_nothing(recipe: Recipe) -> None:
     ],
 )
 def test_unusable_training_data_is_named(
-    data: Path, change: Callable[[Dataset], Dataset], message: str
+    data: Path, change: Callable[[PictureFile], PictureFile], message: str
 ) -> None:
     with pytest.raises(BadInput, match=message):
-        load_pictures(data, change(Dataset("captioned.parquet", "captions", 1.0)), ())
+        load_pictures(data, change(PictureFile("captioned.parquet", "captions", 1.0)), ())
 
 
 def test_a_tower_of_an_unknown_kind_is_named_with_the_known_ones(tmp_path: Path) -> None:

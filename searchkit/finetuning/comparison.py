@@ -1,4 +1,4 @@
-"""Two encoders, or an encoder and an adapter of it, on the same pairs."""
+"""Two encoders, or an encoder and an adapter of it, measured on the same pairs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from searchkit.evaluation.compare import Difference, Scores, compare
 from searchkit.finetuning.gate import retrieval
 from searchkit.finetuning.pairs import read_pairs
-from searchkit.finetuning.vectors import SideVectors, encode_sides
+from searchkit.finetuning.prepared import SideVectors, encode_sides
 from searchkit.protocols import Encoder
 from searchkit.registry import AUTO, load_encoder
 from searchkit.search.adapter import CARD, Adapter, load_adapter, read_card
@@ -37,8 +37,10 @@ def compare_on_pairs(
     *,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> dict[str, dict[str, Difference]]:
-    """For each way of searching that the pairs of a file say something about, the metrics with the first and
-    with the second. All questions are put to all answers of their kind. Raises as `read_pairs` does."""
+    """The metrics of both on the pairs of a file: way of searching → metric → difference.
+
+    All questions are put to all answers of their kind. Raises as `read_pairs` does.
+    """
     pairs = read_pairs(path)
     known: dict[str, SideVectors] = {}
     scores: list[dict[str, Scores]] = []
