@@ -11,7 +11,6 @@ interrupted goes on where it was.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import sys
@@ -20,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from report import machine
+from report import Arguments, earlier, machine, write
 from towers import TOWERS
 
 from searchkit.encoders.minilm import minilm
@@ -53,8 +52,6 @@ MAPS = (TeacherMap(tensor=156, width=96, side=14), TeacherMap(tensor=170, width=
 
 def main() -> None:
     options = parsed()
-    if not options.data.is_dir():
-        sys.exit(f"ablation: {options.data} is not here; --data names the folder of the training data")
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     options.work /= f"{options.steps}-{options.batch}-{options.photos}-{options.augmentations}-{options.full}"
     options.work.mkdir(parents=True, exist_ok=True)
@@ -69,7 +66,7 @@ def main() -> None:
         "tower": "the recipe's" if options.full else SMALL,
         "split": "dev",
     }
-    found = json.loads(options.out.read_text()) if options.out.is_file() else {}
+    found = earlier(options.out)
     if found.get("budget") != budget:
         found = {"budget": budget, "rows": {}}
     found["machine"] = {**machine(), "device": options.device}
@@ -77,15 +74,11 @@ def main() -> None:
         if name not in found["rows"]:
             found["rows"][name] = measure(name, row_recipe(name, whole, options), options)
             print(name, found["rows"][name], flush=True)
-            options.out.parent.mkdir(parents=True, exist_ok=True)
-            options.out.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+            write(found, options.out)
 
 
 def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
+    parser = Arguments(__doc__, result="ablation.json", data="the recipe's data")
     parser.add_argument("--work", type=Path, default=Path(".train/ablation"))
     parser.add_argument("--rows", nargs="*", choices=ROWS)
     parser.add_argument("--steps", type=int, default=3000)
@@ -97,8 +90,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--processes", type=int, default=0, help="That render all views first.")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/ablation.json"))
-    return parser.parse_args()
+    return parser.parsed()
 
 
 def row_recipe(name: str, whole: Recipe, options: argparse.Namespace) -> Recipe:

@@ -9,10 +9,8 @@ kept in the cache, since encoding takes most of the time and is not what is meas
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +21,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 from passages import Remembering, meetings
-from report import machine
+from report import Arguments, as_text, earlier, machine, write
 
 from searchkit.evaluation.beir import BeirTask, load_beir
 from searchkit.evaluation.compare import PRIMARY, Retrieval, compare, to_json
@@ -59,26 +57,19 @@ TEXT_TEXT = Direction("text", Kind.PASSAGE)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
+    parser = Arguments(__doc__, result="adapting.json", data="fashion.parquet, scifact/ and qmsum/")
     parser.add_argument("--cache", type=Path, default=Path(".bench-cache"))
     parser.add_argument("--only", nargs="*", default=["fashion", "scifact", "qmsum", "shuffled", "ways"])
     parser.add_argument("--ways", nargs="*", default=WAYS, help="of the part `ways`")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/adapting.json"))
-    options = parser.parse_args()
-    if not options.data.is_dir():
-        sys.exit(f"adapting: {options.data} is not here; --data names the folder of the real data")
+    options = parser.parsed()
     options.cache.mkdir(parents=True, exist_ok=True)
-    found = json.loads(options.out.read_text()) if options.out.is_file() else {}
+    found = earlier(options.out)
     found |= {"machine": machine(), "encoder": "pocket", "seed": SEED}
     bench = Bench(options.data, options.cache, options.ways)
     for name in options.only:
         found[name] = getattr(bench, name)()
-        print(json.dumps(found[name], indent=2))
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(found, indent=2) + "\n")
+        print(as_text(found[name]))
+        write(found, options.out)
 
 
 class Bench:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from report import publish
+from report import Arguments, publish
 
 from searchkit.encoders.hashing import Hashing
 from searchkit.stores.lance import LanceStore, give_back
@@ -97,13 +97,10 @@ def measure(folder: Path, how: str) -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Arguments(__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[30_000, 100_000, 300_000])
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
+    options = parser.parsed()
     if options.measure:
         print(json.dumps(measure(Path(options.measure[0]), options.measure[1])))
         return

@@ -11,13 +11,11 @@ wants the middle.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import gzip
 import json
 import random
 import re
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +25,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 from main_job import write_meetings, write_photos
-from report import machine
+from report import Arguments, as_text, machine, write
 
 from searchkit import Collection, Hit
 from searchkit.search.confidence import MARGIN
@@ -39,17 +37,11 @@ EACH = 2
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/confidence.json"))
+    parser = Arguments(__doc__, result="confidence.json", data="flickr8k.parquet and qmsum/")
     parser.add_argument("--choose", action="store_true")
-    options = parser.parse_args()
-    if not options.data.is_dir():
-        sys.exit(f"confidence: {options.data} is not here; --data names the folder of the real data")
+    options = parser.parsed()
     if options.choose:
-        print(json.dumps(choose(options.data), indent=2))
+        print(as_text(choose(options.data)))
         return
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
@@ -60,9 +52,8 @@ def main() -> None:
         with Collection.open(root / "library") as library:
             library.add(photos, meetings)
             found = {"machine": machine(), **measure(library, options.data)}
-    print(json.dumps(found, indent=2))
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(found, indent=2) + "\n")
+    print(as_text(found))
+    write(found, options.out)
 
 
 def measure(library: Collection, data: Path) -> dict[str, Any]:

@@ -8,7 +8,6 @@ anew, made smaller or brighter, cropped, turned or mirrored, and encoded beside 
 
 from __future__ import annotations
 
-import argparse
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image, ImageEnhance, ImageOps
-from report import publish
+from report import Arguments, publish
 
 from searchkit.catalog.catalog import Reference
 from searchkit.protocols import Encoder
@@ -82,18 +81,12 @@ def encoded(encoder: Encoder, images: Sequence[Image.Image]) -> Vectors:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
+    parser = Arguments(__doc__, result="copies.json", data="flickr8k.parquet")
     parser.add_argument("--model", default="pocket")
     parser.add_argument("--photos", type=int, default=300, help="That are copied.")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "copies.json")
-    asked = parser.parse_args()
-    file = asked.data / "flickr8k.parquet"
-    if not file.is_file():
-        raise SystemExit(f"{file} is missing: photos are needed")
-    publish({"model": asked.model, **measure(file, asked.model, asked.photos)}, asked.out)
+    options = parser.parsed("flickr8k.parquet")
+    file = options.data / "flickr8k.parquet"
+    publish({"model": options.model, **measure(file, options.model, options.photos)}, options.out)
 
 
 if __name__ == "__main__":

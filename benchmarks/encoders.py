@@ -15,7 +15,6 @@ up cancels out, and other work on the machine matters little.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from programs import BATCH, ENVIRONMENT, Program, cost, programs
+from report import Arguments, as_text, earlier, machine, write
 
 SIZES = {"1024x768": (1024, 768, 40, 160), "12 megapixels": (4000, 3000, 8, 40)}
 """Width and height, and how many pictures are few and many."""
@@ -46,31 +46,21 @@ class Bench:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Arguments(__doc__, result="encoders.json")
     parser.add_argument("--rclip-python", type=Path)
     parser.add_argument("--st-python", type=Path)
     parser.add_argument("--work", type=Path, help="Kept, and used again. Default: a temporary folder.")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/encoders.json"))
     parser.add_argument("--only", choices=list(PARTS), action="append")
     parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    options = parser.parsed()
     with tempfile.TemporaryDirectory() as scratch:
         work = (options.work or Path(scratch)).resolve()
         bench = Bench(work, programs(work, options.rclip_python, options.st_python), options.rounds)
-        results = json.loads(options.out.read_text()) if options.out.is_file() else {}
+        results = earlier(options.out)
         for name in options.only or PARTS:
-            results[name] = {"machine": here(), **PARTS[name](bench)}
-            print(json.dumps({name: results[name]}, indent=2), flush=True)
-            options.out.parent.mkdir(parents=True, exist_ok=True)
-            options.out.write_text(json.dumps(results, indent=2) + "\n")
-
-
-def here() -> dict[str, Any]:
-    from report import machine
-
-    return {**machine(), "load average": [round(load, 1) for load in os.getloadavg()]}
+            results[name] = {"machine": machine(load=True), **PARTS[name](bench)}
+            print(as_text({name: results[name]}), flush=True)
+            write(results, options.out)
 
 
 def pictures(bench: Bench) -> dict[str, Any]:

@@ -10,7 +10,6 @@ beside another photo there is something.
 
 from __future__ import annotations
 
-import argparse
 import io
 import tempfile
 import time
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
-from report import publish
+from report import Arguments, publish
 
 from searchkit.collection import Collection
 from searchkit.types import Kind
@@ -80,11 +79,11 @@ def measure(data: Path, tries: int, model: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "pictures"
         folder.mkdir()
-        asked = list(made(photos(data / "flickr8k.parquet", tries), folder))
+        drawn = list(made(photos(data / "flickr8k.parquet", tries), folder))
         with Collection.open(Path(scratch) / "library", model=model) as library:
             library.add(folder)
             ids = {one.path: one.id for ids, _ in library.store.scan() for one in library.store.get(ids)}
-            for name, caption, left, file in asked:
+            for name, caption, left, file in drawn:
                 item = library.store.get([ids[str(file)]])[0]
                 assert item.kind is Kind.IMAGE
                 began = time.process_time()
@@ -97,16 +96,11 @@ def measure(data: Path, tries: int, model: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
+    parser = Arguments(__doc__, result="heat.json", data="flickr8k.parquet")
     parser.add_argument("--tries", type=int, default=50)
     parser.add_argument("--model", default="pocket")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "heat.json")
-    asked = parser.parse_args()
-    file = asked.data / "flickr8k.parquet"
-    if not file.is_file():
-        raise SystemExit(f"{file} is missing: photos with captions are needed")
-    publish({"model": asked.model, **measure(asked.data, asked.tries, asked.model)}, asked.out)
+    options = parser.parsed("flickr8k.parquet")
+    publish({"model": options.model, **measure(options.data, options.tries, options.model)}, options.out)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,12 @@ theirs get one, how many of these the right one, and how many strangers get one.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from report import publish
+from report import Arguments, publish
 
 from searchkit.evaluation.labels import held_out
 from searchkit.ingest.images import decode_bytes
@@ -31,15 +30,8 @@ DRAWS = 5
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/labels.json"))
-    options = parser.parse_args()
-    missing = [n for n in ("photos.parquet", "flickr8k.parquet") if not (options.data / n).is_file()]
-    if missing:
-        raise SystemExit(f"labels: {options.data} has no {' and no '.join(missing)}")
+    parser = Arguments(__doc__, result="labels.json", data="photos.parquet and flickr8k.parquet")
+    options = parser.parsed("photos.parquet", "flickr8k.parquet")
     publish(measure(options.data), options.out)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 from passages import meetings
-from report import machine
+from report import Arguments, as_text, machine, write
 from torch import nn
 
 from searchkit.encoders.device import placement
@@ -40,24 +40,18 @@ WAYS = ("window", "late")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True, help="The folder of QMSum, in BEIR's layout.")
+    parser = Arguments(__doc__, result="late.json", data="QMSum, in BEIR's layout")
     parser.add_argument("--meetings", type=int, default=2)
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/late.json"))
-    options = parser.parse_args()
-    if not options.data.is_dir():
-        sys.exit(f"late: {options.data} is not here; --data names the folder of QMSum")
+    options = parser.parsed()
     if options.way:
         print(json.dumps(measured(options.way, options.data, options.meetings)))
         return
     ways = {way: in_a_process_of_its_own(way, options) for way in WAYS}
     cost = ways["late"]["cpu seconds a meeting"] / ways["window"]["cpu seconds a meeting"]
     found = {"machine": machine(), "ways": ways, "late / window": round(cost, 2)}
-    print(json.dumps(found, indent=2))
-    options.out.write_text(json.dumps(found, indent=2) + "\n")
+    print(as_text(found))
+    write(found, options.out)
 
 
 def in_a_process_of_its_own(way: str, options: argparse.Namespace) -> dict[str, Any]:

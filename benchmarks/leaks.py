@@ -9,16 +9,13 @@ withheld photos saved anew as small JPEGs, trimmed by a twentieth, mirrored; it 
 
 from __future__ import annotations
 
-import argparse
 import io
-import json
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from PIL import ImageOps
-from report import machine
+from report import Arguments, as_text, machine, write
 
 from searchkit.ingest.images import decode_bytes
 from searchkit.training.data import load_pictures
@@ -38,15 +35,9 @@ PLANTED = 200
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
+    parser = Arguments(__doc__, result="leaks.json", data="the recipe's data")
     parser.add_argument("--recipe", default="pocket")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/leaks.json"))
-    options = parser.parse_args()
-    if not options.data.is_dir():
-        sys.exit(f"leaks: {options.data} is not here; --data names the folder of the training data")
+    options = parser.parsed()
     recipe = load_recipe(options.recipe)
     measured = guard(recipe.withheld, options.data)
     if measured is None:
@@ -79,8 +70,8 @@ def main() -> None:
         "bank": {"sentences": len(bank), "equal to a withheld caption": _equal(bank, measured)},
         "planted copies found": planted(measured),
     }
-    print(json.dumps(found, indent=2, ensure_ascii=False))
-    options.out.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    print(as_text(found))
+    write(found, options.out)
 
 
 def _equal(texts: list[str] | tuple[str, ...], measured: Guard) -> int:

@@ -9,7 +9,6 @@ as a person would.
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import io
 import json
@@ -24,27 +23,20 @@ from typing import Any
 
 import pyarrow.parquet as pq
 from PIL import Image
-from report import machine
+from report import Arguments, as_text, earlier, machine, write
 
 COMMAND = [str(Path(sys.executable).with_name("searchkit"))]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/main_job.json"))
+    parser = Arguments(__doc__, result="main_job.json", data="the files named above")
     parser.add_argument("--only", choices=list(PARTS), action="append")
-    options = parser.parse_args()
-    if not options.data.is_dir():
-        sys.exit(f"main_job: {options.data} is not here; --data names the folder of the real data")
-    results = json.loads(options.out.read_text()) if options.out.is_file() else {}
+    options = parser.parsed()
+    results = earlier(options.out)
     for name in options.only or PARTS:
         results[name] = {"machine": machine(), **PARTS[name](options.data)}
-        print(json.dumps({name: results[name]}, indent=2), flush=True)
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(results, indent=2) + "\n")
+        print(as_text({name: results[name]}), flush=True)
+        write(results, options.out)
 
 
 def scifact(data: Path) -> dict[str, Any]:

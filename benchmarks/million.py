@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from report import machine
+from report import Arguments, as_text, machine, write
 from vectors import BATCH, Sheet
 
 from searchkit.collection import Collection
@@ -270,10 +270,10 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def part(name: str, args: argparse.Namespace, least: Mapping[str, float]) -> Any:
+def part(name: str, options: argparse.Namespace, least: Mapping[str, float]) -> Any:
     """Each program in a process of its own."""
-    command = [sys.executable, __file__, "--part", name, "--rows", str(args.rows)]
-    command += ["--work", str(args.work), "--least", json.dumps(least)]
+    command = [sys.executable, __file__, "--part", name, "--rows", str(options.rows)]
+    command += ["--work", str(options.work), "--least", json.dumps(least)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr)
@@ -281,8 +281,8 @@ def part(name: str, args: argparse.Namespace, least: Mapping[str, float]) -> Any
     return json.loads(done.stdout)
 
 
-def run(name: str, args: argparse.Namespace) -> Any:
-    work, rows = args.work, args.rows
+def run(name: str, options: argparse.Namespace) -> Any:
+    work, rows = options.work, options.rows
     if name == "build":
         with Collection.open(work / "library", encoder=Source()) as library:  # type: ignore[arg-type]
             fill(library, rows)
@@ -309,47 +309,44 @@ def run(name: str, args: argparse.Namespace) -> Any:
         return ours(work, rows, true)
     if name == "faiss":
         return raw_faiss(work, true)
-    return raw_lance(work, rows, name, true, args.least)
+    return raw_lance(work, rows, name, true, options.least)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Arguments(__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--out", type=Path)
     parser.add_argument("--part", help="one program, which prints what it found")
     parser.add_argument("--least", type=json.loads, default={}, help="recall of each sort, as JSON")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--lance", nargs="*", choices=LANCE, default=list(LANCE), help="LanceDB's indexes")
-    args = parser.parse_args()
-    if args.part:
-        print(json.dumps(run(args.part, args)))
+    options = parser.parsed()
+    if options.part:
+        print(json.dumps(run(options.part, options)))
         return
-    parts = {"build": part("build", args, {})}
+    parts = {"build": part("build", options, {})}
     rounds = []
-    for _ in range(args.rounds):
-        found = {name: part(name, args, {}) for name in OURS}
+    for _ in range(options.rounds):
+        found = {name: part(name, options, {}) for name in OURS}
         least = {sort: found["searchkit"][sort]["recall"] for sort in questions()}
-        rounds.append(found | {name: part(name, args, least) for name in args.lance})
+        rounds.append(found | {name: part(name, options, least) for name in options.lance})
     for name in rounds[0]:
         parts[name] = min((one[name] for one in rounds), key=lambda found: found["alike"]["p50_ms"])
     fast = parts["searchkit"]["alike"]["p50_ms"]
-    enough = [parts[name] for name in args.lance if reaches(parts[name], least)]
+    enough = [parts[name] for name in options.lance if reaches(parts[name], least)]
     lance = min((one["alike"]["p50_ms"] for one in enough), default=None)
-    parts["changed"] = part("changed", args, {})
+    parts["changed"] = part("changed", options, {})
     result = {
-        "rows": args.rows,
+        "rows": options.rows,
         "dim": DIM,
         "machine": machine(),
-        "rounds": args.rounds,
+        "rounds": options.rounds,
         "ratio_to_raw_faiss": round(fast / parts["faiss"]["alike"]["p50_ms"], 2),
         "times_faster_than_lancedb": round(lance / fast, 1) if lance else None,
         **parts,
     }
-    text = json.dumps(result, indent=2)
-    say(text)
-    if args.out:
-        args.out.write_text(text + "\n")
+    say(as_text(result))
+    write(result, options.out)
 
 
 if __name__ == "__main__":

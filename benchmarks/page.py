@@ -10,7 +10,6 @@ answers and WebSocket frames, as the browser counts them. Needs playwright and C
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import statistics
@@ -22,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from playwright.sync_api import sync_playwright
-from report import machine
+from report import Arguments, machine, write
 
 from searchkit.catalog.catalog import Asset
 from searchkit.collection import Collection
@@ -137,17 +136,16 @@ def _ask(tab: Any, words: str) -> tuple[float, str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Arguments(__doc__, result="page.json")
     parser.add_argument("--items", type=int, nargs="+", default=[10_000, 100_000])
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "page.json")
-    asked = parser.parse_args()
+    options = parser.parsed()
     found: dict[str, Any] = {"machine": machine()}
-    for items in asked.items:
+    for items in options.items:
         with tempfile.TemporaryDirectory() as folder:
             fill(Path(folder) / "library", items)
             found[f"{items} items"] = measure(Path(folder) / "library")
             print(items, json.dumps(found[f"{items} items"], indent=1), flush=True)
-    asked.out.write_text(json.dumps(found, indent=2) + "\n")
+    write(found, options.out)
 
 
 if __name__ == "__main__":

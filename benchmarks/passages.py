@@ -12,9 +12,7 @@ are searched among those of their own split, and among all. Encoding takes some 
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import json
 import random
 import re
 import sys
@@ -25,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from needles import NEEDLES
-from report import machine
+from report import Arguments, as_text, earlier, machine, write
 
 from searchkit.evaluation import evaluate_run, load_beir
 from searchkit.evaluation.beir import BeirTask
@@ -116,17 +114,11 @@ class Remembering:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
+    parser = Arguments(__doc__, result="passages.json", data="qmsum/ and scifact/")
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="how all meetings are cut")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/passages.json"))
-    options = parser.parse_args()
-    if not options.data.is_dir():
-        sys.exit(f"passages: {options.data} is not here; --data names the folder of the real data")
+    options = parser.parsed()
     encoder = Remembering(load_encoder(ENCODER), options.cache)
     folder = options.data / "qmsum"
     parts = {
@@ -135,12 +127,11 @@ def main() -> None:
         "qmsum, all meetings": lambda: qmsum(encoder, folder, every=True, ways=options.ways),
         "needle": lambda: needle(encoder, folder),
     }
-    found = json.loads(options.out.read_text()) if options.out.exists() else {}
+    found = earlier(options.out)
     found |= {"machine": machine(), "encoder": ENCODER}
     found |= {name: part() for name, part in parts.items() if name in options.only}
-    print(json.dumps(found, indent=2))
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(found, indent=2) + "\n")
+    print(as_text(found))
+    write(found, options.out)
 
 
 Run = dict[str, dict[str, float]]

@@ -10,13 +10,11 @@ the stages do what they are for, not how good a model can be. What is done in `-
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import shlex
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -28,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from main_job import COMMAND
-from report import machine
+from report import Arguments, machine, write
 from safetensors.torch import save_file
 
 from searchkit.encoders.pocket import TEXT
@@ -62,15 +60,9 @@ CUT = 800
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
+    parser = Arguments(__doc__, result="stages.json", data="flickr8k.parquet, scifact/ and qmsum/")
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/stages.json"))
-    options = parser.parse_args()
-    if not options.data.is_dir():
-        sys.exit(f"stages: {options.data} is not here; --data names the folder of the real data")
+    options = parser.parsed()
     work: Path = options.work
     sets = Sets(options.data, work / "data")
     fresh = fresh_encoder(work / "fresh")
@@ -86,7 +78,7 @@ def main() -> None:
         shown = " ".join(map(shlex.quote, ["searchkit", *command])).replace(f"{work}/", "")
         found["stages"][name] = {"command": shown, **run, **sets.measure(out)}
         print(name, json.dumps(found["stages"][name], indent=2), flush=True)
-        options.out.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+        write(found, options.out)
         parent = out
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -27,7 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 from network import write_checkpoint
-from report import machine
+from report import Arguments, as_text, earlier, machine, write
 from torch import nn
 
 from searchkit.encoders.device import keep_freed_memory
@@ -66,27 +65,22 @@ TAUGHT = f"{POCKET}, half of the steps blockwise"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Arguments(__doc__, result="towers.json")
     parser.add_argument("--only", nargs="*", choices=list(PARTS), default=["speed", "text"])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--data", type=Path, help="For accuracy: the folder of the recipe's data.")
     parser.add_argument("--work", type=Path, default=Path(".bench-cache/towers"))
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--towers", nargs="*", choices=[*ACCURATE, TAUGHT], default=[*ACCURATE, TAUGHT])
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/towers.json"))
-    options = parser.parse_args()
+    options = parser.parsed()
     torch.set_num_threads(1)
     keep_freed_memory()
     for part in options.only:
         found = PARTS[part](options)
-        results = json.loads(options.out.read_text()) if options.out.is_file() else {}
-        load = [round(one, 1) for one in os.getloadavg()]
-        results[part] = {"machine": {**machine(), "load average": load}, **found}
-        print(json.dumps({part: found}, indent=2, ensure_ascii=False), flush=True)
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+        results = earlier(options.out)
+        results[part] = {"machine": machine(load=True), **found}
+        print(as_text({part: found}), flush=True)
+        write(results, options.out)
 
 
 def network(tower: AnyTower) -> nn.Module:

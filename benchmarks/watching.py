@@ -14,7 +14,6 @@ taken from the run before.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -29,7 +28,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from report import publish
+from report import Arguments, publish, write
 
 from searchkit.collection import Collection
 
@@ -185,15 +184,12 @@ def _found(library: Collection, file: Path) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Arguments(__doc__)
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--events", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--work", type=Path, help="Keep the files and the collection there.")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
+    options = parser.parsed()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # with the process that watches
     with tempfile.TemporaryDirectory() as scratch:
         work = options.work or Path(scratch)
@@ -203,8 +199,7 @@ def main() -> None:
         def tell(more: dict[str, Any]) -> None:
             found.update(more)
             known.write_text(json.dumps(found))
-            if options.out:
-                options.out.write_text(json.dumps(found, indent=2) + "\n")
+            write(found, options.out)
 
         with Collection.open(work / "library", model="hashing") as library:
             if not (work / "ready").exists():

@@ -8,14 +8,13 @@ and the processes, not the processor. The clock starts when every worker has beg
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from report import publish
+from report import Arguments, publish
 
 from searchkit.collection import Collection
 from searchkit.collection.jobs import enqueue
@@ -68,13 +67,10 @@ def run(files: int, workers: int, seconds: float) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Arguments(__doc__)
     parser.add_argument("--files", type=int, default=1500)
     parser.add_argument("--seconds", type=float, default=0.02, help="of encoding a file")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
+    options = parser.parsed()
     took = {workers: run(options.files, workers, options.seconds) for workers in (1, 2)}
     found = {
         "files": options.files,
