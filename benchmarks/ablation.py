@@ -47,7 +47,7 @@ ALIKE = {ROWS[0]: "captions", ROWS[1]: "captions", ROWS[2]: "labels", ROWS[3]: "
 KEPT = ("*.reinforced", "*.npy", "*.done", "head-*.pt", "*.pixels")
 SMALL = "inverted 16…96, 96 px"
 MAPS = (TeacherMap(tensor=156, width=96, side=14), TeacherMap(tensor=170, width=320, side=7))
-"""Of the recipe's teacher, for the last stages of the small tower."""
+"""Maps of the recipe's teacher that the last stages of the small tower learn."""
 
 
 def main() -> None:
@@ -94,7 +94,7 @@ def parsed() -> argparse.Namespace:
 
 
 def row_recipe(name: str, whole: Recipe, options: argparse.Namespace) -> Recipe:
-    """The recipe of one row, at the budget."""
+    """Return the recipe of one row, at the budget."""
     captions, labels = (
         replace(spec, limit=options.photos, reinforced="", share=0.6 if spec.text == "captions" else 0.4)
         for spec in whole.data[:2]
@@ -138,7 +138,7 @@ def _store(spec: Dataset) -> str:
 
 
 def reinforced_once(spec: Dataset, whole: Recipe, options: argparse.Namespace) -> None:
-    """Of the limited data set, so that a small budget does not wait for the whole one."""
+    """Reinforce the limited data set, so that a small budget does not wait for the whole one."""
     pictures = load_pictures(options.data, replace(spec, reinforced=""), whole.templates)
     teachers = stored_teachers([FEATURES], options.data, whole.teacher, threads=options.threads)
     out = options.work / "shared-reinforced" / _store(spec)
@@ -170,7 +170,8 @@ def measure(name: str, recipe: Recipe, options: argparse.Namespace) -> dict[str,
 
 
 def _lend(shared: Path, work: Path) -> None:
-    """What rows have in common: stores, the teacher's features and head, vectors of texts, notes of leaks."""
+    """Give a row what all rows have in common: stores, the teacher's features and head, vectors of texts,
+    notes of leaks."""
     shared.mkdir(parents=True, exist_ok=True)
     for pattern in KEPT:
         for file in shared.glob(pattern):

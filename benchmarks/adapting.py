@@ -43,14 +43,14 @@ from searchkit.types import Chunking, Kind, Runtime, Vectors
 
 SEED = 0
 ANSWERS = 3
-"""Passages of a meeting that a training question is paired with, of those that the answer is in."""
+"""How many of the passages that hold its answer a training question is paired with."""
 WAY_STEPS = {"lit-image": 60, "lit-text": 115, "lora": 50, "full": 50}
-"""Steps of an encoder that learns, of 64 pairs each: two to three processor minutes of any way."""
+"""Steps of 64 pairs of each way: two to three processor minutes."""
 SHUFFLES = range(100, 110)
-"""Seeds by which pairs are thrown together. Those from 0 to 9 were looked at when the gate's least gain was
-chosen, and prove nothing any more."""
+"""Seeds by which pairs are thrown together. The gate's least gain was chosen with those from 0 to 9, which
+therefore prove nothing."""
 OTHERS = 4000
-"""More passages of the training meetings, which no question should find."""
+"""How many more passages of the training meetings there are, which no question should find."""
 
 TEXT_IMAGE, IMAGE_TEXT = Direction("text", Kind.IMAGE), Direction("image", Kind.PASSAGE)
 TEXT_TEXT = Direction("text", Kind.PASSAGE)
@@ -102,8 +102,8 @@ class Bench:
         return found
 
     def shuffled(self) -> dict[str, Any]:
-        """What the gate says of the same pairs thrown together at random, in all three parts: ten times of
-        products and ten of claims."""
+        """Ask the gate about the same pairs thrown together at random, in all three parts: ten times with
+        products and ten times with claims."""
         return {
             name: self._refused(name, make)
             for name, make in (("products", self._shuffled_products), ("claims", self._shuffled_claims))
@@ -139,8 +139,8 @@ class Bench:
         return _short(self._run(TEXT_TEXT, Task(examples, dev, test), options, seed=seed))
 
     def ways(self) -> dict[str, Any]:
-        """The encoder itself on the fashion pairs, each way some processor minutes; and what it then finds
-        of everyday photos, with pairs of such photos replayed. A way that was stopped goes on."""
+        """Train the encoder itself on the fashion pairs, each way for some processor minutes, and measure
+        what it then finds of everyday photos, whose pairs are replayed. A way that was stopped resumes."""
         table = pq.read_table(self.data / "fashion.parquet")
         pictures, titles = table["image"].to_pylist(), table["title"].to_pylist()
         parts = np.array(table["split"].to_pylist())
@@ -205,7 +205,8 @@ class Bench:
         return found
 
     def _photos(self, encoder: Encoder, moved: Any = None, *, moved_text: bool = False) -> dict[str, float]:
-        """Captions to the 1,000 development photos of Flickr8k; through a map if there is one."""
+        """Measure captions that find the 1,000 development photos of Flickr8k, through a map if there is
+        one."""
         table = pq.read_table(self.data / "flickr8k.parquet", filters=[("split", "=", "dev")])
         captions = table["captions"].to_pylist()
         images = self._images(table["image"].to_pylist(), encoder)
@@ -220,7 +221,7 @@ class Bench:
         return {name: round(task.mean(name, queries), 4) for name in ("recall@1", "recall@10", PRIMARY)}
 
     def scifact(self) -> dict[str, Any]:
-        """Claims find abstracts, as the set is split; and without what the two parts share."""
+        """Let claims find abstracts, as the set is split, and without what the two parts share."""
         return {"as it is split": self._scifact(apart=False), "nothing shared": self._scifact(apart=True)}
 
     def _scifact(self, *, apart: bool) -> dict[str, Any]:
@@ -228,7 +229,7 @@ class Bench:
         return removed | self._both(task)
 
     def _claims(self, *, apart: bool) -> tuple[Task, dict[str, int]]:
-        """A fifth of the 809 training queries, by abstract, chooses; 300 test."""
+        """Split the claims: a fifth of the 809 training queries, by abstract, chooses, and 300 test."""
         train, test = load_beir(self.data / "scifact", "train"), load_beir(self.data / "scifact", "test")
         documents = list(train.documents)
         items = self.kept("scifact-docs", lambda: self.encoder.encode_text(list(train.documents.values())))
@@ -262,7 +263,7 @@ class Bench:
         return Task(examples, dev, final), removed
 
     def qmsum(self) -> dict[str, Any]:
-        """Questions find meetings by their passages: what teaches is the passages that answer."""
+        """Let questions find meetings by their passages; the passages that answer them teach."""
         folder = self.data / "qmsum"
         train = load_beir(folder, "train")
         rng = np.random.default_rng(SEED)
@@ -293,14 +294,14 @@ class Bench:
         return {"pairs": len(pairs)} | self._both(task)
 
     def _meetings(self, part: str) -> Retrieval:
-        """The questions of a split, to its own meetings, which count as their best passage."""
+        """Put the questions of a split to its own meetings, each of which counts as its best passage."""
         task = load_beir(self.data / "qmsum", part)
         corpus = index(self.texts, meetings(task), Chunking("window"))  # type: ignore[arg-type]
         asked = self.texts.encode_text(list(task.queries.values()))
         return Retrieval(asked, corpus.vectors, _right(task, corpus.ids), starts=corpus.starts)
 
     def _both(self, task: Task) -> dict[str, Any]:
-        """Without hard negatives, and with them where that is better on the development questions."""
+        """Learn without hard negatives, and with them where that is better on the development questions."""
         return {
             name: self._run(TEXT_TEXT, task, Options(mined=mined))
             for name, mined in (("without hard negatives", (0,)), ("as adapt does", (0, HARD_NEGATIVES)))
@@ -372,7 +373,7 @@ class Task:
 
 
 def _products(asked: Vectors, items: Vectors, parts: Sequence[np.ndarray]) -> Task:
-    """Row i of one belongs to row i of the other; the rows of each part."""
+    """Return the task of rows that belong together by number; `parts` are the rows that teach, choose, test."""
     train, dev, test = parts
     some = np.ascontiguousarray(items[train])
     examples = Examples(asked[train], some, items[:0], [[]] * len(train), some)
@@ -401,7 +402,8 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _spoken(meeting: str, spans: Sequence[Sequence[str]]) -> list[tuple[int, int]]:
-    """From and to which character, of spans of turns; a turn is a line, and both ends belong to the span."""
+    """Yield the first and last character of each span of turns; a turn is a line, and both ends belong to
+    it."""
     ends = np.cumsum([len(line) + 1 for line in meeting.split("\n")])
     starts = [0, *ends[:-1]]
     last = len(ends) - 1

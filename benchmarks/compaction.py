@@ -36,7 +36,7 @@ ADDED = 500
 
 
 def items(first: int, count: int) -> tuple[list[Item], np.ndarray]:
-    """Passages whose words are as frequent as words are, and unit vectors."""
+    """Return passages whose words are as frequent as real words, with unit vectors."""
     chance = np.random.default_rng(first)
     vectors = chance.standard_normal((count, DIM)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -61,7 +61,7 @@ def make(folder: Path, rows: int) -> None:
 
 
 def own() -> float:
-    """Megabytes that this process has of its own."""
+    """Return the megabytes that belong to this process alone."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
 

@@ -33,7 +33,7 @@ from searchkit.search.confidence import MARGIN
 CAPTIONS, NONSENSE = 200, 200
 SEED = 5
 EACH = 2
-"""Captions of every photo that are asked for the last figure."""
+"""How many captions of every photo are asked for the last figure."""
 
 
 def main() -> None:
@@ -95,7 +95,7 @@ def measure(library: Collection, data: Path) -> dict[str, Any]:
 
 
 def choose(data: Path) -> dict[str, float]:
-    """Deviations from what neutral queries find, on the development photos."""
+    """Measure, on the development photos, between which margins confidence means what it should."""
     captions = read_captions(data, "dev")
     with tempfile.TemporaryDirectory() as scratch, Collection.open(Path(scratch) / "library") as library:
         library.add(write_photos(data, Path(scratch) / "photos", "dev"))
@@ -115,12 +115,13 @@ def choose(data: Path) -> dict[str, float]:
 
 
 def deviations(hit: Hit) -> float:
-    """Confidence is Φ(deviations − MARGIN); beyond eight it is 1 to the last digit."""
+    """Return the deviations of a confidence, which is Φ(deviations − MARGIN); beyond eight it is 1 to the
+    last digit."""
     return NormalDist().inv_cdf(min(max(hit.confidence, 1e-12), 1 - 1e-12)) + MARGIN
 
 
 def both(library: Collection, text: str) -> tuple[Hit, Hit]:
-    """The best photo and the best passage."""
+    """Return the best photo and the best passage."""
     return library.search(text, kind="image", k=1)[0], library.search(text, kind="passage", k=1)[0]
 
 
@@ -133,7 +134,7 @@ def share(of: Sequence[bool]) -> float:
 
 
 def read_captions(data: Path, split: str = "test") -> dict[str, list[str]]:
-    """Of the split's photos, by the name of the file that main_job writes."""
+    """Return the captions of a split's photos by the name of the file that main_job writes."""
     wanted = [("split", "==", split)]
     table = pq.read_table(data / "flickr8k.parquet", columns=["id", "captions"], filters=wanted)
     return {Path(row["id"]).stem: row["captions"] for row in table.to_pylist()}
@@ -148,8 +149,8 @@ def read_questions(data: Path) -> list[str]:
 
 
 def nonsense(captions: Sequence[Sequence[str]], questions: Sequence[str]) -> list[str]:
-    """Two to six words thrown together, from the very words of the questions and captions: harder to refuse
-    than words that the collection never heard of."""
+    """Return queries of two to six words thrown together. The words are those of the questions and captions,
+    so the queries are harder to refuse than words that the collection does not hold."""
     text = " ".join([*questions, *(caption for some in captions for caption in some)]).lower()
     words = sorted(set(re.findall("[a-z]{3,10}", text)))
     chooser = random.Random(SEED)

@@ -35,7 +35,7 @@ def saved(image: Image.Image) -> Image.Image:
 
 
 def cropped(part: float) -> Callable[[Image.Image], Image.Image]:
-    """So much of the width and of the height gone, at the right and below."""
+    """Cut this share of the width and of the height away, at the right and below."""
     return lambda image: image.crop((0, 0, round((1 - part) * image.width), round((1 - part) * image.height)))
 
 

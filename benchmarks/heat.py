@@ -57,7 +57,7 @@ def grey(rng: np.random.Generator) -> Image.Image:
 
 
 def made(known: list[tuple[Image.Image, str]], folder: Path) -> Iterator[tuple[str, str, bool, Path]]:
-    """(what is beside it, caption, whether the photo is on the left, file) of every try."""
+    """Yield (what is beside the photo, caption, whether the photo is on the left, file) of every try."""
     rng = np.random.default_rng(SEED)
     half = len(known) // 2
     others: dict[str, Beside | None] = {"noise": noise, "blotches": blotches, "grey": grey, "photo": None}

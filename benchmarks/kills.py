@@ -27,7 +27,7 @@ from tests.conftest import Cluster
 from tests.scenario import BATCH, Nursery, Scenario
 
 SCENARIO = 40
-"""Kills at most in one."""
+"""The most kills in one scenario."""
 
 
 def run(engine: str, seed: int) -> dict[str, Any]:

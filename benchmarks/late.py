@@ -84,7 +84,7 @@ def measured(way: str, data: Path, count: int) -> dict[str, Any]:
 
 
 def jina_at_random() -> TwoTowers:
-    """The text tower of Jina CLIP 1, with BERT's vocabulary as it has it."""
+    """Return the text tower of Jina CLIP 1 with random weights and, as published, BERT's vocabulary."""
     record = EncoderRecord("jina, at random", DIM, "none", "none", WINDOW, 0, 0.0, "jina-clip", "drawn")
     tower = TextTower(tokens, network, placement(Runtime()), dim=DIM, is_mean=True)
     return TwoTowers(record, Space(record.name, "0" * 64, 1, DIM), tower, images=None)

@@ -79,7 +79,7 @@ def _equal(texts: list[str] | tuple[str, ...], measured: Guard) -> int:
 
 
 def planted(measured: Guard) -> dict[str, float]:
-    """The share of copies that is found, by how they were made."""
+    """Return the share of planted copies that is found, by how they were made."""
     found = {}
     for how in ("saved anew, small", "trimmed", "mirrored"):
         copies = [copy_of(image, how) for image in measured.images[:PLANTED]]

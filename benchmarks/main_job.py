@@ -48,18 +48,19 @@ def flickr8k(data: Path) -> dict[str, Any]:
 
 
 def zeroshot(data: Path) -> dict[str, Any]:
-    """Labels given by name alone to photos that training held out."""
+    """Measure labels that are given by name alone to photos that training held out."""
     photos, sources = data / "photos.parquet", ("caltech-101", "tf-flowers")
     return {source: evaluated(photos, "--source", source, "--held-out", "10") for source in sources}
 
 
 def evaluated(*arguments: str | Path) -> dict[str, Any]:
-    """In float32, so that it is the same on a processor that multiplies bfloat16 and on one that does not."""
+    """Evaluate in float32, so that processors that multiply bfloat16 and those that do not agree."""
     return run("evaluate", *map(str, arguments), "--dtype", "float32", "--json")
 
 
 def collection(data: Path) -> dict[str, Any]:
-    """1,000 photos as JPEG files and the test meetings as text: index, again, move, and search all ways."""
+    """Index 1,000 photos as JPEG files and the test meetings as text, again, after a move, and search all
+    ways."""
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         pictures, meetings = write_photos(data, root / "photos"), write_meetings(data, root / "meetings")
@@ -98,14 +99,14 @@ def collection(data: Path) -> dict[str, Any]:
 
 
 def photos(data: Path) -> dict[str, Any]:
-    """The 1,000 photos alone, without documents."""
+    """Index the 1,000 photos alone, without documents."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = write_photos(data, Path(scratch) / "photos")
         return run("index", str(folder), "-c", str(Path(scratch) / "library"), "--json")
 
 
 def startup(_: Path) -> dict[str, Any]:
-    """Seconds of `searchkit --help`, the median of nine whole processes."""
+    """Measure seconds of `searchkit --help`, the median of nine whole processes."""
     times = []
     for _ in range(10):
         began = time.monotonic()

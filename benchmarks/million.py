@@ -34,10 +34,10 @@ K = 10
 QUESTIONS = 200
 SPACE = Space("sheet", "0" * 64, 1, DIM)
 LABELS = 100
-"""Each keeps one row in a hundred."""
+"""How many labels there are to filter by; each keeps one row in a hundred."""
 
 Found = dict[str, Any]
-"""By sort of question: recall and times; and how it was asked."""
+"""What is found by sort of question (recall and times), and how it was asked."""
 
 
 class Source:
@@ -96,7 +96,8 @@ def questions() -> dict[str, np.ndarray]:
 def truth(
     work: Path, rows: int, name: str = "all", keep: Callable[[np.ndarray], np.ndarray] | None = None
 ) -> dict[str, np.ndarray]:
-    """(q, K) numbers of the rows that are nearest, by comparing with all; kept for the next program."""
+    """Return the (q, K) numbers of the nearest rows, by comparing with all; they are kept for the next
+    program."""
     import faiss
 
     kept_file, asked = work / f"truth-{name}-{rows}.npz", questions()
@@ -117,8 +118,8 @@ def truth(
 
 
 def asked(answer: Callable[[np.ndarray], Sequence[int]], true: dict[str, np.ndarray]) -> Found:
-    """recall@10 and the median and 95th percentile of milliseconds, of each sort of question; each is asked
-    twice, and the second time counts."""
+    """Measure recall@10, and the median and 95th percentile of milliseconds, of each sort of question. Each
+    is asked twice, and the second time counts."""
     found = {}
     for sort, some in questions().items():
         for vector in some:  # whoever was measured before may have had the memory for other files
@@ -163,7 +164,7 @@ def resident() -> float:
 
 
 def raw_faiss(work: Path, true: dict[str, np.ndarray]) -> Found:
-    """The same index, asked without anything around it."""
+    """Ask the same FAISS index without anything around it."""
     import faiss
 
     faiss.omp_set_num_threads(1)
@@ -186,18 +187,20 @@ def raw_faiss(work: Path, true: dict[str, np.ndarray]) -> Found:
 OURS = ("searchkit", "faiss", "filtered")
 LANCE = {"IVF_RQ": "IvfRq", "IVF_SQ": "IvfSq", "HNSW_SQ": "HnswSq"}
 REFINE = (2, 5, 10, 20)
-"""Times the hits that are wanted, of which LanceDB reads the whole vectors."""
+"""How many times the wanted hits LanceDB reads whole vectors of."""
 EFFORT = {"nprobes": (6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 128), "ef": (1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 8, 10)}
-"""Lists that are looked into; or candidates in a graph, for each vector that is read."""
+"""How many lists are looked into, or candidates in a graph for each vector that is read."""
 MORE = 0.001
-"""Recall of a sort that is still missing some, from which it is worth going on."""
+"""The recall from which it is worth trying a setting that takes longer."""
 
 
 def raw_lance(
     work: Path, rows: int, name: str, true: dict[str, np.ndarray], least: Mapping[str, float]
 ) -> Found:
-    """A table with nothing but numbers and vectors and one of LanceDB's indexes: of the settings that find at
-    `least` so much of each sort, the fastest; where none does, the one that finds most."""
+    """Ask a table of nothing but numbers and vectors by one of LanceDB's indexes.
+
+    Returns the fastest setting that finds at `least` so much of each sort of question, or the one that finds
+    most where none does."""
     import lancedb
     import lancedb.index
     import pyarrow as pa
@@ -245,7 +248,7 @@ def reaches(found: Found, least: Mapping[str, float]) -> bool:
 
 
 def changed(work: Path, rows: int, count: int) -> dict[str, Any]:
-    """So many rows deleted, others like them added: what recall is at once, and after the rebuild."""
+    """Delete some rows, add others like them, and measure recall at once and after the rebuild."""
     whole = enumerate(Sheet(DIM).rows(rows, seed=1))
     vectors = np.concatenate([some for batch, some in whole if batch * BATCH < count])[:count]
     again = [item(n) for n in range(len(vectors))]
@@ -271,7 +274,7 @@ def say(text: str) -> None:
 
 
 def part(name: str, options: argparse.Namespace, least: Mapping[str, float]) -> Any:
-    """Each program in a process of its own."""
+    """Run one program in a process of its own."""
     command = [sys.executable, __file__, "--part", name, "--rows", str(options.rows)]
     command += ["--work", str(options.work), "--least", json.dumps(least)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -40,11 +40,11 @@ WORDS = 100
 QUESTIONS = 12
 CHUNK = 10_000
 NEAR = 1.2
-"""Of the noise around a word, where the word's vector has length 1: some hundred items a word are found."""
+"""The length of the noise around a word, whose vector has length 1: some hundred items a word are found."""
 
 
 def fill(where: Path, items: int) -> None:
-    """A collection of that many made pictures in folders of 500."""
+    """Make a collection of that many made-up pictures in folders of 500."""
     encoder = Hashing()
     rng = np.random.default_rng(0)
     centres = encoder.encode_text([f"word{n}" for n in range(WORDS)])
@@ -69,7 +69,7 @@ def fill(where: Path, items: int) -> None:
 
 
 def _item(source: str, n: int, sha256: str) -> Item:
-    """`ordinal` is made up, so that equal contents are not one result."""
+    """Return an item whose `ordinal` is made up, so that equal contents are not one result."""
     path = f"{source}/{n // 500:03d}/{n:06d}.jpg"
     return Item(item_id(path, sha256, n), Kind.IMAGE, path, source, sha256, n, 1e9 + n, size=1)
 
@@ -118,7 +118,8 @@ def measure(where: Path) -> dict[str, Any]:
 
 
 def _ask(tab: Any, words: str) -> tuple[float, str]:
-    """Seconds from Enter until a thumbnail of the new answer is drawn."""
+    """Ask, and return the seconds from Enter until a thumbnail of the answer is drawn, and the page's
+    message."""
     field = tab.get_by_label("Search", exact=True)
     field.fill(words)
     before = tab.locator(".sk-card .sk-name").first

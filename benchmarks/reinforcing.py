@@ -71,7 +71,8 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def _each(act: Callable[[int], object], count: int) -> float:
-    """The least of three rounds, since other work on the machine only ever adds."""
+    """Return CPU milliseconds in the least of three rounds, since other work on the machine only ever
+    adds."""
     rounds = []
     for _ in range(3):
         began = time.process_time()

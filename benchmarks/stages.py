@@ -54,9 +54,9 @@ STAGES: dict[str, dict[str, Any]] = {
 STEPS = {"jina-1": 100, "jina-2": 30, "jina-3": 30}
 SAME = {"chunk": 0, "warmup": 10, "save_every": 10}
 ABSTRACTS = 1000
-"""That a claim is put to: the right ones of all, and others."""
+"""How many abstracts a claim is put to: the right ones of all claims, and others."""
 CUT = 800
-"""Characters of an abstract, or of what was said, that are read at most."""
+"""The most characters of an abstract, or of what was said, that are read."""
 
 
 def main() -> None:
@@ -89,7 +89,7 @@ def arguments(name: str, parent: Path, data: Path, out: Path) -> list[str]:
 
 
 def train(command: list[str], out: Path, steps: int, *, kill: bool) -> dict[str, Any]:
-    """Run it; with `kill`, first until half of the steps are done. What its log says."""
+    """Run a command, with `kill` first until half of the steps are done, and return what its log says."""
     log, killed = out.with_name(f"{out.name}.work") / "log.jsonl", 0
     if kill and not log.is_file():
         process = subprocess.Popen([*COMMAND, *command, "-q"])
@@ -109,7 +109,7 @@ def train(command: list[str], out: Path, steps: int, *, kill: bool) -> dict[str,
 
 
 def fresh_encoder(folder: Path) -> Path:
-    """Networks that know nothing, in a folder as training writes them."""
+    """Write networks that know nothing into a folder, as training writes them."""
     if (folder / "config.json").is_file():
         return folder
     torch.manual_seed(SEED)
@@ -164,7 +164,7 @@ class Sets:
         pq.write_table(pa.table({"image": images, "captions": long}), folder / "long_captions.parquet")
 
     def triplets(self, encoder: Encoder) -> None:
-        """The pairs of texts with up to seven negatives of each, from what `encoder` finds for it."""
+        """Write the pairs of texts with up to seven negatives of each, from what `encoder` finds for it."""
         everything = list(self.abstracts.values())
         for name, pairs, items in (
             ("captions", self.said, [answer for _, answer in self.said]),
@@ -216,7 +216,7 @@ class Sets:
 
 
 def meetings(folder: Path) -> Iterator[tuple[str, str]]:
-    """Training questions with what was said to answer them."""
+    """Return training questions with what was said to answer them."""
     task = load_beir(folder, "train")
     with gzip.open(folder / "queries.jsonl.gz", "rt", encoding="utf-8") as file:
         spans = {row["_id"]: row["spans"] for row in map(json.loads, file)}

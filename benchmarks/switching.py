@@ -131,7 +131,7 @@ def _summary(seconds: list[float]) -> dict[str, float]:
 
 
 def _lines(folder: Path) -> list[dict[str, Any]]:
-    """What the searching processes have said so far."""
+    """Return what the searching processes have printed so far."""
     found = []
     for number in range(SEARCHERS):
         text = (folder / f"log{number}").read_text()

@@ -1,4 +1,4 @@
-"""Writes docs/benchmarks.md from the results in benchmarks/results.
+"""Write docs/benchmarks.md from the results in benchmarks/results.
 
     python benchmarks/tables.py
 

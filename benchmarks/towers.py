@@ -60,7 +60,7 @@ BATCH = 16
 CPU = Runtime(device="cpu", dtype="float32", offline=True)
 QUESTION = "two children playing football in the rain"
 ACCURATE = [name for name in TOWERS if "256 px" not in name and "192 px" not in name]
-"""Those that a processor trains in minutes."""
+"""Towers that a processor trains in minutes."""
 TAUGHT = f"{POCKET}, half of the steps blockwise"
 
 
@@ -89,7 +89,7 @@ def network(tower: AnyTower) -> nn.Module:
 
 
 def speed(options: argparse.Namespace) -> dict[str, Any]:
-    """CPU-ms a picture and images a CPU second, of all towers in turns."""
+    """Measure CPU milliseconds a picture and images a CPU second of all towers, in turns."""
     runs: dict[str, tuple[nn.Module, int]] = {name: (network(t), t.pixels) for name, t in TOWERS.items()}
     with tempfile.TemporaryDirectory() as folder:
         write_checkpoint(Path(folder))
@@ -115,7 +115,8 @@ def speed(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(options: argparse.Namespace) -> dict[str, Any]:
-    """Milliseconds of one question, alone, with the tokenizer: `pocket`'s text tower and Text-RepMixer's."""
+    """Measure milliseconds of one question, alone, with the tokenizer: `pocket`'s text tower and
+    Text-RepMixer's."""
     from searchkit.models.text_repmixer import TextRepMixer, TextRepMixerConfig
 
     pocket = load_encoder("pocket", CPU)
@@ -147,8 +148,8 @@ def text(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def accuracy(options: argparse.Namespace) -> dict[str, Any]:
-    """Recall on dev photos of each tower after equally many steps on the same batches; towers that were not
-    asked for keep what was found after as many."""
+    """Measure recall on dev photos of each tower after equally many steps on the same batches. Towers that
+    are not named keep the figures of an earlier run with as many steps."""
     if options.data is None or not options.data.is_dir():
         sys.exit("towers: accuracy needs --data, the folder of the recipe's data")
     from searchkit.encoders.minilm import minilm
@@ -182,7 +183,8 @@ def accuracy(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def budgeted(recipe: Recipe, steps: int) -> Recipe:
-    """The captioned and the labelled photos, one view each, of the tower's size, for few steps."""
+    """Return the recipe with the captioned and the labelled photos, one view each of the tower's size, and
+    few steps."""
     data = tuple(
         replace(one, views=1, limit=6000)
         for one in recipe.data
@@ -203,7 +205,7 @@ def budgeted(recipe: Recipe, steps: int) -> Recipe:
 
 
 def half_blockwise(recipe: Recipe) -> Recipe:
-    """As many pictures: half of the steps blockwise, an eighth of those from the teacher's maps."""
+    """Return the recipe with half of its steps blockwise, an eighth of those from the teacher's maps."""
     half, blockwise = recipe.optimisation.steps // 2, load_recipe("pocket").blockwise
     assert blockwise is not None
     first = replace(blockwise, steps=half, forced=half // 8, batch=64, pixels=recipe.tower.pixels)
@@ -212,7 +214,8 @@ def half_blockwise(recipe: Recipe) -> Recipe:
 
 
 def _lend(source: Path, target: Path) -> None:
-    """Features, texts' vectors and the teacher's head are the same for every tower: made once."""
+    """Give a tower features, texts' vectors and the teacher's head: they are the same for all and made
+    once."""
     target.mkdir(parents=True, exist_ok=True)
     for pattern in ("*.npy", "*.done", "head-*.pt"):
         for file in source.glob(pattern):

@@ -41,7 +41,7 @@ with Collection.open(sys.argv[1], encoder=encoder) as library:
 
 
 def run(files: int, workers: int, seconds: float) -> float:
-    """Seconds that so many workers take for so many files, each of which takes `seconds` to encode."""
+    """Return the seconds that this many workers take for this many files of `seconds` each."""
     with tempfile.TemporaryDirectory() as folder:
         notes = Path(folder) / "notes"
         notes.mkdir()
