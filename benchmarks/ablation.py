@@ -66,15 +66,15 @@ def main() -> None:
         "tower": "the recipe's" if options.full else SMALL,
         "split": "dev",
     }
-    found = earlier(options.out)
-    if found.get("budget") != budget:
-        found = {"budget": budget, "rows": {}}
-    found["machine"] = {**machine(), "device": options.device}
+    results = earlier(options.out)
+    if results.get("budget") != budget:
+        results = {"budget": budget, "rows": {}}
+    results["machine"] = {**machine(), "device": options.device}
     for name in options.rows or ROWS:
-        if name not in found["rows"]:
-            found["rows"][name] = measure(name, row_recipe(name, whole, options), options)
-            print(name, found["rows"][name], flush=True)
-            write(found, options.out)
+        if name not in results["rows"]:
+            results["rows"][name] = measure(name, row_recipe(name, whole, options), options)
+            print(name, results["rows"][name], flush=True)
+            write(results, options.out)
 
 
 def parsed() -> argparse.Namespace:

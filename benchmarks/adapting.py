@@ -63,13 +63,13 @@ def main() -> None:
     parser.add_argument("--ways", nargs="*", default=WAYS, help="of the part `ways`")
     options = parser.parsed()
     options.cache.mkdir(parents=True, exist_ok=True)
-    found = earlier(options.out)
-    found |= {"machine": machine(), "encoder": "pocket", "seed": SEED}
+    results = earlier(options.out)
+    results |= {"machine": machine(), "encoder": "pocket", "seed": SEED}
     bench = Bench(options.data, options.cache, options.ways)
     for name in options.only:
-        found[name] = getattr(bench, name)()
-        print(as_text(found[name]))
-        write(found, options.out)
+        results[name] = getattr(bench, name)()
+        print(as_text(results[name]))
+        write(results, options.out)
 
 
 class Bench:
@@ -95,11 +95,13 @@ class Bench:
         images = self.kept("fashion-image", lambda: self._images(table["image"].to_pylist()))
         titles = self.kept("fashion-title", lambda: self.encoder.encode_text(table["title"].to_pylist()))
         train, dev, test = (np.flatnonzero(parts == name) for name in ("train", "dev", "test"))
-        found: dict[str, Any] = {"pairs": {"train": len(train), "dev": len(dev), "test": len(test)}}
+        figures: dict[str, Any] = {"pairs": {"train": len(train), "dev": len(dev), "test": len(test)}}
         for direction, asked, items in ((TEXT_IMAGE, titles, images), (IMAGE_TEXT, images, titles)):
             task = _products(asked, items, (train, dev, test))
-            found[str(direction)] = self._run(direction, task, options=LARGE, photos=direction == TEXT_IMAGE)
-        return found
+            figures[str(direction)] = self._run(
+                direction, task, options=LARGE, photos=direction == TEXT_IMAGE
+            )
+        return figures
 
     def shuffled(self) -> dict[str, Any]:
         """Ask the gate about the same pairs thrown together at random, in all three parts: ten times with
@@ -110,13 +112,17 @@ class Bench:
         }
 
     def _refused(self, name: str, make: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
-        found = []
+        verdicts = []
         for seed in SHUFFLES:
             kept = self.cache / f"shuffled-{name}-{seed}.json"
             if not kept.is_file():
                 kept.write_text(json.dumps(make(seed)))
-            found.append(json.loads(kept.read_text()))
-        return {"runs": len(found), "rejected": sum(not one["accepted"] for one in found), "each": found}
+            verdicts.append(json.loads(kept.read_text()))
+        return {
+            "runs": len(verdicts),
+            "rejected": sum(not one["accepted"] for one in verdicts),
+            "each": verdicts,
+        }
 
     def _shuffled_products(self, seed: int) -> dict[str, Any]:
         table = pq.read_table(self.data / "fashion.parquet", columns=["split"])
@@ -158,15 +164,15 @@ class Bench:
         split = Parts(both("train"), both("dev"), both("test"), 0)
         pairs.pairs = [*split.train, *split.dev, *split.held_out]
         everyday = load_couples(self.data, DataSet("flickr8k.parquet", split="train"), pictures=True)
-        found = {}
+        figures = {}
         for how in self.chosen:
             kept = self.cache / f"way-{how}.json"
             if not kept.is_file():
                 kept.write_text(
                     json.dumps(self._way(how, pairs, split, SideVectors(vectors, vectors), everyday))
                 )
-            found[how] = json.loads(kept.read_text())
-        return found
+            figures[how] = json.loads(kept.read_text())
+        return figures
 
     def _way(
         self, how: str, pairs: Pairs, split: Parts, vectors: SideVectors, everyday: Couples
@@ -201,8 +207,8 @@ class Bench:
         file = self.cache / f"photos-{name}.json"
         if not file.is_file():
             file.write_text(json.dumps(self._photos(encoder)))
-        found: dict[str, float] = json.loads(file.read_text())
-        return found
+        figures: dict[str, float] = json.loads(file.read_text())
+        return figures
 
     def _photos(self, encoder: Encoder, moved: Any = None, *, moved_text: bool = False) -> dict[str, float]:
         """Measure captions that find the 1,000 development photos of Flickr8k, through a map if there is
@@ -340,10 +346,10 @@ class Bench:
         began, processor = time.monotonic(), time.process_time()
         fitted = fit_map(examples, self.generic.bystanders(direction), score, replace(options, seed=seed))
         seconds, processor = time.monotonic() - began, time.process_time() - processor
-        found = compare(*_scores(test, fitted))
+        intervals = compare(*_scores(test, fitted))
         check = self.generic.check(direction)
         generic = compare(*_scores(check, fitted))[PRIMARY] if check is not None else None
-        accepted, why = verdict(fitted, found[PRIMARY], generic)
+        accepted, why = verdict(fitted, intervals[PRIMARY], generic)
         everyday = {}
         if photos:
             before = self.photos("pocket", self.encoder)
@@ -356,7 +362,7 @@ class Bench:
             "mined": fitted.mined,
             "strength": 0.0 if fitted.map is None else round(float(fitted.map.strength), 2),
             "dev": {"before": round(fitted.before, 4), "after": round(fitted.score, 4)},
-            "test": to_json(found),
+            "test": to_json(intervals),
             "generic": None if generic is None else generic.to_json(),
             "accepted": accepted,
             "why": why,
@@ -373,7 +379,7 @@ class Task:
 
 
 def _products(asked: Vectors, items: Vectors, parts: Sequence[np.ndarray]) -> Task:
-    """Return the task of rows that belong together by number; `parts` are the rows that teach, choose, test."""
+    """Return the task whose rows belong together by number; `parts` are those that teach, choose and test."""
     train, dev, test = parts
     some = np.ascontiguousarray(items[train])
     examples = Examples(asked[train], some, items[:0], [[]] * len(train), some)

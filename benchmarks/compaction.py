@@ -41,16 +41,16 @@ def items(first: int, count: int) -> tuple[list[Item], np.ndarray]:
     vectors = chance.standard_normal((count, DIM)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     ranks = np.minimum(chance.zipf(1.2, (count, 100)), WORDS)
-    found = []
+    passages = []
     for row, number in enumerate(range(first, first + count)):
         text = " ".join(f"w{rank}" for rank in ranks[row])
         name = f"{number:020x}"
-        found.append(
+        passages.append(
             Item(
                 f"{name}-{name}-0", Kind.PASSAGE, f"/notes/{number}.txt", "/notes", name, 0, 1.6e9, text=text
             )
         )
-    return found, vectors
+    return passages, vectors
 
 
 def make(folder: Path, rows: int) -> None:
@@ -73,7 +73,7 @@ def measure(folder: Path, how: str) -> dict[str, dict[str, float]]:
         spare()
     store = LanceStore(folder, Hashing(DIM).space)
     rows, before = store.count(), own()
-    found = {}
+    figures = {}
     for number, name in enumerate(("as a whole", "joined", "joined again", "as a whole again")):
         if number:
             for first in range(0, ADDED, ADDED // 10):
@@ -92,8 +92,8 @@ def measure(folder: Path, how: str) -> dict[str, dict[str, float]]:
         give_back()
         over.set()
         looking.join()
-        found[name] = {"megabytes": round(most - before, 1), "seconds": round(seconds, 1)}
-    return found
+        figures[name] = {"megabytes": round(most - before, 1), "seconds": round(seconds, 1)}
+    return figures
 
 
 def main() -> None:
@@ -104,7 +104,7 @@ def main() -> None:
     if options.measure:
         print(json.dumps(measure(Path(options.measure[0]), options.measure[1])))
         return
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for rows in options.rows:
         with tempfile.TemporaryDirectory() as scratch:
             made = Path(scratch) / "made"
@@ -115,9 +115,9 @@ def main() -> None:
                 command = [sys.executable, __file__, "--measure", str(copy), how]
                 done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
                 shutil.rmtree(copy)
-                found[f"{rows} rows, {how}"] = json.loads(done.stdout)
-                print(rows, how, found[f"{rows} rows, {how}"], flush=True)
-    publish(found, options.out)
+                figures[f"{rows} rows, {how}"] = json.loads(done.stdout)
+                print(rows, how, figures[f"{rows} rows, {how}"], flush=True)
+    publish(figures, options.out)
 
 
 if __name__ == "__main__":

@@ -51,9 +51,9 @@ def main() -> None:
         )
         with Collection.open(root / "library") as library:
             library.add(photos, meetings)
-            found = {"machine": machine(), **measure(library, options.data)}
-    print(as_text(found))
-    write(found, options.out)
+            results = {"machine": machine(), **measure(library, options.data)}
+    print(as_text(results))
+    write(results, options.out)
 
 
 def measure(library: Collection, data: Path) -> dict[str, Any]:
@@ -104,8 +104,8 @@ def choose(data: Path) -> dict[str, float]:
             return library.search(words, kind="image", k=1)[0]
 
         wrong = [deviations(first(words)) for words in nonsense(list(captions.values()), [])]
-        found = [(name, first(caption)) for name, some in captions.items() for caption in some[:EACH]]
-    right = [deviations(hit) for name, hit in found if Path(hit.path).stem == name]
+        hits = [(name, first(caption)) for name, some in captions.items() for caption in some[:EACH]]
+    right = [deviations(hit) for name, hit in hits if Path(hit.path).stem == name]
     least, most = float(np.quantile(wrong, 0.9)), float(np.quantile(right, 0.2))
     shares = {
         "nonsense below": share([one < MARGIN for one in wrong]),

@@ -112,11 +112,11 @@ def _agreement(vectors: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
 
     names = sorted(vectors["searchkit"])
     ours = np.stack([vectors["searchkit"][name] for name in names])
-    found = {"two pictures, at most": float((ours @ ours.T - 2 * np.eye(len(names))).max())}
+    cosines = {"two pictures, at most": float((ours @ ours.T - 2 * np.eye(len(names))).max())}
     for program in sorted(vectors.keys() - {"searchkit"}):
         theirs = np.stack([vectors[program][name] for name in names])
-        found[f"{program}, at least"] = float((ours * theirs).sum(axis=1).min())
-    return {name: round(cosine, 6) for name, cosine in found.items()}
+        cosines[f"{program}, at least"] = float((ours * theirs).sum(axis=1).min())
+    return {name: round(cosine, 6) for name, cosine in cosines.items()}
 
 
 def encoder(bench: Bench) -> dict[str, Any]:
@@ -221,17 +221,17 @@ def index_and_watch(folder: str, library: str, how: str) -> dict[str, Any]:
 
 def resident_mb(which: str = "VmRSS") -> float:
     """Return resident megabytes at this moment, or the most so far ("VmHWM")."""
-    found = re.search(rf"{which}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return round(int(found[1]) * 1024 / 1e6, 1)
+    match = re.search(rf"{which}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert match is not None
+    return round(int(match[1]) * 1024 / 1e6, 1)
 
 
 def _in_a_process_of_its_own(what: str, *arguments: Path | str) -> dict[str, Any]:
     """Measure in a process of its own, so that nothing is warm and memory is that of the one thing."""
     command = [sys.executable, __file__, ALONE, what, *map(str, arguments)]
     done = subprocess.run(command, env={**os.environ, **ENVIRONMENT}, check=True, stdout=subprocess.PIPE)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
 
 
 PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {

@@ -91,7 +91,9 @@ def measure(data: Path, tries: int, model: str) -> dict[str, Any]:
                 took.append(time.process_time() - began)
                 warmer = grid[:, : CELLS // 2].mean() > grid[:, CELLS // 2 :].mean()
                 right.setdefault(name, []).append(bool(warmer) == left)
-    shares = {f"right beside {name}": round(float(np.mean(found)), 3) for name, found in right.items()}
+    shares = {
+        f"right beside {name}": round(float(np.mean(tries_right)), 3) for name, tries_right in right.items()
+    }
     return {"tries": tries, **shares, "CPU milliseconds, median": round(1000 * float(np.median(took)))}
 
 

@@ -44,7 +44,7 @@ def measure(data: Path) -> dict[str, Any]:
     others = pq.read_table(data / "flickr8k.parquet", filters=[("split", "=", "dev")])
     strangers = vectors(encoder, others["image"].to_pylist())
     rng = np.random.default_rng(0)
-    found: dict[str, Any] = {"photos": len(rows), "strangers": len(strangers), "draws": DRAWS}
+    figures: dict[str, Any] = {"photos": len(rows), "strangers": len(strangers), "draws": DRAWS}
     for count in NAMES:
         runs = []
         for _ in range(DRAWS):
@@ -55,7 +55,7 @@ def measure(data: Path) -> dict[str, Any]:
             right = np.array(names)[best] == truth[asked]
             runs.append((right, sure, classifier(strangers)[1]))
         right, sure, strange = (np.concatenate(part) for part in zip(*runs, strict=True))
-        found[f"{count} labels"] = {
+        figures[f"{count} labels"] = {
             f"from {least}": {
                 "of theirs labelled": round(float((sure >= least).mean()), 3),
                 "of these right": round(float(right[sure >= least].mean()), 3),
@@ -63,7 +63,7 @@ def measure(data: Path) -> dict[str, Any]:
             }
             for least in LEAST
         }
-    return found
+    return figures
 
 
 def vectors(encoder: Encoder, images: list[bytes]) -> Vectors:

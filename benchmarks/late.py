@@ -49,17 +49,17 @@ def main() -> None:
         return
     ways = {way: in_a_process_of_its_own(way, options) for way in WAYS}
     cost = ways["late"]["cpu seconds a meeting"] / ways["window"]["cpu seconds a meeting"]
-    found = {"machine": machine(), "ways": ways, "late / window": round(cost, 2)}
-    print(as_text(found))
-    write(found, options.out)
+    results = {"machine": machine(), "ways": ways, "late / window": round(cost, 2)}
+    print(as_text(results))
+    write(results, options.out)
 
 
 def in_a_process_of_its_own(way: str, options: argparse.Namespace) -> dict[str, Any]:
     asked = ["--data", str(options.data), "--meetings", str(options.meetings), "--way", way]
     done = subprocess.run([sys.executable, __file__, *asked], check=True, stdout=subprocess.PIPE)
-    found: dict[str, Any] = json.loads(done.stdout)
-    print(way, found, file=sys.stderr, flush=True)
-    return found
+    figures: dict[str, Any] = json.loads(done.stdout)
+    print(way, figures, file=sys.stderr, flush=True)
+    return figures
 
 
 def measured(way: str, data: Path, count: int) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def main() -> None:
         }
         print(spec.file, sets[spec.file], flush=True)
     bank = read_sentences(recipe, options.data, None)
-    found = {
+    results = {
         "machine": machine(),
         "recipe": options.recipe,
         "withheld": {"photos": len(measured.images), "captions": len(measured.captions)},
@@ -70,8 +70,8 @@ def main() -> None:
         "bank": {"sentences": len(bank), "equal to a withheld caption": _equal(bank, measured)},
         "planted copies found": planted(measured),
     }
-    print(as_text(found))
-    write(found, options.out)
+    print(as_text(results))
+    write(results, options.out)
 
 
 def _equal(texts: list[str] | tuple[str, ...], measured: Guard) -> int:
@@ -80,13 +80,13 @@ def _equal(texts: list[str] | tuple[str, ...], measured: Guard) -> int:
 
 def planted(measured: Guard) -> dict[str, float]:
     """Return the share of planted copies that is found, by how they were made."""
-    found = {}
+    shares = {}
     for how in ("saved anew, small", "trimmed", "mirrored"):
         copies = [copy_of(image, how) for image in measured.images[:PLANTED]]
         leaks = near_duplicates(prints(copies), measured.near)
         of_itself = {one.train for one in leaks if one.withheld % len(measured.images) == one.train}
-        found[how] = round(len(of_itself) / len(copies), 3)
-    return found
+        shares[how] = round(len(of_itself) / len(copies), 3)
+    return shares
 
 
 def copy_of(data: bytes, how: str) -> bytes:

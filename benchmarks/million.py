@@ -112,15 +112,15 @@ def truth(
             heaps[sort].add_result(scores, numbers[kept][places])
     for heap in heaps.values():
         heap.finalize()
-    found = {sort: heap.I for sort, heap in heaps.items()}
-    np.savez(kept_file, **found)
-    return found
+    nearest = {sort: heap.I for sort, heap in heaps.items()}
+    np.savez(kept_file, **nearest)
+    return nearest
 
 
 def asked(answer: Callable[[np.ndarray], Sequence[int]], true: dict[str, np.ndarray]) -> Found:
     """Measure recall@10, and the median and 95th percentile of milliseconds, of each sort of question. Each
     is asked twice, and the second time counts."""
-    found = {}
+    figures = {}
     for sort, some in questions().items():
         for vector in some:  # whoever was measured before may have had the memory for other files
             answer(vector)
@@ -131,16 +131,16 @@ def asked(answer: Callable[[np.ndarray], Sequence[int]], true: dict[str, np.ndar
             seconds.append(time.perf_counter() - began)
             hits += len(set(numbers) & set(right.tolist()))
         ordered = sorted(seconds)
-        found[sort] = {
+        figures[sort] = {
             "recall": round(hits / (K * QUESTIONS), 4),
             "p50_ms": round(1000 * statistics.median(ordered), 3),
             "p95_ms": round(1000 * ordered[int(0.95 * len(ordered))], 3),
         }
-    return found
+    return figures
 
 
-def worst(found: Found) -> float:
-    return min(found["alike"]["recall"], found["across"]["recall"])
+def worst(figures: Found) -> float:
+    return min(figures["alike"]["recall"], figures["across"]["recall"])
 
 
 def number(path: str) -> int:
@@ -153,9 +153,9 @@ def ours(work: Path, rows: int, true: dict[str, np.ndarray], where: str | None =
         def answer(vector: np.ndarray) -> list[int]:
             return [number(hit.path) for hit in library.search(vector=vector, k=K, filter=where)]
 
-        found = asked(answer, true)
-        found["resident_mb"] = round(resident(), 1)
-        return found
+        figures = asked(answer, true)
+        figures["resident_mb"] = round(resident(), 1)
+        return figures
 
 
 def resident() -> float:
@@ -232,19 +232,19 @@ def raw_lance(
                 query = table.search(vector).distance_type("dot").select(["n", "_distance"]).limit(K)
                 return getattr(query, how)(effort).refine_factor(refine).to_arrow()["n"].to_pylist()
 
-            found = asked(answer, true) | {how: effort, "refine_factor": refine} | built
-            say(f"  {name} {found}")
-            every.append(found)
-            missing = [sort for sort, recall in least.items() if found[sort]["recall"] < recall]
-            if all(found[sort]["recall"] < before[sort] + MORE for sort in missing):
+            figures = asked(answer, true) | {how: effort, "refine_factor": refine} | built
+            say(f"  {name} {figures}")
+            every.append(figures)
+            missing = [sort for sort, recall in least.items() if figures[sort]["recall"] < recall]
+            if all(figures[sort]["recall"] < before[sort] + MORE for sort in missing):
                 break
-            before = {sort: found[sort]["recall"] for sort in least}
-    enough = [found for found in every if reaches(found, least)]
-    return min(enough, key=lambda found: found["alike"]["p50_ms"]) if enough else max(every, key=worst)
+            before = {sort: figures[sort]["recall"] for sort in least}
+    enough = [figures for figures in every if reaches(figures, least)]
+    return min(enough, key=lambda figures: figures["alike"]["p50_ms"]) if enough else max(every, key=worst)
 
 
-def reaches(found: Found, least: Mapping[str, float]) -> bool:
-    return all(found[sort]["recall"] >= recall for sort, recall in least.items())
+def reaches(figures: Found, least: Mapping[str, float]) -> bool:
+    return all(figures[sort]["recall"] >= recall for sort, recall in least.items())
 
 
 def changed(work: Path, rows: int, count: int) -> dict[str, Any]:
@@ -330,11 +330,11 @@ def main() -> None:
     parts = {"build": part("build", options, {})}
     rounds = []
     for _ in range(options.rounds):
-        found = {name: part(name, options, {}) for name in OURS}
-        least = {sort: found["searchkit"][sort]["recall"] for sort in questions()}
-        rounds.append(found | {name: part(name, options, least) for name in options.lance})
+        figures = {name: part(name, options, {}) for name in OURS}
+        least = {sort: figures["searchkit"][sort]["recall"] for sort in questions()}
+        rounds.append(figures | {name: part(name, options, least) for name in options.lance})
     for name in rounds[0]:
-        parts[name] = min((one[name] for one in rounds), key=lambda found: found["alike"]["p50_ms"])
+        parts[name] = min((one[name] for one in rounds), key=lambda figures: figures["alike"]["p50_ms"])
     fast = parts["searchkit"]["alike"]["p50_ms"]
     enough = [parts[name] for name in options.lance if reaches(parts[name], least)]
     lance = min((one["alike"]["p50_ms"] for one in enough), default=None)

@@ -169,13 +169,13 @@ def _merges(letters: list[str]) -> list[tuple[str, str]]:
     as many tokens as with CLIP's own vocabulary."""
     from searchkit.search.confidence import neutral_queries
 
-    found: dict[tuple[str, str], None] = {}
+    merges: dict[tuple[str, str], None] = {}
     for word in re.findall(r"[a-z]{2,}", " ".join(neutral_queries()).lower()):
         whole = word[0]
         for part in (*word[1:-1], f"{word[-1]}</w>"):
-            found[whole, part] = None
+            merges[whole, part] = None
             whole += part
-    return list(found | dict.fromkeys((a, f"{b}</w>") for a in letters for b in letters))
+    return list(merges | dict.fromkeys((a, f"{b}</w>") for a in letters for b in letters))
 
 
 def write_onnx(checkpoint: Path, out: Path) -> None:

@@ -140,13 +140,13 @@ def main() -> None:
     parser = Arguments(__doc__, result="page.json")
     parser.add_argument("--items", type=int, nargs="+", default=[10_000, 100_000])
     options = parser.parsed()
-    found: dict[str, Any] = {"machine": machine()}
+    results: dict[str, Any] = {"machine": machine()}
     for items in options.items:
         with tempfile.TemporaryDirectory() as folder:
             fill(Path(folder) / "library", items)
-            found[f"{items} items"] = measure(Path(folder) / "library")
-            print(items, json.dumps(found[f"{items} items"], indent=1), flush=True)
-    write(found, options.out)
+            results[f"{items} items"] = measure(Path(folder) / "library")
+            print(items, json.dumps(results[f"{items} items"], indent=1), flush=True)
+    write(results, options.out)
 
 
 if __name__ == "__main__":

@@ -127,11 +127,11 @@ def main() -> None:
         "qmsum, all meetings": lambda: qmsum(encoder, folder, every=True, ways=options.ways),
         "needle": lambda: needle(encoder, folder),
     }
-    found = earlier(options.out)
-    found |= {"machine": machine(), "encoder": ENCODER}
-    found |= {name: part() for name, part in parts.items() if name in options.only}
-    print(as_text(found))
-    write(found, options.out)
+    results = earlier(options.out)
+    results |= {"machine": machine(), "encoder": ENCODER}
+    results |= {name: part() for name, part in parts.items() if name in options.only}
+    print(as_text(results))
+    write(results, options.out)
 
 
 Run = dict[str, dict[str, float]]
@@ -190,7 +190,7 @@ def scifact(encoder: Remembering, folder: Path) -> dict[str, Any]:
 
 def turns(text: str) -> Document:
     """Return a meeting with every turn as a section under its speaker's name."""
-    return Document(text, headings=tuple(Heading(1, *found.span()) for found in TURN.finditer(text)))
+    return Document(text, headings=tuple(Heading(1, *turn.span()) for turn in TURN.finditer(text)))
 
 
 def meetings(task: BeirTask) -> dict[str, Document]:
@@ -264,14 +264,14 @@ def needle(encoder: Remembering, folder: Path) -> dict[str, Any]:
         at = text.find("\n", int(depth * (len(text) - 1))) + 1 or len(text)
         documents[str(number)] = Document(f"{text[:at]}{fact}\n{text[at:]}")
     task = replace(load_beir(folder, "test"), qrels={key: {key: 1} for key in documents})
-    found: dict[str, Any] = {"documents": len(documents)}
+    figures: dict[str, Any] = {"documents": len(documents)}
     for cut_as, chunking in CUT.items():
         corpus = index(encoder, documents, chunking)  # type: ignore[arg-type]
-        found[cut_as] = {"passages": len(corpus.texts)}
+        figures[cut_as] = {"passages": len(corpus.texts)}
         for column, asked in enumerate(("in other words", "naming the thing"), 1):
             questions = {str(number): some[column] for number, some in enumerate(NEEDLES)}
-            found[cut_as][asked] = asked_for(encoder, replace(task, queries=questions), corpus)
-    return found
+            figures[cut_as][asked] = asked_for(encoder, replace(task, queries=questions), corpus)
+    return figures
 
 
 def asked_for(encoder: Remembering, task: BeirTask, corpus: Corpus) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def programs(work: Path, rclip_python: Path | None, st_python: Path | None) -> l
     network, onnx = work / "network", work / "rclip"
     if not (network / "model.safetensors").is_file():
         _write("checkpoint", network, python=Path(sys.executable))
-    found = [searchkit(network)]
+    installed = [searchkit(network)]
     if rclip_python is None or not rclip_python.is_file():
         _left_out("rclip", rclip_python)
     elif st_python is None and not (onnx / "tokenizer").is_dir():
@@ -47,12 +47,12 @@ def programs(work: Path, rclip_python: Path | None, st_python: Path | None) -> l
     else:
         if st_python is not None and not (onnx / "tokenizer").is_dir():
             _write("onnx", network, onnx, python=st_python)
-        found.append(rclip(rclip_python, onnx))
+        installed.append(rclip(rclip_python, onnx))
     if st_python is None or not st_python.is_file():
         _left_out("sentence-transformers", st_python)
     else:
-        found.append(sentence_transformers(st_python, network))
-    return found
+        installed.append(sentence_transformers(st_python, network))
+    return installed
 
 
 def _left_out(name: str, python: Path | None, purpose: str = "to run it") -> None:
@@ -145,8 +145,8 @@ def cost(command: list[str]) -> dict[str, float]:
     done = subprocess.run(start, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
 
 
 def run_and_account(*command: str) -> None:

@@ -32,9 +32,9 @@ def main() -> None:
     parser.add_argument("--augmentations", type=int, default=10)
     options = parser.parsed()
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(options, Path(folder))
-    print(as_text(found))
-    write(found, options.out)
+        results = measure(options, Path(folder))
+    print(as_text(results))
+    write(results, options.out)
 
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:

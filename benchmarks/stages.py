@@ -66,8 +66,8 @@ def main() -> None:
     work: Path = options.work
     sets = Sets(options.data, work / "data")
     fresh = fresh_encoder(work / "fresh")
-    found: dict[str, Any] = {"machine": machine(), "seed": SEED, "questions": sets.counts(), "stages": {}}
-    found["stages"]["fresh"] = sets.measure(fresh)
+    results: dict[str, Any] = {"machine": machine(), "seed": SEED, "questions": sets.counts(), "stages": {}}
+    results["stages"]["fresh"] = sets.measure(fresh)
     parent = fresh
     for name in STAGES:
         if name == "jina-3":
@@ -76,9 +76,9 @@ def main() -> None:
         command = arguments(name, parent, work / "data", out)
         run = train(command, out, STEPS[name], kill=name == "jina-2")
         shown = " ".join(map(shlex.quote, ["searchkit", *command])).replace(f"{work}/", "")
-        found["stages"][name] = {"command": shown, **run, **sets.measure(out)}
-        print(name, json.dumps(found["stages"][name], indent=2), flush=True)
-        write(found, options.out)
+        results["stages"][name] = {"command": shown, **run, **sets.measure(out)}
+        print(name, json.dumps(results["stages"][name], indent=2), flush=True)
+        write(results, options.out)
         parent = out
 
 
@@ -183,8 +183,8 @@ class Sets:
         kept = folder / "measured.json"
         if not kept.is_file():
             kept.write_text(json.dumps(self._measure(read(folder))))
-        found: dict[str, float] = json.loads(kept.read_text())
-        return found
+        figures: dict[str, float] = json.loads(kept.read_text())
+        return figures
 
     def _measure(self, encoder: Encoder) -> dict[str, float]:
         photos = encoder.encode_images([encoder.prepare_image(decode_bytes(one)) for one in self.photos])

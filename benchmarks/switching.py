@@ -132,11 +132,11 @@ def _summary(seconds: list[float]) -> dict[str, float]:
 
 def _lines(folder: Path) -> list[dict[str, Any]]:
     """Return what the searching processes have printed so far."""
-    found = []
+    answers = []
     for number in range(SEARCHERS):
         text = (folder / f"log{number}").read_text()
-        found += [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()[1:]]
-    return found
+        answers += [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()[1:]]
+    return answers
 
 
 def main() -> None:
@@ -145,8 +145,8 @@ def main() -> None:
     parser.add_argument("--searches", type=int, default=1000)
     options = parser.parsed()
     with tempfile.TemporaryDirectory() as folder:
-        found = run(Path(folder), options.files, options.searches)
-    publish(found, options.out)
+        figures = run(Path(folder), options.files, options.searches)
+    publish(figures, options.out)
 
 
 if __name__ == "__main__":

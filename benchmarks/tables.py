@@ -180,14 +180,14 @@ def indexing() -> list[str]:
     return section("How fast it indexes", measured(rivals["pictures"]), rows)
 
 
-def _search(found: Mapping[str, Any]) -> str:
+def _search(figures: Mapping[str, Any]) -> str:
     """Return the figures of a search among many vectors."""
-    ours = found["searchkit"]
+    ours = figures["searchkit"]
     return (
         f"recall@10 {ours['alike']['recall']:.3f} for questions like the items, "
         f"{ours['across']['recall']:.3f} for texts that ask for pictures; "
-        f"**{ours['alike']['p50_ms']:.2f} ms** ({found['ratio_to_raw_faiss']:.1f} × raw FAISS, "
-        f"{found['times_faster_than_lancedb']:.0f} × faster than LanceDB's best index), "
+        f"**{ours['alike']['p50_ms']:.2f} ms** ({figures['ratio_to_raw_faiss']:.1f} × raw FAISS, "
+        f"{figures['times_faster_than_lancedb']:.0f} × faster than LanceDB's best index), "
         f"{ours['resident_mb'] / 1000:.2f} GB"
     )
 

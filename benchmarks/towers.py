@@ -76,10 +76,10 @@ def main() -> None:
     torch.set_num_threads(1)
     keep_freed_memory()
     for part in options.only:
-        found = PARTS[part](options)
+        figures = PARTS[part](options)
         results = earlier(options.out)
-        results[part] = {"machine": machine(load=True), **found}
-        print(as_text({part: found}), flush=True)
+        results[part] = {"machine": machine(load=True), **figures}
+        print(as_text({part: figures}), flush=True)
         write(results, options.out)
 
 
@@ -127,7 +127,7 @@ def text(options: argparse.Namespace) -> dict[str, Any]:
         "pocket (MiniLM), with the tokenizer": lambda: pocket.encode_text([QUESTION]),
         "Text-RepMixer of MobileCLIP-S0's size, fused, 12 tokens": lambda: mixer(ids, mask),
     }
-    found = {}
+    figures = {}
     with torch.inference_mode():
         for name, way in ways.items():
             way()
@@ -137,14 +137,14 @@ def text(options: argparse.Namespace) -> dict[str, Any]:
                 way()
                 walls.append(time.perf_counter() - wall)
                 cpus.append(time.process_time() - cpu)
-            found[name] = {
+            figures[name] = {
                 "wall ms, least": round(1e3 * min(walls), 2),
                 "wall ms, median": round(1e3 * float(np.median(walls)), 2),
                 "wall ms, 95 %": round(1e3 * float(np.quantile(walls, 0.95)), 2),
                 "cpu ms, least": round(1e3 * min(cpus), 2),
                 "cpu ms, median": round(1e3 * float(np.median(cpus)), 2),
             }
-    return {"threads": 1, "question": QUESTION, "towers": found}
+    return {"threads": 1, "question": QUESTION, "towers": figures}
 
 
 def accuracy(options: argparse.Namespace) -> dict[str, Any]:

@@ -125,14 +125,14 @@ def while_looking(library: Collection, folder: Path, tag: str) -> dict[str, Any]
 
         reading, began = threading.Thread(target=read), time.monotonic()
         reading.start()
-        found = changes(library, folder, 20, tag)
+        figures = changes(library, folder, 20, tag)
         wall = time.monotonic() - began
         process.kill()
         reading.join()
     seconds = [look["seconds"] for look in looks if look["seen"]]
     return {
         "searchable after, seconds, while everything is looked at": {
-            **found,
+            **figures,
             "looks": len(seconds),
             "seconds of a look": round(sum(seconds) / max(1, len(seconds)), 2),
             "part of the time that was looking": round(sum(seconds) / wall, 2),
@@ -196,12 +196,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         work = options.work or Path(scratch)
         folder, known = work / "notes", work / "found.json"
-        found: dict[str, Any] = json.loads(known.read_text()) if known.exists() else {"files": options.files}
+        figures: dict[str, Any] = (
+            json.loads(known.read_text()) if known.exists() else {"files": options.files}
+        )
 
         def tell(more: dict[str, Any]) -> None:
-            found.update(more)
-            known.write_text(json.dumps(found))
-            write(found, options.out)
+            figures.update(more)
+            known.write_text(json.dumps(figures))
+            write(figures, options.out)
 
         with Collection.open(work / "library", model="hashing") as library:
             if not (work / "ready").exists():
@@ -219,12 +221,12 @@ def main() -> None:
                 ),
             }
             for name, part in parts.items():
-                if name not in found:
+                if name not in figures:
                     tell(part())
-                    print(name, json.dumps(found), flush=True)
-            if found.get("events", 0) < options.events:
+                    print(name, json.dumps(figures), flush=True)
+            if figures.get("events", 0) < options.events:
                 flood(library, folder, options.events, tell)
-    publish(found, options.out)
+    publish(figures, options.out)
 
 
 if __name__ == "__main__":

@@ -72,14 +72,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.02, help="of encoding a file")
     options = parser.parsed()
     took = {workers: run(options.files, workers, options.seconds) for workers in (1, 2)}
-    found = {
+    figures = {
         "files": options.files,
         "seconds a file": options.seconds,
         "one worker, files per second": round(options.files / took[1], 1),
         "two workers, files per second": round(options.files / took[2], 1),
         "ratio": round(took[1] / took[2], 2),
     }
-    publish(found, options.out)
+    publish(figures, options.out)
 
 
 if __name__ == "__main__":
