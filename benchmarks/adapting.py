@@ -96,8 +96,8 @@ class Bench:
         titles = self.kept("fashion-title", lambda: self.encoder.encode_text(table["title"].to_pylist()))
         train, dev, test = (np.flatnonzero(parts == name) for name in ("train", "dev", "test"))
         figures: dict[str, Any] = {"pairs": {"train": len(train), "dev": len(dev), "test": len(test)}}
-        for direction, asked, items in ((TEXT_IMAGE, titles, images), (IMAGE_TEXT, images, titles)):
-            task = _products(asked, items, (train, dev, test))
+        for direction, queries, items in ((TEXT_IMAGE, titles, images), (IMAGE_TEXT, images, titles)):
+            task = _products(queries, items, (train, dev, test))
             figures[str(direction)] = self._run(
                 direction, task, options=LARGE, photos=direction == TEXT_IMAGE
             )
@@ -129,8 +129,8 @@ class Bench:
         parts = np.array(table["split"].to_pylist())
         images, titles = (np.load(self.cache / f"fashion-{one}.npy") for one in ("image", "title"))
         rows = [np.flatnonzero(parts == name) for name in ("train", "dev", "test")]
-        for some in rows:
-            images[some] = images[np.random.default_rng(seed).permutation(some)]
+        for part in rows:
+            images[part] = images[np.random.default_rng(seed).permutation(part)]
         return _short(self._run(TEXT_IMAGE, _products(titles, images, rows), LARGE, seed=seed))
 
     def _shuffled_claims(self, seed: int) -> dict[str, Any]:
@@ -216,15 +216,15 @@ class Bench:
         table = pq.read_table(self.data / "flickr8k.parquet", filters=[("split", "=", "dev")])
         captions = table["captions"].to_pylist()
         images = self._images(table["image"].to_pylist(), encoder)
-        texts = [one for some in captions for one in some]
-        asked = (
+        texts = [caption for group in captions for caption in group]
+        queries = (
             encoder.encode_text(texts)
             if moved_text
             else self.kept("photos-captions", lambda: encoder.encode_text(texts))
         )
-        task = Retrieval(asked, images, [[row] for row, some in enumerate(captions) for _ in some])
-        queries = None if moved is None else moved(asked)
-        return {name: round(task.mean(name, queries), 4) for name in ("recall@1", "recall@10", PRIMARY)}
+        task = Retrieval(queries, images, [[row] for row, group in enumerate(captions) for _ in group])
+        moved_queries = None if moved is None else moved(queries)
+        return {name: round(task.mean(name, moved_queries), 4) for name in ("recall@1", "recall@10", PRIMARY)}
 
     def scifact(self) -> dict[str, Any]:
         """Let claims find abstracts, as the set is split, and without what the two parts share."""
@@ -239,31 +239,37 @@ class Bench:
         train, test = load_beir(self.data / "scifact", "train"), load_beir(self.data / "scifact", "test")
         documents = list(train.documents)
         items = self.kept("scifact-docs", lambda: self.encoder.encode_text(list(train.documents.values())))
-        asked = self._queries("scifact-train-q", train)
+        queries = self._queries("scifact-train-q", train)
         right, tested = _right(train, documents), _right(test, documents)
         final = Retrieval(self._queries("scifact-test-q", test), items, tested)
         # claims come in variants: what shares an abstract with a test claim, or nearly is one, is left out
-        known = {row for some in tested for row in some}
-        near = (asked @ final.queries.T).max(axis=1) >= NEAR
+        known = {row for abstracts in tested for row in abstracts}
+        near = (queries @ final.queries.T).max(axis=1) >= NEAR
         fresh = [
-            not apart or (not one and not known & set(some)) for one, some in zip(near, right, strict=True)
+            not apart or (not is_near and not known & set(abstracts))
+            for is_near, abstracts in zip(near, right, strict=True)
         ]
-        asked, right = asked[fresh], [some for some, one in zip(right, fresh, strict=True) if one]
+        queries, right = (
+            queries[fresh],
+            [abstracts for abstracts, kept in zip(right, fresh, strict=True) if kept],
+        )
         chosen = np.random.default_rng(SEED).random(len(documents)) < 0.2
-        choosing = np.array([any(chosen[row] for row in some) for some in right])
+        choosing = np.array([any(chosen[row] for row in abstracts) for abstracts in right])
         # an abstract may answer both a query to learn from and one to choose by: those are left out of both
-        seen = {row for some, dev in zip(right, choosing, strict=True) if dev for row in some}
-        learning = [i for i, some in enumerate(right) if not choosing[i] and not seen & set(some)]
+        seen = {row for abstracts, dev in zip(right, choosing, strict=True) if dev for row in abstracts}
+        learning = [i for i, abstracts in enumerate(right) if not choosing[i] and not seen & set(abstracts)]
         pairs = [(i, row) for i in learning for row in right[i]]
         examples = Examples(
-            asked[[i for i, _ in pairs]],
+            queries[[i for i, _ in pairs]],
             items[[row for _, row in pairs]],
             items[:0],
             [[]] * len(pairs),
             items,
         )
         dev = Retrieval(
-            asked[choosing], items, [some for some, one in zip(right, choosing, strict=True) if one]
+            queries[choosing],
+            items,
+            [abstracts for abstracts, dev in zip(right, choosing, strict=True) if dev],
         )
         removed = {"queries to learn from": len(fresh), "removed, near the test": len(fresh) - sum(fresh)}
         return Task(examples, dev, final), removed
@@ -279,18 +285,20 @@ class Bench:
         pairs: list[tuple[int, str]] = []
         for number, (name, judged) in enumerate(train.qrels.items()):
             (meeting,) = judged
-            said = _spoken(train.documents[meeting], spans[name])
-            answers = [p.in_context for p in cut[meeting] if any(p.start < e and s < p.end for s, e in said)]
-            some = rng.permutation(len(answers))[:ANSWERS]
-            pairs += [(number, answers[row]) for row in some]
-        every = [passage.in_context for some in cut.values() for passage in some]
+            spoken = _spoken(train.documents[meeting], spans[name])
+            answers = [
+                p.in_context for p in cut[meeting] if any(p.start < e and s < p.end for s, e in spoken)
+            ]
+            chosen = rng.permutation(len(answers))[:ANSWERS]
+            pairs += [(number, answers[row]) for row in chosen]
+        every = [passage.in_context for passages in cut.values() for passage in passages]
         others = [every[row] for row in rng.permutation(len(every))[:OTHERS]]
-        asked = self.texts.encode_text(list(train.queries.values()))
+        queries = self.texts.encode_text(list(train.queries.values()))
         known = list(dict.fromkeys([text for _, text in pairs] + others))
         items = self.texts.encode_text(known)
         place = {text: row for row, text in enumerate(known)}
         examples = Examples(
-            asked[[number for number, _ in pairs]],
+            queries[[number for number, _ in pairs]],
             items[[place[text] for _, text in pairs]],
             items[:0],
             [[]] * len(pairs),
@@ -303,8 +311,8 @@ class Bench:
         """Put the questions of a split to its own meetings, each of which counts as its best passage."""
         task = load_beir(self.data / "qmsum", part)
         corpus = index(self.texts, meetings(task), Chunking("window"))  # type: ignore[arg-type]
-        asked = self.texts.encode_text(list(task.queries.values()))
-        return Retrieval(asked, corpus.vectors, _right(task, corpus.ids), starts=corpus.starts)
+        queries = self.texts.encode_text(list(task.queries.values()))
+        return Retrieval(queries, corpus.vectors, _right(task, corpus.ids), starts=corpus.starts)
 
     def _both(self, task: Task) -> dict[str, Any]:
         """Learn without hard negatives, and with them where that is better on the development questions."""
@@ -378,12 +386,12 @@ class Task:
     test: Retrieval
 
 
-def _products(asked: Vectors, items: Vectors, parts: Sequence[np.ndarray]) -> Task:
+def _products(queries: Vectors, items: Vectors, parts: Sequence[np.ndarray]) -> Task:
     """Return the task whose rows belong together by number; `parts` are those that teach, choose and test."""
     train, dev, test = parts
-    some = np.ascontiguousarray(items[train])
-    examples = Examples(asked[train], some, items[:0], [[]] * len(train), some)
-    tasks = (Retrieval(asked[part], items[part], [[i] for i in range(len(part))]) for part in (dev, test))
+    answers = np.ascontiguousarray(items[train])
+    examples = Examples(queries[train], answers, items[:0], [[]] * len(train), answers)
+    tasks = (Retrieval(queries[part], items[part], [[i] for i in range(len(part))]) for part in (dev, test))
     return Task(examples, *tasks)
 
 

@@ -50,7 +50,7 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
-def measure(data: Path, model: str, some: int) -> dict[str, Any]:
+def measure(data: Path, model: str, count: int) -> dict[str, Any]:
     rows = pq.read_table(data, columns=["image"], filters=[("split", "=", "dev")]).column("image").to_pylist()
     photos = [Image.open(io.BytesIO(row)).convert("RGB") for row in rows]
     encoder = load_encoder(model)
@@ -61,11 +61,11 @@ def measure(data: Path, model: str, some: int) -> dict[str, Any]:
     level = near_level(Reference(float(np.quantile(pairs, UNRELATED)), 0.1, len(pairs)), Kind.IMAGE)
     taken = {}
     for name, copy in COPIES.items():
-        cosines = (known[:some] * encoded(encoder, [copy(photo) for photo in photos[:some]])).sum(1)
+        cosines = (known[:count] * encoded(encoder, [copy(photo) for photo in photos[:count]])).sum(1)
         taken[name] = round(float((cosines >= level).mean()), 3)
     return {
         "photos": len(photos),
-        "copied": some,
+        "copied": count,
         "unrelated pairs reach": round(float(np.quantile(pairs, UNRELATED)), 3),
         "near from": round(level, 3),
         "taken for the photo": taken,

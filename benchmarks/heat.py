@@ -36,8 +36,8 @@ Beside = Callable[[np.random.Generator], Image.Image]
 def photos(file: Path, tries: int) -> list[tuple[Image.Image, str]]:
     table = pq.read_table(file, columns=["split", "captions", "image"]).to_pylist()
     rows = [row for row in table if row["split"] == "dev"]
-    some = np.random.default_rng(SEED).permutation(len(rows))[: 2 * tries]
-    return [(_square(Image.open(io.BytesIO(rows[n]["image"]))), rows[n]["captions"][0]) for n in some]
+    chosen = np.random.default_rng(SEED).permutation(len(rows))[: 2 * tries]
+    return [(_square(Image.open(io.BytesIO(rows[n]["image"]))), rows[n]["captions"][0]) for n in chosen]
 
 
 def _square(image: Image.Image) -> Image.Image:

@@ -50,15 +50,15 @@ def measure(data: Path) -> dict[str, Any]:
         for _ in range(DRAWS):
             names = sorted(rng.permutation(np.unique(truth))[:count].tolist())
             classifier = Classifier(encoder, names)
-            asked = np.isin(truth, names)
-            best, sure = classifier(theirs[asked])
-            right = np.array(names)[best] == truth[asked]
-            runs.append((right, sure, classifier(strangers)[1]))
-        right, sure, strange = (np.concatenate(part) for part in zip(*runs, strict=True))
+            named = np.isin(truth, names)
+            best, confidence = classifier(theirs[named])
+            right = np.array(names)[best] == truth[named]
+            runs.append((right, confidence, classifier(strangers)[1]))
+        right, confidence, strange = (np.concatenate(part) for part in zip(*runs, strict=True))
         figures[f"{count} labels"] = {
             f"from {least}": {
-                "of theirs labelled": round(float((sure >= least).mean()), 3),
-                "of these right": round(float(right[sure >= least].mean()), 3),
+                "of theirs labelled": round(float((confidence >= least).mean()), 3),
+                "of these right": round(float(right[confidence >= least].mean()), 3),
                 "of strangers labelled": round(float((strange >= least).mean()), 3),
             }
             for least in LEAST

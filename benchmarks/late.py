@@ -55,8 +55,8 @@ def main() -> None:
 
 
 def in_a_process_of_its_own(way: str, options: argparse.Namespace) -> dict[str, Any]:
-    asked = ["--data", str(options.data), "--meetings", str(options.meetings), "--way", way]
-    done = subprocess.run([sys.executable, __file__, *asked], check=True, stdout=subprocess.PIPE)
+    arguments = ["--data", str(options.data), "--meetings", str(options.meetings), "--way", way]
+    done = subprocess.run([sys.executable, __file__, *arguments], check=True, stdout=subprocess.PIPE)
     figures: dict[str, Any] = json.loads(done.stdout)
     print(way, figures, file=sys.stderr, flush=True)
     return figures
@@ -64,21 +64,21 @@ def in_a_process_of_its_own(way: str, options: argparse.Namespace) -> dict[str, 
 
 def measured(way: str, data: Path, count: int) -> dict[str, Any]:
     encoder = jina_at_random()
-    some = dict(list(meetings(load_beir(data, "test")).items())[:count])
-    tokens = sum(len(encoder.token_offsets(meeting.text)) for meeting in some.values())
+    chosen = dict(list(meetings(load_beir(data, "test")).items())[:count])
+    tokens = sum(len(encoder.token_offsets(meeting.text)) for meeting in chosen.values())
     encoder.encode_text(["the first text makes the network"])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.process_time()
-    corpus = index(encoder, some, Chunking(way))
+    corpus = index(encoder, chosen, Chunking(way))
     took = time.process_time() - began
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "encoder": "JinaBERT base, random weights",
         "numbers": str(encoder.text.placement.dtype).removeprefix("torch."),
-        "meetings": len(some),
-        "tokens a meeting": round(tokens / len(some)),
+        "meetings": len(chosen),
+        "tokens a meeting": round(tokens / len(chosen)),
         "passages": len(corpus.texts),
-        "cpu seconds a meeting": round(took / len(some), 2),
+        "cpu seconds a meeting": round(took / len(chosen), 2),
         "MB above the peak of loading": round((after - before) / 1000),
     }
 

@@ -100,15 +100,15 @@ def truth(
     program."""
     import faiss
 
-    kept_file, asked = work / f"truth-{name}-{rows}.npz", questions()
+    kept_file, sorts = work / f"truth-{name}-{rows}.npz", questions()
     if kept_file.exists():
         return dict(np.load(kept_file))
-    heaps = {sort: faiss.ResultHeap(QUESTIONS, K, keep_max=True) for sort in asked}
+    heaps = {sort: faiss.ResultHeap(QUESTIONS, K, keep_max=True) for sort in sorts}
     for batch, vectors in enumerate(Sheet(DIM).rows(rows, seed=1)):
         numbers = np.arange(batch * BATCH, batch * BATCH + len(vectors))
         kept = np.ones(len(vectors), bool) if keep is None else keep(numbers)
-        for sort, some in asked.items():
-            scores, places = faiss.knn(some, vectors[kept], K, metric=faiss.METRIC_INNER_PRODUCT)
+        for sort, queries in sorts.items():
+            scores, places = faiss.knn(queries, vectors[kept], K, metric=faiss.METRIC_INNER_PRODUCT)
             heaps[sort].add_result(scores, numbers[kept][places])
     for heap in heaps.values():
         heap.finalize()
@@ -117,15 +117,15 @@ def truth(
     return nearest
 
 
-def asked(answer: Callable[[np.ndarray], Sequence[int]], true: dict[str, np.ndarray]) -> Found:
+def measured(answer: Callable[[np.ndarray], Sequence[int]], true: dict[str, np.ndarray]) -> Found:
     """Measure recall@10, and the median and 95th percentile of milliseconds, of each sort of question. Each
     is asked twice, and the second time counts."""
     figures = {}
-    for sort, some in questions().items():
-        for vector in some:  # whoever was measured before may have had the memory for other files
+    for sort, vectors in questions().items():
+        for vector in vectors:  # whoever was measured before may have had the memory for other files
             answer(vector)
         seconds, hits = [], 0
-        for vector, right in zip(some, true[sort], strict=True):
+        for vector, right in zip(vectors, true[sort], strict=True):
             began = time.perf_counter()
             numbers = answer(vector)
             seconds.append(time.perf_counter() - began)
@@ -153,7 +153,7 @@ def ours(work: Path, rows: int, true: dict[str, np.ndarray], where: str | None =
         def answer(vector: np.ndarray) -> list[int]:
             return [number(hit.path) for hit in library.search(vector=vector, k=K, filter=where)]
 
-        figures = asked(answer, true)
+        figures = measured(answer, true)
         figures["resident_mb"] = round(resident(), 1)
         return figures
 
@@ -181,7 +181,7 @@ def raw_faiss(work: Path, true: dict[str, np.ndarray]) -> Found:
         places = index.search(vector[None], K, params=parameters)[1][0]
         return [int(ids[place][:20], 16) for place in places]
 
-    return asked(answer, true) | {"index": tuning["index"], "nprobe": tuning["nprobe"]}
+    return measured(answer, true) | {"index": tuning["index"], "nprobe": tuning["nprobe"]}
 
 
 OURS = ("searchkit", "faiss", "filtered")
@@ -232,7 +232,7 @@ def raw_lance(
                 query = table.search(vector).distance_type("dot").select(["n", "_distance"]).limit(K)
                 return getattr(query, how)(effort).refine_factor(refine).to_arrow()["n"].to_pylist()
 
-            figures = asked(answer, true) | {how: effort, "refine_factor": refine} | built
+            figures = measured(answer, true) | {how: effort, "refine_factor": refine} | built
             say(f"  {name} {figures}")
             every.append(figures)
             missing = [sort for sort, recall in least.items() if figures[sort]["recall"] < recall]
@@ -260,7 +260,7 @@ def changed(work: Path, rows: int, count: int) -> dict[str, Any]:
         first = [number(library.search(vector=vector, k=1)[0].path) for vector in vectors[:50]]
         library.store.compact()
         library.accelerate(wait=True)
-        after = asked(lambda v: [number(hit.path) for hit in library.search(vector=v, k=K)], true)
+        after = measured(lambda v: [number(hit.path) for hit in library.search(vector=v, k=K)], true)
     return {
         "rows": count,
         "deleted_rows_found": len(gone & set(range(count))),
