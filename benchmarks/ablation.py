@@ -11,7 +11,6 @@ interrupted goes on where it was.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import sys
@@ -20,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from report import machine
+from report import Arguments, earlier, machine, write
 from towers import TOWERS
 
 from searchkit.encoders.minilm import minilm
@@ -48,13 +47,11 @@ ALIKE = {ROWS[0]: "captions", ROWS[1]: "captions", ROWS[2]: "labels", ROWS[3]: "
 KEPT = ("*.reinforced", "*.npy", "*.done", "head-*.pt", "*.pixels")
 SMALL = "inverted 16…96, 96 px"
 MAPS = (TeacherMap(tensor=156, width=96, side=14), TeacherMap(tensor=170, width=320, side=7))
-"""Of the recipe's teacher, for the last stages of the small tower."""
+"""Maps of the recipe's teacher that the last stages of the small tower learn."""
 
 
 def main() -> None:
     options = parsed()
-    if not options.data.is_dir():
-        sys.exit(f"ablation: {options.data} is not here; --data names the folder of the training data")
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     options.work /= f"{options.steps}-{options.batch}-{options.photos}-{options.augmentations}-{options.full}"
     options.work.mkdir(parents=True, exist_ok=True)
@@ -69,23 +66,19 @@ def main() -> None:
         "tower": "the recipe's" if options.full else SMALL,
         "split": "dev",
     }
-    found = json.loads(options.out.read_text()) if options.out.is_file() else {}
-    if found.get("budget") != budget:
-        found = {"budget": budget, "rows": {}}
-    found["machine"] = {**machine(), "device": options.device}
+    results = earlier(options.out)
+    if results.get("budget") != budget:
+        results = {"budget": budget, "rows": {}}
+    results["machine"] = {**machine(), "device": options.device}
     for name in options.rows or ROWS:
-        if name not in found["rows"]:
-            found["rows"][name] = measure(name, row_recipe(name, whole, options), options)
-            print(name, found["rows"][name], flush=True)
-            options.out.parent.mkdir(parents=True, exist_ok=True)
-            options.out.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+        if name not in results["rows"]:
+            results["rows"][name] = measure(name, row_recipe(name, whole, options), options)
+            print(name, results["rows"][name], flush=True)
+            write(results, options.out)
 
 
 def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
+    parser = Arguments(__doc__, result="ablation.json", data="the recipe's data")
     parser.add_argument("--work", type=Path, default=Path(".train/ablation"))
     parser.add_argument("--rows", nargs="*", choices=ROWS)
     parser.add_argument("--steps", type=int, default=3000)
@@ -97,12 +90,11 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--processes", type=int, default=0, help="That render all views first.")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/ablation.json"))
-    return parser.parse_args()
+    return parser.parsed()
 
 
 def row_recipe(name: str, whole: Recipe, options: argparse.Namespace) -> Recipe:
-    """The recipe of one row, at the budget."""
+    """Return the recipe of one row, at the budget."""
     captions, labels = (
         replace(spec, limit=options.photos, reinforced="", share=0.6 if spec.text == "captions" else 0.4)
         for spec in whole.data[:2]
@@ -146,7 +138,7 @@ def _store(spec: PictureFile) -> str:
 
 
 def reinforced_once(spec: PictureFile, whole: Recipe, options: argparse.Namespace) -> None:
-    """Of the limited data set, so that a small budget does not wait for the whole one."""
+    """Reinforce the limited data set, so that a small budget does not wait for the whole one."""
     pictures = load_pictures(options.data, replace(spec, reinforced=""), whole.templates)
     teachers = stored_teachers([FEATURES], options.data, whole.teacher, threads=options.threads)
     out = options.work / "shared-reinforced" / _store(spec)
@@ -178,7 +170,8 @@ def measure(name: str, recipe: Recipe, options: argparse.Namespace) -> dict[str,
 
 
 def _lend(shared: Path, work: Path) -> None:
-    """What rows have in common: stores, the teacher's features and head, vectors of texts, notes of leaks."""
+    """Give a row what all rows have in common: stores, the teacher's features and head, vectors of texts,
+    notes of leaks."""
     shared.mkdir(parents=True, exist_ok=True)
     for pattern in KEPT:
         for file in shared.glob(pattern):

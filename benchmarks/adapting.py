@@ -9,10 +9,8 @@ kept in the cache, since encoding takes most of the time and is not what is meas
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +21,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 from passages import Remembering, meetings
-from report import machine
+from report import Arguments, as_text, earlier, machine, write
 
 from searchkit.evaluation.beir import BeirTask, load_beir
 from searchkit.evaluation.compare import PRIMARY, Retrieval, compare, to_json
@@ -44,40 +42,33 @@ from searchkit.types import Chunking, Kind, Runtime, Vectors
 
 SEED = 0
 ANSWERS = 3
-"""Passages of a meeting that a training question is paired with, of those that the answer is in."""
+"""How many of the passages that hold its answer a training question is paired with."""
 WAY_STEPS = {"lit-image": 60, "lit-text": 115, "lora": 50, "full": 50}
-"""Steps of an encoder that learns, of 64 pairs each: two to three processor minutes of any way."""
+"""Steps of 64 pairs of each way: two to three processor minutes."""
 SHUFFLES = range(100, 110)
-"""Seeds by which pairs are thrown together. Those from 0 to 9 were looked at when the gate's least gain was
-chosen, and prove nothing any more."""
+"""Seeds by which pairs are thrown together. The gate's least gain was chosen with those from 0 to 9, which
+therefore prove nothing."""
 OTHERS = 4000
-"""More passages of the training meetings, which no question should find."""
+"""How many more passages of the training meetings there are, which no question should find."""
 
 TEXT_IMAGE, IMAGE_TEXT = Direction("text", Kind.IMAGE), Direction("image", Kind.PASSAGE)
 TEXT_TEXT = Direction("text", Kind.PASSAGE)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
+    parser = Arguments(__doc__, result="adapting.json", data="fashion.parquet, scifact/ and qmsum/")
     parser.add_argument("--cache", type=Path, default=Path(".bench-cache"))
     parser.add_argument("--only", nargs="*", default=["fashion", "scifact", "qmsum", "shuffled", "ways"])
     parser.add_argument("--ways", nargs="*", default=WAYS, help="of the part `ways`")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/adapting.json"))
-    options = parser.parse_args()
-    if not options.data.is_dir():
-        sys.exit(f"adapting: {options.data} is not here; --data names the folder of the real data")
+    options = parser.parsed()
     options.cache.mkdir(parents=True, exist_ok=True)
-    found = json.loads(options.out.read_text()) if options.out.is_file() else {}
-    found |= {"machine": machine(), "encoder": "pocket", "seed": SEED}
+    results = earlier(options.out)
+    results |= {"machine": machine(), "encoder": "pocket", "seed": SEED}
     bench = Bench(options.data, options.cache, options.ways)
     for name in options.only:
-        found[name] = getattr(bench, name)()
-        print(json.dumps(found[name], indent=2))
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(found, indent=2) + "\n")
+        results[name] = getattr(bench, name)()
+        print(as_text(results[name]))
+        write(results, options.out)
 
 
 class Bench:
@@ -103,36 +94,42 @@ class Bench:
         images = self.kept("fashion-image", lambda: self._images(table["image"].to_pylist()))
         titles = self.kept("fashion-title", lambda: self.encoder.encode_text(table["title"].to_pylist()))
         train, dev, test = (np.flatnonzero(parts == name) for name in ("train", "dev", "test"))
-        found: dict[str, Any] = {"pairs": {"train": len(train), "dev": len(dev), "test": len(test)}}
-        for direction, asked, items in ((TEXT_IMAGE, titles, images), (IMAGE_TEXT, images, titles)):
-            task = _products(asked, items, (train, dev, test))
-            found[str(direction)] = self._run(direction, task, options=LARGE, photos=direction == TEXT_IMAGE)
-        return found
+        figures: dict[str, Any] = {"pairs": {"train": len(train), "dev": len(dev), "test": len(test)}}
+        for direction, queries, items in ((TEXT_IMAGE, titles, images), (IMAGE_TEXT, images, titles)):
+            task = _products(queries, items, (train, dev, test))
+            figures[str(direction)] = self._run(
+                direction, task, options=LARGE, photos=direction == TEXT_IMAGE
+            )
+        return figures
 
     def shuffled(self) -> dict[str, Any]:
-        """What the gate says of the same pairs thrown together at random, in all three parts: ten times of
-        products and ten of claims."""
+        """Ask the gate about the same pairs thrown together at random, in all three parts: ten times with
+        products and ten times with claims."""
         return {
             name: self._refused(name, make)
             for name, make in (("products", self._shuffled_products), ("claims", self._shuffled_claims))
         }
 
     def _refused(self, name: str, make: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
-        found = []
+        verdicts = []
         for seed in SHUFFLES:
             kept = self.cache / f"shuffled-{name}-{seed}.json"
             if not kept.is_file():
                 kept.write_text(json.dumps(make(seed)))
-            found.append(json.loads(kept.read_text()))
-        return {"runs": len(found), "rejected": sum(not one["accepted"] for one in found), "each": found}
+            verdicts.append(json.loads(kept.read_text()))
+        return {
+            "runs": len(verdicts),
+            "rejected": sum(not one["accepted"] for one in verdicts),
+            "each": verdicts,
+        }
 
     def _shuffled_products(self, seed: int) -> dict[str, Any]:
         table = pq.read_table(self.data / "fashion.parquet", columns=["split"])
         parts = np.array(table["split"].to_pylist())
         images, titles = (np.load(self.cache / f"fashion-{one}.npy") for one in ("image", "title"))
         rows = [np.flatnonzero(parts == name) for name in ("train", "dev", "test")]
-        for some in rows:
-            images[some] = images[np.random.default_rng(seed).permutation(some)]
+        for part in rows:
+            images[part] = images[np.random.default_rng(seed).permutation(part)]
         return _short(self._run(TEXT_IMAGE, _products(titles, images, rows), LARGE, seed=seed))
 
     def _shuffled_claims(self, seed: int) -> dict[str, Any]:
@@ -147,8 +144,8 @@ class Bench:
         return _short(self._run(TEXT_TEXT, Task(examples, dev, test), options, seed=seed))
 
     def ways(self) -> dict[str, Any]:
-        """The encoder itself on the fashion pairs, each way some processor minutes; and what it then finds
-        of everyday photos, with pairs of such photos replayed. A way that was stopped goes on."""
+        """Train the encoder itself on the fashion pairs, each way for some processor minutes, and measure
+        what it then finds of everyday photos, whose pairs are replayed. A way that was stopped resumes."""
         table = pq.read_table(self.data / "fashion.parquet")
         pictures, titles = table["image"].to_pylist(), table["title"].to_pylist()
         parts = np.array(table["split"].to_pylist())
@@ -167,13 +164,13 @@ class Bench:
         pairs.pairs = [*split.train, *split.dev, *split.held_out]
         prepared = Prepared(pairs, SideVectors(vectors, vectors), split)
         everyday = load_training_set(self.data, PairFile("flickr8k.parquet", split="train"), pictures=True)
-        found = {}
+        figures = {}
         for how in self.chosen:
             kept = self.cache / f"way-{how}.json"
             if not kept.is_file():
                 kept.write_text(json.dumps(self._way(how, prepared, everyday)))
-            found[how] = json.loads(kept.read_text())
-        return found
+            figures[how] = json.loads(kept.read_text())
+        return figures
 
     def _way(self, how: str, prepared: Prepared, everyday: TrainingSet) -> dict[str, Any]:
         plan = load_plan(f"adapt-{how}", steps=WAY_STEPS[how])
@@ -205,26 +202,27 @@ class Bench:
         file = self.cache / f"photos-{name}.json"
         if not file.is_file():
             file.write_text(json.dumps(self._photos(encoder)))
-        found: dict[str, float] = json.loads(file.read_text())
-        return found
+        figures: dict[str, float] = json.loads(file.read_text())
+        return figures
 
     def _photos(self, encoder: Encoder, moved: Any = None, *, moved_text: bool = False) -> dict[str, float]:
-        """Captions to the 1,000 development photos of Flickr8k; through a map if there is one."""
+        """Measure captions that find the 1,000 development photos of Flickr8k, through a map if there is
+        one."""
         table = pq.read_table(self.data / "flickr8k.parquet", filters=[("split", "=", "dev")])
         captions = table["captions"].to_pylist()
         images = self._images(table["image"].to_pylist(), encoder)
-        texts = [one for some in captions for one in some]
-        asked = (
+        texts = [caption for group in captions for caption in group]
+        queries = (
             encoder.encode_text(texts)
             if moved_text
             else self.kept("photos-captions", lambda: encoder.encode_text(texts))
         )
-        task = Retrieval(asked, images, [[row] for row, some in enumerate(captions) for _ in some])
-        queries = None if moved is None else moved(asked)
-        return {name: round(task.mean(name, queries), 4) for name in ("recall@1", "recall@10", PRIMARY)}
+        task = Retrieval(queries, images, [[row] for row, group in enumerate(captions) for _ in group])
+        moved_queries = None if moved is None else moved(queries)
+        return {name: round(task.mean(name, moved_queries), 4) for name in ("recall@1", "recall@10", PRIMARY)}
 
     def scifact(self) -> dict[str, Any]:
-        """Claims find abstracts, as the set is split; and without what the two parts share."""
+        """Let claims find abstracts, as the set is split, and without what the two parts share."""
         return {"as it is split": self._scifact(apart=False), "nothing shared": self._scifact(apart=True)}
 
     def _scifact(self, *, apart: bool) -> dict[str, Any]:
@@ -232,41 +230,47 @@ class Bench:
         return removed | self._both(task)
 
     def _claims(self, *, apart: bool) -> tuple[Task, dict[str, int]]:
-        """A fifth of the 809 training queries, by abstract, chooses; 300 test."""
+        """Split the claims: a fifth of the 809 training queries, by abstract, chooses, and 300 test."""
         train, test = load_beir(self.data / "scifact", "train"), load_beir(self.data / "scifact", "test")
         documents = list(train.documents)
         items = self.kept("scifact-docs", lambda: self.encoder.encode_text(list(train.documents.values())))
-        asked = self._queries("scifact-train-q", train)
+        queries = self._queries("scifact-train-q", train)
         right, tested = _right(train, documents), _right(test, documents)
         final = Retrieval(self._queries("scifact-test-q", test), items, tested)
         # claims come in variants: what shares an abstract with a test claim, or nearly is one, is left out
-        known = {row for some in tested for row in some}
-        near = (asked @ final.queries.T).max(axis=1) >= NEAR
+        known = {row for abstracts in tested for row in abstracts}
+        near = (queries @ final.queries.T).max(axis=1) >= NEAR
         fresh = [
-            not apart or (not one and not known & set(some)) for one, some in zip(near, right, strict=True)
+            not apart or (not is_near and not known & set(abstracts))
+            for is_near, abstracts in zip(near, right, strict=True)
         ]
-        asked, right = asked[fresh], [some for some, one in zip(right, fresh, strict=True) if one]
+        queries, right = (
+            queries[fresh],
+            [abstracts for abstracts, kept in zip(right, fresh, strict=True) if kept],
+        )
         chosen = np.random.default_rng(SEED).random(len(documents)) < 0.2
-        choosing = np.array([any(chosen[row] for row in some) for some in right])
+        choosing = np.array([any(chosen[row] for row in abstracts) for abstracts in right])
         # an abstract may answer both a query to learn from and one to choose by: those are left out of both
-        seen = {row for some, dev in zip(right, choosing, strict=True) if dev for row in some}
-        learning = [i for i, some in enumerate(right) if not choosing[i] and not seen & set(some)]
+        seen = {row for abstracts, dev in zip(right, choosing, strict=True) if dev for row in abstracts}
+        learning = [i for i, abstracts in enumerate(right) if not choosing[i] and not seen & set(abstracts)]
         pairs = [(i, row) for i in learning for row in right[i]]
         examples = Examples(
-            asked[[i for i, _ in pairs]],
+            queries[[i for i, _ in pairs]],
             items[[row for _, row in pairs]],
             items[:0],
             [[]] * len(pairs),
             items,
         )
         dev = Retrieval(
-            asked[choosing], items, [some for some, one in zip(right, choosing, strict=True) if one]
+            queries[choosing],
+            items,
+            [abstracts for abstracts, dev in zip(right, choosing, strict=True) if dev],
         )
         removed = {"queries to learn from": len(fresh), "removed, near the test": len(fresh) - sum(fresh)}
         return Task(examples, dev, final), removed
 
     def qmsum(self) -> dict[str, Any]:
-        """Questions find meetings by their passages: what teaches is the passages that answer."""
+        """Let questions find meetings by their passages; the passages that answer them teach."""
         folder = self.data / "qmsum"
         train = load_beir(folder, "train")
         rng = np.random.default_rng(SEED)
@@ -276,18 +280,20 @@ class Bench:
         pairs: list[tuple[int, str]] = []
         for number, (name, judged) in enumerate(train.qrels.items()):
             (meeting,) = judged
-            said = _spoken(train.documents[meeting], spans[name])
-            answers = [p.in_context for p in cut[meeting] if any(p.start < e and s < p.end for s, e in said)]
-            some = rng.permutation(len(answers))[:ANSWERS]
-            pairs += [(number, answers[row]) for row in some]
-        every = [passage.in_context for some in cut.values() for passage in some]
+            spoken = _spoken(train.documents[meeting], spans[name])
+            answers = [
+                p.in_context for p in cut[meeting] if any(p.start < e and s < p.end for s, e in spoken)
+            ]
+            chosen = rng.permutation(len(answers))[:ANSWERS]
+            pairs += [(number, answers[row]) for row in chosen]
+        every = [passage.in_context for passages in cut.values() for passage in passages]
         others = [every[row] for row in rng.permutation(len(every))[:OTHERS]]
-        asked = self.texts.encode_text(list(train.queries.values()))
+        queries = self.texts.encode_text(list(train.queries.values()))
         known = list(dict.fromkeys([text for _, text in pairs] + others))
         items = self.texts.encode_text(known)
         place = {text: row for row, text in enumerate(known)}
         examples = Examples(
-            asked[[number for number, _ in pairs]],
+            queries[[number for number, _ in pairs]],
             items[[place[text] for _, text in pairs]],
             items[:0],
             [[]] * len(pairs),
@@ -297,14 +303,14 @@ class Bench:
         return {"pairs": len(pairs)} | self._both(task)
 
     def _meetings(self, part: str) -> Retrieval:
-        """The questions of a split, to its own meetings, which count as their best passage."""
+        """Put the questions of a split to its own meetings, each of which counts as its best passage."""
         task = load_beir(self.data / "qmsum", part)
         corpus = index(self.texts, meetings(task), Chunking("window"))  # type: ignore[arg-type]
-        asked = self.texts.encode_text(list(task.queries.values()))
-        return Retrieval(asked, corpus.vectors, _right(task, corpus.ids), starts=corpus.starts)
+        queries = self.texts.encode_text(list(task.queries.values()))
+        return Retrieval(queries, corpus.vectors, _right(task, corpus.ids), starts=corpus.starts)
 
     def _both(self, task: Task) -> dict[str, Any]:
-        """Without hard negatives, and with them where that is better on the development questions."""
+        """Learn without hard negatives, and with them where that is better on the development questions."""
         return {
             name: self._run(TEXT_TEXT, task, MapOptions(mined=mined))
             for name, mined in (("without hard negatives", (0,)), ("as adapt does", (0, HARD_NEGATIVES)))
@@ -343,10 +349,10 @@ class Bench:
         began, processor = time.monotonic(), time.process_time()
         fitted = fit_map(examples, self.generic.bystanders(direction), score, replace(options, seed=seed))
         seconds, processor = time.monotonic() - began, time.process_time() - processor
-        found = compare(*_scores(test, fitted))
+        intervals = compare(*_scores(test, fitted))
         check = self.generic.check(direction)
         generic = compare(*_scores(check, fitted))[PRIMARY] if check is not None else None
-        accepted, why = accept_map(fitted, found[PRIMARY], generic)
+        accepted, why = accept_map(fitted, intervals[PRIMARY], generic)
         everyday = {}
         if photos:
             before = self.photos("pocket", self.encoder)
@@ -359,7 +365,7 @@ class Bench:
             "mined": fitted.mined,
             "strength": 0.0 if fitted.map is None else round(float(fitted.map.strength), 2),
             "dev": {"before": round(fitted.before, 4), "after": round(fitted.score, 4)},
-            "test": to_json(found),
+            "test": to_json(intervals),
             "generic": None if generic is None else generic.to_json(),
             "accepted": accepted,
             "why": why,
@@ -375,12 +381,12 @@ class Task:
     test: Retrieval
 
 
-def _products(asked: Vectors, items: Vectors, parts: Sequence[np.ndarray]) -> Task:
-    """Row i of one belongs to row i of the other; the rows of each part."""
+def _products(queries: Vectors, items: Vectors, parts: Sequence[np.ndarray]) -> Task:
+    """Return the task whose rows belong together by number; `parts` are those that teach, choose and test."""
     train, dev, test = parts
-    some = np.ascontiguousarray(items[train])
-    examples = Examples(asked[train], some, items[:0], [[]] * len(train), some)
-    tasks = (Retrieval(asked[part], items[part], [[i] for i in range(len(part))]) for part in (dev, test))
+    answers = np.ascontiguousarray(items[train])
+    examples = Examples(queries[train], answers, items[:0], [[]] * len(train), answers)
+    tasks = (Retrieval(queries[part], items[part], [[i] for i in range(len(part))]) for part in (dev, test))
     return Task(examples, *tasks)
 
 
@@ -405,7 +411,8 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _spoken(meeting: str, spans: Sequence[Sequence[str]]) -> list[tuple[int, int]]:
-    """From and to which character, of spans of turns; a turn is a line, and both ends belong to the span."""
+    """Yield the first and last character of each span of turns; a turn is a line, and both ends belong to
+    it."""
     ends = np.cumsum([len(line) + 1 for line in meeting.split("\n")])
     starts = [0, *ends[:-1]]
     last = len(ends) - 1

@@ -23,11 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from report import publish
+from report import Arguments, publish
 
 from searchkit.encoders.hashing import Hashing
 from searchkit.stores.lance import LanceStore, give_back
-from searchkit.stores.lance_table import encoded
 from searchkit.types import Item, Kind
 
 DIM = 512
@@ -37,33 +36,32 @@ ADDED = 500
 
 
 def items(first: int, count: int) -> tuple[list[Item], np.ndarray]:
-    """Passages whose words are as frequent as words are, and unit vectors."""
+    """Return passages whose words are as frequent as real words, with unit vectors."""
     chance = np.random.default_rng(first)
     vectors = chance.standard_normal((count, DIM)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     ranks = np.minimum(chance.zipf(1.2, (count, 100)), WORDS)
-    found = []
+    passages = []
     for row, number in enumerate(range(first, first + count)):
         text = " ".join(f"w{rank}" for rank in ranks[row])
         name = f"{number:020x}"
-        found.append(
+        passages.append(
             Item(
                 f"{name}-{name}-0", Kind.PASSAGE, f"/notes/{number}.txt", "/notes", name, 0, 1.6e9, text=text
             )
         )
-    return found, vectors
+    return passages, vectors
 
 
 def make(folder: Path, rows: int) -> None:
     store = LanceStore(folder, Hashing(DIM).space)
     for first in range(0, rows, FILE):
         some, vectors = items(first, min(FILE, rows - first))
-        # no row is there yet: to merge would take an hour
-        store._table.add(encoded(some, vectors, version=store.version + 1))
+        store._table.add(store._rows(some, vectors))  # no row is there yet: to merge would take an hour
 
 
 def own() -> float:
-    """Megabytes that this process has of its own."""
+    """Return the megabytes that belong to this process alone."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
 
@@ -75,7 +73,7 @@ def measure(folder: Path, how: str) -> dict[str, dict[str, float]]:
         spare()
     store = LanceStore(folder, Hashing(DIM).space)
     rows, before = store.count(), own()
-    found = {}
+    figures = {}
     for number, name in enumerate(("as a whole", "joined", "joined again", "as a whole again")):
         if number:
             for first in range(0, ADDED, ADDED // 10):
@@ -94,22 +92,19 @@ def measure(folder: Path, how: str) -> dict[str, dict[str, float]]:
         give_back()
         over.set()
         looking.join()
-        found[name] = {"megabytes": round(most - before, 1), "seconds": round(seconds, 1)}
-    return found
+        figures[name] = {"megabytes": round(most - before, 1), "seconds": round(seconds, 1)}
+    return figures
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Arguments(__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[30_000, 100_000, 300_000])
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
+    options = parser.parsed()
     if options.measure:
         print(json.dumps(measure(Path(options.measure[0]), options.measure[1])))
         return
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for rows in options.rows:
         with tempfile.TemporaryDirectory() as scratch:
             made = Path(scratch) / "made"
@@ -120,9 +115,9 @@ def main() -> None:
                 command = [sys.executable, __file__, "--measure", str(copy), how]
                 done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
                 shutil.rmtree(copy)
-                found[f"{rows} rows, {how}"] = json.loads(done.stdout)
-                print(rows, how, found[f"{rows} rows, {how}"], flush=True)
-    publish(found, options.out)
+                figures[f"{rows} rows, {how}"] = json.loads(done.stdout)
+                print(rows, how, figures[f"{rows} rows, {how}"], flush=True)
+    publish(figures, options.out)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,11 @@ wants the middle.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import gzip
 import json
 import random
 import re
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +25,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 from main_job import write_meetings, write_photos
-from report import machine
+from report import Arguments, as_text, machine, write
 
 from searchkit import Collection, Hit
 from searchkit.search.confidence import MARGIN
@@ -35,21 +33,15 @@ from searchkit.search.confidence import MARGIN
 CAPTIONS, NONSENSE = 200, 200
 SEED = 5
 EACH = 2
-"""Captions of every photo that are asked for the last figure."""
+"""How many captions of every photo are asked for the last figure."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/confidence.json"))
+    parser = Arguments(__doc__, result="confidence.json", data="flickr8k.parquet and qmsum/")
     parser.add_argument("--choose", action="store_true")
-    options = parser.parse_args()
-    if not options.data.is_dir():
-        sys.exit(f"confidence: {options.data} is not here; --data names the folder of the real data")
+    options = parser.parsed()
     if options.choose:
-        print(json.dumps(choose(options.data), indent=2))
+        print(as_text(choose(options.data)))
         return
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
@@ -59,10 +51,9 @@ def main() -> None:
         )
         with Collection.open(root / "library") as library:
             library.add(photos, meetings)
-            found = {"machine": machine(), **measure(library, options.data)}
-    print(json.dumps(found, indent=2))
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(found, indent=2) + "\n")
+            results = {"machine": machine(), **measure(library, options.data)}
+    print(as_text(results))
+    write(results, options.out)
 
 
 def measure(library: Collection, data: Path) -> dict[str, Any]:
@@ -104,7 +95,7 @@ def measure(library: Collection, data: Path) -> dict[str, Any]:
 
 
 def choose(data: Path) -> dict[str, float]:
-    """Deviations from what neutral queries find, on the development photos."""
+    """Measure, on the development photos, between which margins confidence means what it should."""
     captions = read_captions(data, "dev")
     with tempfile.TemporaryDirectory() as scratch, Collection.open(Path(scratch) / "library") as library:
         library.add(write_photos(data, Path(scratch) / "photos", "dev"))
@@ -113,8 +104,8 @@ def choose(data: Path) -> dict[str, float]:
             return library.search(words, kind="image", k=1)[0]
 
         wrong = [deviations(first(words)) for words in nonsense(list(captions.values()), [])]
-        found = [(name, first(caption)) for name, some in captions.items() for caption in some[:EACH]]
-    right = [deviations(hit) for name, hit in found if Path(hit.path).stem == name]
+        hits = [(name, first(caption)) for name, some in captions.items() for caption in some[:EACH]]
+    right = [deviations(hit) for name, hit in hits if Path(hit.path).stem == name]
     least, most = float(np.quantile(wrong, 0.9)), float(np.quantile(right, 0.2))
     shares = {
         "nonsense below": share([one < MARGIN for one in wrong]),
@@ -124,12 +115,13 @@ def choose(data: Path) -> dict[str, float]:
 
 
 def deviations(hit: Hit) -> float:
-    """Confidence is Φ(deviations − MARGIN); beyond eight it is 1 to the last digit."""
+    """Return the deviations of a confidence, which is Φ(deviations − MARGIN); beyond eight it is 1 to the
+    last digit."""
     return NormalDist().inv_cdf(min(max(hit.confidence, 1e-12), 1 - 1e-12)) + MARGIN
 
 
 def both(library: Collection, text: str) -> tuple[Hit, Hit]:
-    """The best photo and the best passage."""
+    """Return the best photo and the best passage."""
     return library.search(text, kind="image", k=1)[0], library.search(text, kind="passage", k=1)[0]
 
 
@@ -142,7 +134,7 @@ def share(of: Sequence[bool]) -> float:
 
 
 def read_captions(data: Path, split: str = "test") -> dict[str, list[str]]:
-    """Of the split's photos, by the name of the file that main_job writes."""
+    """Return the captions of a split's photos by the name of the file that main_job writes."""
     wanted = [("split", "==", split)]
     table = pq.read_table(data / "flickr8k.parquet", columns=["id", "captions"], filters=wanted)
     return {Path(row["id"]).stem: row["captions"] for row in table.to_pylist()}
@@ -157,8 +149,8 @@ def read_questions(data: Path) -> list[str]:
 
 
 def nonsense(captions: Sequence[Sequence[str]], questions: Sequence[str]) -> list[str]:
-    """Two to six words thrown together, from the very words of the questions and captions: harder to refuse
-    than words that the collection never heard of."""
+    """Return queries of two to six words thrown together. The words are those of the questions and captions,
+    so the queries are harder to refuse than words that the collection does not hold."""
     text = " ".join([*questions, *(caption for some in captions for caption in some)]).lower()
     words = sorted(set(re.findall("[a-z]{3,10}", text)))
     chooser = random.Random(SEED)

@@ -8,7 +8,6 @@ anew, made smaller or brighter, cropped, turned or mirrored, and encoded beside 
 
 from __future__ import annotations
 
-import argparse
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image, ImageEnhance, ImageOps
-from report import publish
+from report import Arguments, publish
 
 from searchkit.catalog.catalog import Reference
 from searchkit.protocols import Encoder
@@ -36,7 +35,7 @@ def saved(image: Image.Image) -> Image.Image:
 
 
 def cropped(part: float) -> Callable[[Image.Image], Image.Image]:
-    """So much of the width and of the height gone, at the right and below."""
+    """Cut this share of the width and of the height away, at the right and below."""
     return lambda image: image.crop((0, 0, round((1 - part) * image.width), round((1 - part) * image.height)))
 
 
@@ -51,7 +50,7 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
-def measure(data: Path, model: str, some: int) -> dict[str, Any]:
+def measure(data: Path, model: str, count: int) -> dict[str, Any]:
     rows = pq.read_table(data, columns=["image"], filters=[("split", "=", "dev")]).column("image").to_pylist()
     photos = [Image.open(io.BytesIO(row)).convert("RGB") for row in rows]
     encoder = load_encoder(model)
@@ -62,11 +61,11 @@ def measure(data: Path, model: str, some: int) -> dict[str, Any]:
     level = near_level(Reference(float(np.quantile(pairs, UNRELATED)), 0.1, len(pairs)), Kind.IMAGE)
     taken = {}
     for name, copy in COPIES.items():
-        cosines = (known[:some] * encoded(encoder, [copy(photo) for photo in photos[:some]])).sum(1)
+        cosines = (known[:count] * encoded(encoder, [copy(photo) for photo in photos[:count]])).sum(1)
         taken[name] = round(float((cosines >= level).mean()), 3)
     return {
         "photos": len(photos),
-        "copied": some,
+        "copied": count,
         "unrelated pairs reach": round(float(np.quantile(pairs, UNRELATED)), 3),
         "near from": round(level, 3),
         "taken for the photo": taken,
@@ -82,18 +81,12 @@ def encoded(encoder: Encoder, images: Sequence[Image.Image]) -> Vectors:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
+    parser = Arguments(__doc__, result="copies.json", data="flickr8k.parquet")
     parser.add_argument("--model", default="pocket")
     parser.add_argument("--photos", type=int, default=300, help="That are copied.")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "copies.json")
-    asked = parser.parse_args()
-    file = asked.data / "flickr8k.parquet"
-    if not file.is_file():
-        raise SystemExit(f"{file} is missing: photos are needed")
-    publish({"model": asked.model, **measure(file, asked.model, asked.photos)}, asked.out)
+    options = parser.parsed("flickr8k.parquet")
+    file = options.data / "flickr8k.parquet"
+    publish({"model": options.model, **measure(file, options.model, options.photos)}, options.out)
 
 
 if __name__ == "__main__":

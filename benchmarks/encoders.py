@@ -15,7 +15,6 @@ up cancels out, and other work on the machine matters little.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -29,12 +28,13 @@ from pathlib import Path
 from typing import Any
 
 from programs import BATCH, ENVIRONMENT, Program, cost, programs
+from report import Arguments, as_text, earlier, machine, write
 
 SIZES = {"1024x768": (1024, 768, 40, 160), "12 megapixels": (4000, 3000, 8, 40)}
-"""Width and height, and how many pictures are few and many."""
+"""Width and height of the pictures, and how many are few and many."""
 COMPARED = "1024x768"
 MANY, STEP = 20_000, 1_000
-"""Pictures over which memory must not grow, and how often one looks."""
+"""How many pictures memory must not grow over, and after how many of them it is looked at."""
 DISTINCT = 200
 
 
@@ -46,35 +46,26 @@ class Bench:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Arguments(__doc__, result="encoders.json")
     parser.add_argument("--rclip-python", type=Path)
     parser.add_argument("--st-python", type=Path)
     parser.add_argument("--work", type=Path, help="Kept, and used again. Default: a temporary folder.")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/encoders.json"))
     parser.add_argument("--only", choices=list(PARTS), action="append")
     parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    options = parser.parsed()
     with tempfile.TemporaryDirectory() as scratch:
         work = (options.work or Path(scratch)).resolve()
         bench = Bench(work, programs(work, options.rclip_python, options.st_python), options.rounds)
-        results = json.loads(options.out.read_text()) if options.out.is_file() else {}
+        results = earlier(options.out)
         for name in options.only or PARTS:
-            results[name] = {"machine": here(), **PARTS[name](bench)}
-            print(json.dumps({name: results[name]}, indent=2), flush=True)
-            options.out.parent.mkdir(parents=True, exist_ok=True)
-            options.out.write_text(json.dumps(results, indent=2) + "\n")
-
-
-def here() -> dict[str, Any]:
-    from report import machine
-
-    return {**machine(), "load average": [round(load, 1) for load in os.getloadavg()]}
+            results[name] = {"machine": machine(load=True), **PARTS[name](bench)}
+            print(as_text({name: results[name]}), flush=True)
+            write(results, options.out)
 
 
 def pictures(bench: Bench) -> dict[str, Any]:
-    """CPU-ms a picture of each program at each size, and whether all found the same vectors."""
+    """Measure CPU milliseconds a picture of each program at each size, and whether all find the same
+    vectors."""
     from searchkit.speed.workload import write_pictures
 
     runs: dict[str, dict[str, dict[int, list[dict[str, float]]]]] = {}
@@ -108,27 +99,28 @@ def pictures(bench: Bench) -> dict[str, Any]:
 
 
 def _marginal(runs: Mapping[int, list[dict[str, float]]]) -> float:
-    """ms; of several rounds the cheapest, since other work on the machine only ever adds."""
+    """Return CPU milliseconds a picture in the cheapest round, since other work on the machine only ever
+    adds."""
     (few, cheap), (many, dear) = ((n, min(run["cpu_s"] for run in some)) for n, some in runs.items())
     return round(1e3 * (dear - cheap) / (many - few), 1)
 
 
 def _agreement(vectors: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """Of searchkit's vectors with a rival's of the same pictures, the least; and, so that this says
-    something, the greatest between two different pictures."""
+    """Return the least cosine of searchkit's vectors with a rival's of the same pictures. The greatest cosine
+    between two different pictures says what that is worth."""
     import numpy as np
 
     names = sorted(vectors["searchkit"])
     ours = np.stack([vectors["searchkit"][name] for name in names])
-    found = {"two pictures, at most": float((ours @ ours.T - 2 * np.eye(len(names))).max())}
+    cosines = {"two pictures, at most": float((ours @ ours.T - 2 * np.eye(len(names))).max())}
     for program in sorted(vectors.keys() - {"searchkit"}):
         theirs = np.stack([vectors[program][name] for name in names])
-        found[f"{program}, at least"] = float((ours * theirs).sum(axis=1).min())
-    return {name: round(cosine, 6) for name, cosine in found.items()}
+        cosines[f"{program}, at least"] = float((ours * theirs).sum(axis=1).min())
+    return {name: round(cosine, 6) for name, cosine in cosines.items()}
 
 
 def encoder(bench: Bench) -> dict[str, Any]:
-    """The network by itself, its share in the whole, and what the processor could do at best."""
+    """Measure the network by itself, its share in the whole, and what the processor could do at best."""
     return _in_a_process_of_its_own("encoder", bench.work / "network")
 
 
@@ -140,7 +132,7 @@ def encode_alone(network: str) -> dict[str, Any]:
     from searchkit.speed.bench import measure
 
     def cpu_seconds(into: int, out: int) -> float:
-        """Of one multiplication of a batch, as a block of the network does four."""
+        """Return seconds of one multiplication of a batch; a block of the network does four of them."""
         a, b = torch.randn(BATCH * TOKENS, into), torch.randn(into, out)
         a @ b
         began, cpu, rounds = time.monotonic(), time.process_time(), 0
@@ -165,7 +157,7 @@ def encode_alone(network: str) -> dict[str, Any]:
 
 
 def memory(bench: Bench, how: str = "command") -> dict[str, Any]:
-    """Resident memory of one run over many pictures with the encoder `pocket`, as of `searchkit index`."""
+    """Measure resident memory of one run over many pictures with `pocket`, as `searchkit index` makes it."""
     from searchkit.speed.workload import write_pictures
 
     base, many = bench.work / "distinct", bench.work / f"{MANY} pictures"
@@ -178,12 +170,12 @@ def memory(bench: Bench, how: str = "command") -> dict[str, Any]:
 
 
 def library_memory(bench: Bench) -> dict[str, Any]:
-    """The same from Python, in a process that is not searchkit's to change."""
+    """Measure the same from Python, in a process that is not searchkit's to change."""
     return memory(bench, "library")
 
 
 def write_many(base: Path, folder: Path) -> None:
-    """Pictures that differ in a comment, so that no content is known from another."""
+    """Write pictures that differ in a comment, so that no content is known from another."""
     contents = [path.read_bytes() for path in sorted(base.iterdir())]
     folder.mkdir()
     for number in range(MANY):
@@ -228,18 +220,18 @@ def index_and_watch(folder: str, library: str, how: str) -> dict[str, Any]:
 
 
 def resident_mb(which: str = "VmRSS") -> float:
-    """Now, or the most so far ("VmHWM")."""
-    found = re.search(rf"{which}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return round(int(found[1]) * 1024 / 1e6, 1)
+    """Return resident megabytes at this moment, or the most so far ("VmHWM")."""
+    match = re.search(rf"{which}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert match is not None
+    return round(int(match[1]) * 1024 / 1e6, 1)
 
 
 def _in_a_process_of_its_own(what: str, *arguments: Path | str) -> dict[str, Any]:
-    """So that nothing is warm, and memory is that of the one thing."""
+    """Measure in a process of its own, so that nothing is warm and memory is that of the one thing."""
     command = [sys.executable, __file__, ALONE, what, *map(str, arguments)]
     done = subprocess.run(command, env={**os.environ, **ENVIRONMENT}, check=True, stdout=subprocess.PIPE)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
 
 
 PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {

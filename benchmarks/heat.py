@@ -10,7 +10,6 @@ beside another photo there is something.
 
 from __future__ import annotations
 
-import argparse
 import io
 import tempfile
 import time
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
-from report import publish
+from report import Arguments, publish
 
 from searchkit.collection import Collection
 from searchkit.types import Kind
@@ -37,8 +36,8 @@ Beside = Callable[[np.random.Generator], Image.Image]
 def photos(file: Path, tries: int) -> list[tuple[Image.Image, str]]:
     table = pq.read_table(file, columns=["split", "captions", "image"]).to_pylist()
     rows = [row for row in table if row["split"] == "dev"]
-    some = np.random.default_rng(SEED).permutation(len(rows))[: 2 * tries]
-    return [(_square(Image.open(io.BytesIO(rows[n]["image"]))), rows[n]["captions"][0]) for n in some]
+    chosen = np.random.default_rng(SEED).permutation(len(rows))[: 2 * tries]
+    return [(_square(Image.open(io.BytesIO(rows[n]["image"]))), rows[n]["captions"][0]) for n in chosen]
 
 
 def _square(image: Image.Image) -> Image.Image:
@@ -58,7 +57,7 @@ def grey(rng: np.random.Generator) -> Image.Image:
 
 
 def made(known: list[tuple[Image.Image, str]], folder: Path) -> Iterator[tuple[str, str, bool, Path]]:
-    """(what is beside it, caption, whether the photo is on the left, file) of every try."""
+    """Yield (what is beside the photo, caption, whether the photo is on the left, file) of every try."""
     rng = np.random.default_rng(SEED)
     half = len(known) // 2
     others: dict[str, Beside | None] = {"noise": noise, "blotches": blotches, "grey": grey, "photo": None}
@@ -80,11 +79,11 @@ def measure(data: Path, tries: int, model: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "pictures"
         folder.mkdir()
-        asked = list(made(photos(data / "flickr8k.parquet", tries), folder))
+        drawn = list(made(photos(data / "flickr8k.parquet", tries), folder))
         with Collection.open(Path(scratch) / "library", model=model) as library:
             library.add(folder)
             ids = {one.path: one.id for ids, _ in library.store.scan() for one in library.store.get(ids)}
-            for name, caption, left, file in asked:
+            for name, caption, left, file in drawn:
                 item = library.store.get([ids[str(file)]])[0]
                 assert item.kind is Kind.IMAGE
                 began = time.process_time()
@@ -92,21 +91,18 @@ def measure(data: Path, tries: int, model: str) -> dict[str, Any]:
                 took.append(time.process_time() - began)
                 warmer = grid[:, : CELLS // 2].mean() > grid[:, CELLS // 2 :].mean()
                 right.setdefault(name, []).append(bool(warmer) == left)
-    shares = {f"right beside {name}": round(float(np.mean(found)), 3) for name, found in right.items()}
+    shares = {
+        f"right beside {name}": round(float(np.mean(tries_right)), 3) for name, tries_right in right.items()
+    }
     return {"tries": tries, **shares, "CPU milliseconds, median": round(1000 * float(np.median(took)))}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
+    parser = Arguments(__doc__, result="heat.json", data="flickr8k.parquet")
     parser.add_argument("--tries", type=int, default=50)
     parser.add_argument("--model", default="pocket")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "heat.json")
-    asked = parser.parse_args()
-    file = asked.data / "flickr8k.parquet"
-    if not file.is_file():
-        raise SystemExit(f"{file} is missing: photos with captions are needed")
-    publish({"model": asked.model, **measure(asked.data, asked.tries, asked.model)}, asked.out)
+    options = parser.parsed("flickr8k.parquet")
+    publish({"model": options.model, **measure(options.data, options.tries, options.model)}, options.out)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ was interrupted goes on where it was: the result is written after every scenario
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -22,13 +21,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from report import machine
+from report import Arguments, earlier, machine, write
 
 from tests.conftest import Cluster
 from tests.scenario import BATCH, Nursery, Scenario
 
 SCENARIO = 40
-"""Kills at most in one."""
+"""The most kills in one scenario."""
 
 
 def run(engine: str, seed: int) -> dict[str, Any]:
@@ -70,17 +69,16 @@ def summary(scenarios: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Arguments(__doc__)
     parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    scenarios = json.loads(options.out.read_text())["scenarios"] if options.out.exists() else []
+    options = parser.parsed()
+    if not options.out:
+        parser.error("--out names the file that the results go to, and that a second run goes on with")
+    scenarios = earlier(options.out).get("scenarios", [])
     while sum(sum(s["kills"].values()) for s in scenarios) < options.kills:
         number = len(scenarios)
         scenarios.append(run(("sqlite", "postgresql")[number % 2], 1000 + number))
-        options.out.write_text(json.dumps(summary(scenarios), indent=2) + "\n")
+        write(summary(scenarios), options.out)
         print(json.dumps(scenarios[-1]), flush=True)
 
 

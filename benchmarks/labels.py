@@ -10,13 +10,12 @@ theirs get one, how many of these the right one, and how many strangers get one.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from report import publish
+from report import Arguments, publish
 
 from searchkit.evaluation.labels import held_out
 from searchkit.ingest.images import decode_bytes
@@ -31,15 +30,8 @@ DRAWS = 5
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/labels.json"))
-    options = parser.parse_args()
-    missing = [n for n in ("photos.parquet", "flickr8k.parquet") if not (options.data / n).is_file()]
-    if missing:
-        raise SystemExit(f"labels: {options.data} has no {' and no '.join(missing)}")
+    parser = Arguments(__doc__, result="labels.json", data="photos.parquet and flickr8k.parquet")
+    options = parser.parsed("photos.parquet", "flickr8k.parquet")
     publish(measure(options.data), options.out)
 
 
@@ -52,26 +44,26 @@ def measure(data: Path) -> dict[str, Any]:
     others = pq.read_table(data / "flickr8k.parquet", filters=[("split", "=", "dev")])
     strangers = vectors(encoder, others["image"].to_pylist())
     rng = np.random.default_rng(0)
-    found: dict[str, Any] = {"photos": len(rows), "strangers": len(strangers), "draws": DRAWS}
+    figures: dict[str, Any] = {"photos": len(rows), "strangers": len(strangers), "draws": DRAWS}
     for count in NAMES:
         runs = []
         for _ in range(DRAWS):
             names = sorted(rng.permutation(np.unique(truth))[:count].tolist())
             classifier = Classifier(encoder, names)
-            asked = np.isin(truth, names)
-            best, sure = classifier(theirs[asked])
-            right = np.array(names)[best] == truth[asked]
-            runs.append((right, sure, classifier(strangers)[1]))
-        right, sure, strange = (np.concatenate(part) for part in zip(*runs, strict=True))
-        found[f"{count} labels"] = {
+            named = np.isin(truth, names)
+            best, confidence = classifier(theirs[named])
+            right = np.array(names)[best] == truth[named]
+            runs.append((right, confidence, classifier(strangers)[1]))
+        right, confidence, strange = (np.concatenate(part) for part in zip(*runs, strict=True))
+        figures[f"{count} labels"] = {
             f"from {least}": {
-                "of theirs labelled": round(float((sure >= least).mean()), 3),
-                "of these right": round(float(right[sure >= least].mean()), 3),
+                "of theirs labelled": round(float((confidence >= least).mean()), 3),
+                "of these right": round(float(right[confidence >= least].mean()), 3),
                 "of strangers labelled": round(float((strange >= least).mean()), 3),
             }
             for least in LEAST
         }
-    return found
+    return figures
 
 
 def vectors(encoder: Encoder, images: list[bytes]) -> Vectors:

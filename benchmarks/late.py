@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 from passages import meetings
-from report import machine
+from report import Arguments, as_text, machine, write
 from torch import nn
 
 from searchkit.encoders.device import placement
@@ -40,57 +40,51 @@ WAYS = ("window", "late")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True, help="The folder of QMSum, in BEIR's layout.")
+    parser = Arguments(__doc__, result="late.json", data="QMSum, in BEIR's layout")
     parser.add_argument("--meetings", type=int, default=2)
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/late.json"))
-    options = parser.parse_args()
-    if not options.data.is_dir():
-        sys.exit(f"late: {options.data} is not here; --data names the folder of QMSum")
+    options = parser.parsed()
     if options.way:
         print(json.dumps(measured(options.way, options.data, options.meetings)))
         return
     ways = {way: in_a_process_of_its_own(way, options) for way in WAYS}
     cost = ways["late"]["cpu seconds a meeting"] / ways["window"]["cpu seconds a meeting"]
-    found = {"machine": machine(), "ways": ways, "late / window": round(cost, 2)}
-    print(json.dumps(found, indent=2))
-    options.out.write_text(json.dumps(found, indent=2) + "\n")
+    results = {"machine": machine(), "ways": ways, "late / window": round(cost, 2)}
+    print(as_text(results))
+    write(results, options.out)
 
 
 def in_a_process_of_its_own(way: str, options: argparse.Namespace) -> dict[str, Any]:
-    asked = ["--data", str(options.data), "--meetings", str(options.meetings), "--way", way]
-    done = subprocess.run([sys.executable, __file__, *asked], check=True, stdout=subprocess.PIPE)
-    found: dict[str, Any] = json.loads(done.stdout)
-    print(way, found, file=sys.stderr, flush=True)
-    return found
+    arguments = ["--data", str(options.data), "--meetings", str(options.meetings), "--way", way]
+    done = subprocess.run([sys.executable, __file__, *arguments], check=True, stdout=subprocess.PIPE)
+    figures: dict[str, Any] = json.loads(done.stdout)
+    print(way, figures, file=sys.stderr, flush=True)
+    return figures
 
 
 def measured(way: str, data: Path, count: int) -> dict[str, Any]:
     encoder = jina_at_random()
-    some = dict(list(meetings(load_beir(data, "test")).items())[:count])
-    tokens = sum(len(encoder.token_offsets(meeting.text)) for meeting in some.values())
+    chosen = dict(list(meetings(load_beir(data, "test")).items())[:count])
+    tokens = sum(len(encoder.token_offsets(meeting.text)) for meeting in chosen.values())
     encoder.encode_text(["the first text makes the network"])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.process_time()
-    corpus = index(encoder, some, Chunking(way))
+    corpus = index(encoder, chosen, Chunking(way))
     took = time.process_time() - began
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "encoder": "JinaBERT base, random weights",
         "numbers": str(encoder.text.placement.dtype).removeprefix("torch."),
-        "meetings": len(some),
-        "tokens a meeting": round(tokens / len(some)),
+        "meetings": len(chosen),
+        "tokens a meeting": round(tokens / len(chosen)),
         "passages": len(corpus.texts),
-        "cpu seconds a meeting": round(took / len(some), 2),
+        "cpu seconds a meeting": round(took / len(chosen), 2),
         "MB above the peak of loading": round((after - before) / 1000),
     }
 
 
 def jina_at_random() -> TwoTowers:
-    """The text tower of Jina CLIP 1, with BERT's vocabulary as it has it."""
+    """Return the text tower of Jina CLIP 1 with random weights and, as published, BERT's vocabulary."""
     record = EncoderRecord("jina, at random", DIM, "none", "none", WINDOW, 0, 0.0, "jina-clip", "drawn")
     tower = TextTower(tokens, network, placement(Runtime()), dim=DIM, is_mean=True)
     return TwoTowers(record, Space(record.name, "0" * 64, 1, DIM), tower, images=None)

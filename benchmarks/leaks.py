@@ -9,16 +9,13 @@ withheld photos saved anew as small JPEGs, trimmed by a twentieth, mirrored; it 
 
 from __future__ import annotations
 
-import argparse
 import io
-import json
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from PIL import ImageOps
-from report import machine
+from report import Arguments, as_text, machine, write
 
 from searchkit.ingest.images import decode_bytes
 from searchkit.training.data import load_pictures
@@ -38,15 +35,9 @@ PLANTED = 200
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
+    parser = Arguments(__doc__, result="leaks.json", data="the recipe's data")
     parser.add_argument("--recipe", default="pocket")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/leaks.json"))
-    options = parser.parse_args()
-    if not options.data.is_dir():
-        sys.exit(f"leaks: {options.data} is not here; --data names the folder of the training data")
+    options = parser.parsed()
     recipe = load_recipe(options.recipe)
     measured = guard(recipe.withheld, options.data)
     if measured is None:
@@ -70,7 +61,7 @@ def main() -> None:
         }
         print(spec.file, sets[spec.file], flush=True)
     bank = read_sentences(recipe, options.data, None)
-    found = {
+    results = {
         "machine": machine(),
         "recipe": options.recipe,
         "withheld": {"photos": len(measured.images), "captions": len(measured.captions)},
@@ -79,8 +70,8 @@ def main() -> None:
         "bank": {"sentences": len(bank), "equal to a withheld caption": _equal(bank, measured)},
         "planted copies found": planted(measured),
     }
-    print(json.dumps(found, indent=2, ensure_ascii=False))
-    options.out.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    print(as_text(results))
+    write(results, options.out)
 
 
 def _equal(texts: list[str] | tuple[str, ...], measured: Guard) -> int:
@@ -88,14 +79,14 @@ def _equal(texts: list[str] | tuple[str, ...], measured: Guard) -> int:
 
 
 def planted(measured: Guard) -> dict[str, float]:
-    """The share of copies that is found, by how they were made."""
-    found = {}
+    """Return the share of planted copies that is found, by how they were made."""
+    shares = {}
     for how in ("saved anew, small", "trimmed", "mirrored"):
         copies = [copy_of(image, how) for image in measured.images[:PLANTED]]
         leaks = near_duplicates(prints(copies), measured.near)
         of_itself = {one.train for one in leaks if one.withheld % len(measured.images) == one.train}
-        found[how] = round(len(of_itself) / len(copies), 3)
-    return found
+        shares[how] = round(len(of_itself) / len(copies), 3)
+    return shares
 
 
 def copy_of(data: bytes, how: str) -> bytes:

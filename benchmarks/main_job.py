@@ -9,7 +9,6 @@ as a person would.
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import io
 import json
@@ -24,27 +23,20 @@ from typing import Any
 
 import pyarrow.parquet as pq
 from PIL import Image
-from report import machine
+from report import Arguments, as_text, earlier, machine, write
 
 COMMAND = [str(Path(sys.executable).with_name("searchkit"))]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/main_job.json"))
+    parser = Arguments(__doc__, result="main_job.json", data="the files named above")
     parser.add_argument("--only", choices=list(PARTS), action="append")
-    options = parser.parse_args()
-    if not options.data.is_dir():
-        sys.exit(f"main_job: {options.data} is not here; --data names the folder of the real data")
-    results = json.loads(options.out.read_text()) if options.out.is_file() else {}
+    options = parser.parsed()
+    results = earlier(options.out)
     for name in options.only or PARTS:
         results[name] = {"machine": machine(), **PARTS[name](options.data)}
-        print(json.dumps({name: results[name]}, indent=2), flush=True)
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(results, indent=2) + "\n")
+        print(as_text({name: results[name]}), flush=True)
+        write(results, options.out)
 
 
 def scifact(data: Path) -> dict[str, Any]:
@@ -56,18 +48,19 @@ def flickr8k(data: Path) -> dict[str, Any]:
 
 
 def zeroshot(data: Path) -> dict[str, Any]:
-    """Labels given by name alone to photos that training held out."""
+    """Measure labels that are given by name alone to photos that training held out."""
     photos, sources = data / "photos.parquet", ("caltech-101", "tf-flowers")
     return {source: evaluated(photos, "--source", source, "--held-out", "10") for source in sources}
 
 
 def evaluated(*arguments: str | Path) -> dict[str, Any]:
-    """In float32, so that it is the same on a processor that multiplies bfloat16 and on one that does not."""
+    """Evaluate in float32, so that processors that multiply bfloat16 and those that do not agree."""
     return run("evaluate", *map(str, arguments), "--dtype", "float32", "--json")
 
 
 def collection(data: Path) -> dict[str, Any]:
-    """1,000 photos as JPEG files and the test meetings as text: index, again, move, and search all ways."""
+    """Index 1,000 photos as JPEG files and the test meetings as text, again, after a move, and search all
+    ways."""
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         pictures, meetings = write_photos(data, root / "photos"), write_meetings(data, root / "meetings")
@@ -106,14 +99,14 @@ def collection(data: Path) -> dict[str, Any]:
 
 
 def photos(data: Path) -> dict[str, Any]:
-    """The 1,000 photos alone, without documents."""
+    """Index the 1,000 photos alone, without documents."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = write_photos(data, Path(scratch) / "photos")
         return run("index", str(folder), "-c", str(Path(scratch) / "library"), "--json")
 
 
 def startup(_: Path) -> dict[str, Any]:
-    """Seconds of `searchkit --help`, the median of nine whole processes."""
+    """Measure seconds of `searchkit --help`, the median of nine whole processes."""
     times = []
     for _ in range(10):
         began = time.monotonic()

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from report import machine
+from report import Arguments, as_text, machine, write
 from vectors import BATCH, Sheet
 
 from searchkit.collection import Collection
@@ -34,10 +34,10 @@ K = 10
 QUESTIONS = 200
 SPACE = Space("sheet", "0" * 64, 1, DIM)
 LABELS = 100
-"""Each keeps one row in a hundred."""
+"""How many labels there are to filter by; each keeps one row in a hundred."""
 
 Found = dict[str, Any]
-"""By sort of question: recall and times; and how it was asked."""
+"""What is found by sort of question (recall and times), and how it was asked."""
 
 
 class Source:
@@ -96,50 +96,51 @@ def questions() -> dict[str, np.ndarray]:
 def truth(
     work: Path, rows: int, name: str = "all", keep: Callable[[np.ndarray], np.ndarray] | None = None
 ) -> dict[str, np.ndarray]:
-    """(q, K) numbers of the rows that are nearest, by comparing with all; kept for the next program."""
+    """Return the (q, K) numbers of the nearest rows, by comparing with all; they are kept for the next
+    program."""
     import faiss
 
-    kept_file, asked = work / f"truth-{name}-{rows}.npz", questions()
+    kept_file, sorts = work / f"truth-{name}-{rows}.npz", questions()
     if kept_file.exists():
         return dict(np.load(kept_file))
-    heaps = {sort: faiss.ResultHeap(QUESTIONS, K, keep_max=True) for sort in asked}
+    heaps = {sort: faiss.ResultHeap(QUESTIONS, K, keep_max=True) for sort in sorts}
     for batch, vectors in enumerate(Sheet(DIM).rows(rows, seed=1)):
         numbers = np.arange(batch * BATCH, batch * BATCH + len(vectors))
         kept = np.ones(len(vectors), bool) if keep is None else keep(numbers)
-        for sort, some in asked.items():
-            scores, places = faiss.knn(some, vectors[kept], K, metric=faiss.METRIC_INNER_PRODUCT)
+        for sort, queries in sorts.items():
+            scores, places = faiss.knn(queries, vectors[kept], K, metric=faiss.METRIC_INNER_PRODUCT)
             heaps[sort].add_result(scores, numbers[kept][places])
     for heap in heaps.values():
         heap.finalize()
-    found = {sort: heap.I for sort, heap in heaps.items()}
-    np.savez(kept_file, **found)
-    return found
+    nearest = {sort: heap.I for sort, heap in heaps.items()}
+    np.savez(kept_file, **nearest)
+    return nearest
 
 
-def asked(answer: Callable[[np.ndarray], Sequence[int]], true: dict[str, np.ndarray]) -> Found:
-    """recall@10 and the median and 95th percentile of milliseconds, of each sort of question; each is asked
-    twice, and the second time counts."""
-    found = {}
-    for sort, some in questions().items():
-        for vector in some:  # whoever was measured before may have had the memory for other files
+def measured(answer: Callable[[np.ndarray], Sequence[int]], true: dict[str, np.ndarray]) -> Found:
+    """Measure recall@10, and the median and 95th percentile of milliseconds, of each sort of question. Each
+    is asked twice, and the second time counts."""
+    figures = {}
+    for sort, vectors in questions().items():
+        for vector in vectors:  # whoever was measured before may have had the memory for other files
             answer(vector)
         seconds, hits = [], 0
-        for vector, right in zip(some, true[sort], strict=True):
+        for vector, right in zip(vectors, true[sort], strict=True):
             began = time.perf_counter()
             numbers = answer(vector)
             seconds.append(time.perf_counter() - began)
             hits += len(set(numbers) & set(right.tolist()))
         ordered = sorted(seconds)
-        found[sort] = {
+        figures[sort] = {
             "recall": round(hits / (K * QUESTIONS), 4),
             "p50_ms": round(1000 * statistics.median(ordered), 3),
             "p95_ms": round(1000 * ordered[int(0.95 * len(ordered))], 3),
         }
-    return found
+    return figures
 
 
-def worst(found: Found) -> float:
-    return min(found["alike"]["recall"], found["across"]["recall"])
+def worst(figures: Found) -> float:
+    return min(figures["alike"]["recall"], figures["across"]["recall"])
 
 
 def number(path: str) -> int:
@@ -152,9 +153,9 @@ def ours(work: Path, rows: int, true: dict[str, np.ndarray], where: str | None =
         def answer(vector: np.ndarray) -> list[int]:
             return [number(hit.path) for hit in library.search(vector=vector, k=K, filter=where)]
 
-        found = asked(answer, true)
-        found["resident_mb"] = round(resident(), 1)
-        return found
+        figures = measured(answer, true)
+        figures["resident_mb"] = round(resident(), 1)
+        return figures
 
 
 def resident() -> float:
@@ -163,7 +164,7 @@ def resident() -> float:
 
 
 def raw_faiss(work: Path, true: dict[str, np.ndarray]) -> Found:
-    """The same index, asked without anything around it."""
+    """Ask the same FAISS index without anything around it."""
     import faiss
 
     faiss.omp_set_num_threads(1)
@@ -180,24 +181,26 @@ def raw_faiss(work: Path, true: dict[str, np.ndarray]) -> Found:
         places = index.search(vector[None], K, params=parameters)[1][0]
         return [int(ids[place][:20], 16) for place in places]
 
-    return asked(answer, true) | {"index": tuning["index"], "nprobe": tuning["nprobe"]}
+    return measured(answer, true) | {"index": tuning["index"], "nprobe": tuning["nprobe"]}
 
 
 OURS = ("searchkit", "faiss", "filtered")
 LANCE = {"IVF_RQ": "IvfRq", "IVF_SQ": "IvfSq", "HNSW_SQ": "HnswSq"}
 REFINE = (2, 5, 10, 20)
-"""Times the hits that are wanted, of which LanceDB reads the whole vectors."""
+"""How many times the wanted hits LanceDB reads whole vectors of."""
 EFFORT = {"nprobes": (6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 128), "ef": (1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 8, 10)}
-"""Lists that are looked into; or candidates in a graph, for each vector that is read."""
+"""How many lists are looked into, or candidates in a graph for each vector that is read."""
 MORE = 0.001
-"""Recall of a sort that is still missing some, from which it is worth going on."""
+"""The recall from which it is worth trying a setting that takes longer."""
 
 
 def raw_lance(
     work: Path, rows: int, name: str, true: dict[str, np.ndarray], least: Mapping[str, float]
 ) -> Found:
-    """A table with nothing but numbers and vectors and one of LanceDB's indexes: of the settings that find at
-    `least` so much of each sort, the fastest; where none does, the one that finds most."""
+    """Ask a table of nothing but numbers and vectors by one of LanceDB's indexes.
+
+    Returns the fastest setting that finds at `least` so much of each sort of question, or the one that finds
+    most where none does."""
     import lancedb
     import lancedb.index
     import pyarrow as pa
@@ -229,23 +232,23 @@ def raw_lance(
                 query = table.search(vector).distance_type("dot").select(["n", "_distance"]).limit(K)
                 return getattr(query, how)(effort).refine_factor(refine).to_arrow()["n"].to_pylist()
 
-            found = asked(answer, true) | {how: effort, "refine_factor": refine} | built
-            say(f"  {name} {found}")
-            every.append(found)
-            missing = [sort for sort, recall in least.items() if found[sort]["recall"] < recall]
-            if all(found[sort]["recall"] < before[sort] + MORE for sort in missing):
+            figures = measured(answer, true) | {how: effort, "refine_factor": refine} | built
+            say(f"  {name} {figures}")
+            every.append(figures)
+            missing = [sort for sort, recall in least.items() if figures[sort]["recall"] < recall]
+            if all(figures[sort]["recall"] < before[sort] + MORE for sort in missing):
                 break
-            before = {sort: found[sort]["recall"] for sort in least}
-    enough = [found for found in every if reaches(found, least)]
-    return min(enough, key=lambda found: found["alike"]["p50_ms"]) if enough else max(every, key=worst)
+            before = {sort: figures[sort]["recall"] for sort in least}
+    enough = [figures for figures in every if reaches(figures, least)]
+    return min(enough, key=lambda figures: figures["alike"]["p50_ms"]) if enough else max(every, key=worst)
 
 
-def reaches(found: Found, least: Mapping[str, float]) -> bool:
-    return all(found[sort]["recall"] >= recall for sort, recall in least.items())
+def reaches(figures: Found, least: Mapping[str, float]) -> bool:
+    return all(figures[sort]["recall"] >= recall for sort, recall in least.items())
 
 
 def changed(work: Path, rows: int, count: int) -> dict[str, Any]:
-    """So many rows deleted, others like them added: what recall is at once, and after the rebuild."""
+    """Delete some rows, add others like them, and measure recall at once and after the rebuild."""
     whole = enumerate(Sheet(DIM).rows(rows, seed=1))
     vectors = np.concatenate([some for batch, some in whole if batch * BATCH < count])[:count]
     again = [item(n) for n in range(len(vectors))]
@@ -257,7 +260,7 @@ def changed(work: Path, rows: int, count: int) -> dict[str, Any]:
         first = [number(library.search(vector=vector, k=1)[0].path) for vector in vectors[:50]]
         library.store.compact()
         library.accelerate(wait=True)
-        after = asked(lambda v: [number(hit.path) for hit in library.search(vector=v, k=K)], true)
+        after = measured(lambda v: [number(hit.path) for hit in library.search(vector=v, k=K)], true)
     return {
         "rows": count,
         "deleted_rows_found": len(gone & set(range(count))),
@@ -270,10 +273,10 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def part(name: str, args: argparse.Namespace, least: Mapping[str, float]) -> Any:
-    """Each program in a process of its own."""
-    command = [sys.executable, __file__, "--part", name, "--rows", str(args.rows)]
-    command += ["--work", str(args.work), "--least", json.dumps(least)]
+def part(name: str, options: argparse.Namespace, least: Mapping[str, float]) -> Any:
+    """Run one program in a process of its own."""
+    command = [sys.executable, __file__, "--part", name, "--rows", str(options.rows)]
+    command += ["--work", str(options.work), "--least", json.dumps(least)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr)
@@ -281,8 +284,8 @@ def part(name: str, args: argparse.Namespace, least: Mapping[str, float]) -> Any
     return json.loads(done.stdout)
 
 
-def run(name: str, args: argparse.Namespace) -> Any:
-    work, rows = args.work, args.rows
+def run(name: str, options: argparse.Namespace) -> Any:
+    work, rows = options.work, options.rows
     if name == "build":
         with Collection.open(work / "library", encoder=Source()) as library:  # type: ignore[arg-type]
             fill(library, rows)
@@ -309,47 +312,44 @@ def run(name: str, args: argparse.Namespace) -> Any:
         return ours(work, rows, true)
     if name == "faiss":
         return raw_faiss(work, true)
-    return raw_lance(work, rows, name, true, args.least)
+    return raw_lance(work, rows, name, true, options.least)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Arguments(__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--out", type=Path)
     parser.add_argument("--part", help="one program, which prints what it found")
     parser.add_argument("--least", type=json.loads, default={}, help="recall of each sort, as JSON")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--lance", nargs="*", choices=LANCE, default=list(LANCE), help="LanceDB's indexes")
-    args = parser.parse_args()
-    if args.part:
-        print(json.dumps(run(args.part, args)))
+    options = parser.parsed()
+    if options.part:
+        print(json.dumps(run(options.part, options)))
         return
-    parts = {"build": part("build", args, {})}
+    parts = {"build": part("build", options, {})}
     rounds = []
-    for _ in range(args.rounds):
-        found = {name: part(name, args, {}) for name in OURS}
-        least = {sort: found["searchkit"][sort]["recall"] for sort in questions()}
-        rounds.append(found | {name: part(name, args, least) for name in args.lance})
+    for _ in range(options.rounds):
+        figures = {name: part(name, options, {}) for name in OURS}
+        least = {sort: figures["searchkit"][sort]["recall"] for sort in questions()}
+        rounds.append(figures | {name: part(name, options, least) for name in options.lance})
     for name in rounds[0]:
-        parts[name] = min((one[name] for one in rounds), key=lambda found: found["alike"]["p50_ms"])
+        parts[name] = min((one[name] for one in rounds), key=lambda figures: figures["alike"]["p50_ms"])
     fast = parts["searchkit"]["alike"]["p50_ms"]
-    enough = [parts[name] for name in args.lance if reaches(parts[name], least)]
+    enough = [parts[name] for name in options.lance if reaches(parts[name], least)]
     lance = min((one["alike"]["p50_ms"] for one in enough), default=None)
-    parts["changed"] = part("changed", args, {})
+    parts["changed"] = part("changed", options, {})
     result = {
-        "rows": args.rows,
+        "rows": options.rows,
         "dim": DIM,
         "machine": machine(),
-        "rounds": args.rounds,
+        "rounds": options.rounds,
         "ratio_to_raw_faiss": round(fast / parts["faiss"]["alike"]["p50_ms"], 2),
         "times_faster_than_lancedb": round(lance / fast, 1) if lance else None,
         **parts,
     }
-    text = json.dumps(result, indent=2)
-    say(text)
-    if args.out:
-        args.out.write_text(text + "\n")
+    say(as_text(result))
+    write(result, options.out)
 
 
 if __name__ == "__main__":

@@ -31,11 +31,11 @@ GFLOP = (
     + 2 * (TOKENS - 1) * 3 * PATCH**2 * VISION
     + 2 * VISION * SPACE
 ) / 1e9
-"""Of the multiplications of one picture, a multiply and an add counted as two."""
+"""Billions of operations of one picture, a multiply and an add counted as two."""
 
 
 def write_checkpoint(folder: Path) -> None:
-    """config.json, preprocessor_config.json, tokenizer files and model.safetensors."""
+    """Write config.json, preprocessor_config.json, tokenizer files and model.safetensors."""
     import torch
     from safetensors.torch import save_file
 
@@ -102,7 +102,7 @@ def _preprocessing() -> dict[str, Any]:
 
 
 def _shapes() -> dict[str, tuple[int, ...]]:
-    """Every tensor by its name in the hub's checkpoints of CLIP."""
+    """Return the shape of every tensor by its name in published checkpoints of CLIP."""
     shapes: dict[str, tuple[int, ...]] = {
         "logit_scale": (),
         "text_projection.weight": (SPACE, TEXT),
@@ -133,7 +133,7 @@ def _shapes() -> dict[str, tuple[int, ...]]:
 
 
 def _write_tokenizer(folder: Path) -> list[str]:
-    """A byte-pair vocabulary of CLIP's size and form. Returns its merges."""
+    """Write a byte-pair vocabulary of CLIP's size and form, and return its merges."""
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -165,21 +165,21 @@ def _write_tokenizer(folder: Path) -> list[str]:
 
 
 def _merges(letters: list[str]) -> list[tuple[str, str]]:
-    """Those that build common words from left to right, so that texts have about as many tokens as with
-    CLIP's own vocabulary; then all pairs of letters."""
+    """Return merges that build common words from left to right, then all pairs of letters: texts have about
+    as many tokens as with CLIP's own vocabulary."""
     from searchkit.search.confidence import neutral_queries
 
-    found: dict[tuple[str, str], None] = {}
+    merges: dict[tuple[str, str], None] = {}
     for word in re.findall(r"[a-z]{2,}", " ".join(neutral_queries()).lower()):
         whole = word[0]
         for part in (*word[1:-1], f"{word[-1]}</w>"):
-            found[whole, part] = None
+            merges[whole, part] = None
             whole += part
-    return list(found | dict.fromkeys((a, f"{b}</w>") for a in letters for b in letters))
+    return list(merges | dict.fromkeys((a, f"{b}</w>") for a in letters for b in letters))
 
 
 def write_onnx(checkpoint: Path, out: Path) -> None:
-    """visual.onnx, textual.onnx and the vocabulary where rclip looks for them."""
+    """Write visual.onnx, textual.onnx and the vocabulary where rclip looks for them."""
     import torch
     from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProjection
 

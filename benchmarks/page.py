@@ -10,7 +10,6 @@ answers and WebSocket frames, as the browser counts them. Needs playwright and C
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import statistics
@@ -22,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from playwright.sync_api import sync_playwright
-from report import machine
+from report import Arguments, machine, write
 
 from searchkit.catalog.catalog import Asset
 from searchkit.collection import Collection
@@ -41,11 +40,11 @@ WORDS = 100
 QUESTIONS = 12
 CHUNK = 10_000
 NEAR = 1.2
-"""Of the noise around a word, where the word's vector has length 1: some hundred items a word are found."""
+"""The length of the noise around a word, whose vector has length 1: some hundred items a word are found."""
 
 
 def fill(where: Path, items: int) -> None:
-    """A collection of that many made pictures in folders of 500."""
+    """Make a collection of that many made-up pictures in folders of 500."""
     encoder = Hashing()
     rng = np.random.default_rng(0)
     centres = encoder.encode_text([f"word{n}" for n in range(WORDS)])
@@ -70,7 +69,7 @@ def fill(where: Path, items: int) -> None:
 
 
 def _item(source: str, n: int, sha256: str) -> Item:
-    """`ordinal` is made up, so that equal contents are not one result."""
+    """Return an item whose `ordinal` is made up, so that equal contents are not one result."""
     path = f"{source}/{n // 500:03d}/{n:06d}.jpg"
     return Item(item_id(path, sha256, n), Kind.IMAGE, path, source, sha256, n, 1e9 + n, size=1)
 
@@ -119,7 +118,8 @@ def measure(where: Path) -> dict[str, Any]:
 
 
 def _ask(tab: Any, words: str) -> tuple[float, str]:
-    """Seconds from Enter until a thumbnail of the new answer is drawn."""
+    """Ask, and return the seconds from Enter until a thumbnail of the answer is drawn, and the page's
+    message."""
     field = tab.get_by_label("Search", exact=True)
     field.fill(words)
     before = tab.locator(".sk-card .sk-name").first
@@ -137,17 +137,16 @@ def _ask(tab: Any, words: str) -> tuple[float, str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Arguments(__doc__, result="page.json")
     parser.add_argument("--items", type=int, nargs="+", default=[10_000, 100_000])
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "page.json")
-    asked = parser.parse_args()
-    found: dict[str, Any] = {"machine": machine()}
-    for items in asked.items:
+    options = parser.parsed()
+    results: dict[str, Any] = {"machine": machine()}
+    for items in options.items:
         with tempfile.TemporaryDirectory() as folder:
             fill(Path(folder) / "library", items)
-            found[f"{items} items"] = measure(Path(folder) / "library")
-            print(items, json.dumps(found[f"{items} items"], indent=1), flush=True)
-    asked.out.write_text(json.dumps(found, indent=2) + "\n")
+            results[f"{items} items"] = measure(Path(folder) / "library")
+            print(items, json.dumps(results[f"{items} items"], indent=1), flush=True)
+    write(results, options.out)
 
 
 if __name__ == "__main__":

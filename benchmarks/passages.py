@@ -12,9 +12,7 @@ are searched among those of their own split, and among all. Encoding takes some 
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import json
 import random
 import re
 import sys
@@ -25,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from needles import NEEDLES
-from report import machine
+from report import Arguments, as_text, earlier, machine, write
 
 from searchkit.evaluation import evaluate_run, load_beir
 from searchkit.evaluation.beir import BeirTask
@@ -46,7 +44,7 @@ from searchkit.types import Chunking, Document, Heading, TokenVectors, Vectors
 
 ENCODER = "pocket"
 TURN = re.compile(r"^[^:\n]{1,60}(?=:)", re.MULTILINE)
-"""Who speaks, at the beginning of a line of a meeting: the nearest to a heading that it has."""
+"""Matches who speaks, at the beginning of a line of a meeting: the nearest to a heading that it has."""
 DEPTH = 100
 SEED = 5
 MEASURES = ("recall@1", "ndcg@10")
@@ -60,7 +58,7 @@ CUT = {
 }
 """How the documents with a needle are cut."""
 JOINING = {"over", "under", "one", "two", "its", "our", "own"}
-"""Words that both may have: they say nothing of what is asked."""
+"""Words that a fact and its question may share, since they say nothing of what is asked."""
 
 
 class Remembering:
@@ -90,7 +88,7 @@ class Remembering:
         return self._encoder.token_vectors(texts)
 
     def late(self, documents: Mapping[str, Document], chunking: Chunking) -> Corpus:
-        """A corpus by late chunking, of which every document's vectors are kept in a file of their own."""
+        """Encode a corpus by late chunking, and keep every document's vectors in a file of their own."""
         corpus = index(self, documents, replace(chunking, method="window"))  # type: ignore[arg-type]
         rows = [self._late(key, document, chunking) for key, document in documents.items()]
         return replace(corpus, vectors=np.concatenate(rows))  # of the same passages
@@ -116,17 +114,11 @@ class Remembering:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
+    parser = Arguments(__doc__, result="passages.json", data="qmsum/ and scifact/")
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="how all meetings are cut")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/passages.json"))
-    options = parser.parse_args()
-    if not options.data.is_dir():
-        sys.exit(f"passages: {options.data} is not here; --data names the folder of the real data")
+    options = parser.parsed()
     encoder = Remembering(load_encoder(ENCODER), options.cache)
     folder = options.data / "qmsum"
     parts = {
@@ -135,12 +127,11 @@ def main() -> None:
         "qmsum, all meetings": lambda: qmsum(encoder, folder, every=True, ways=options.ways),
         "needle": lambda: needle(encoder, folder),
     }
-    found = json.loads(options.out.read_text()) if options.out.exists() else {}
-    found |= {"machine": machine(), "encoder": ENCODER}
-    found |= {name: part() for name, part in parts.items() if name in options.only}
-    print(json.dumps(found, indent=2))
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(found, indent=2) + "\n")
+    results = earlier(options.out)
+    results |= {"machine": machine(), "encoder": ENCODER}
+    results |= {name: part() for name, part in parts.items() if name in options.only}
+    print(as_text(results))
+    write(results, options.out)
 
 
 Run = dict[str, dict[str, float]]
@@ -170,7 +161,8 @@ def both(one: Run, other: Run, how: str) -> Run:
 
 
 def scifact(encoder: Remembering, folder: Path) -> dict[str, Any]:
-    """nDCG@10 of meaning, of exact words, and of the two together; the way is chosen on the train queries."""
+    """Measure nDCG@10 of meaning, exact words, and both; the way to join them is chosen on the train
+    queries."""
     tasks = {split: load_beir(folder, split) for split in ("train", "test")}
     corpus = index(encoder, {key: Document(text) for key, text in tasks["test"].documents.items()}, None)  # type: ignore[arg-type]
     figures: dict[str, dict[str, float]] = {}
@@ -197,12 +189,12 @@ def scifact(encoder: Remembering, folder: Path) -> dict[str, Any]:
 
 
 def turns(text: str) -> Document:
-    """A meeting with every turn as a section under its speaker's name."""
-    return Document(text, headings=tuple(Heading(1, *found.span()) for found in TURN.finditer(text)))
+    """Return a meeting with every turn as a section under its speaker's name."""
+    return Document(text, headings=tuple(Heading(1, *turn.span()) for turn in TURN.finditer(text)))
 
 
 def meetings(task: BeirTask) -> dict[str, Document]:
-    """Those that the split's questions are about."""
+    """Return the meetings that the split's questions are about."""
     wanted = {key for grades in task.qrels.values() for key in grades}
     return {key: turns(text) for key, text in task.documents.items() if key in wanted}
 
@@ -210,8 +202,8 @@ def meetings(task: BeirTask) -> dict[str, Document]:
 def qmsum(
     encoder: Remembering, folder: Path, *, every: bool = False, ways: Sequence[str] = WAYS
 ) -> dict[str, Any]:
-    """A question finds its meeting, among those of its split or `every` one: by the meeting's beginning, by
-    its passages, by its words."""
+    """Let questions find their meetings, among those of their split or `every` one: by the meeting's
+    beginning, by its passages, by its words."""
     dev, test = load_beir(folder, "dev"), load_beir(folder, "test")
     chosen = choose(encoder, dev)
     documents = {key: turns(text) for key, text in test.documents.items()} if every else meetings(test)
@@ -245,7 +237,7 @@ def cut(encoder: Remembering, documents: Mapping[str, Document], way: str) -> Co
 
 
 def choose(encoder: Remembering, dev: BeirTask) -> dict[str, Any]:
-    """How passages' scores become a document's, and how the words come in, by nDCG@10 with windows."""
+    """Choose how passages' scores become a document's and how words come in, by nDCG@10 with windows."""
     corpus = index(encoder, meetings(dev), Chunking("window"))  # type: ignore[arg-type]
     alone = {fusion: meaning(encoder, dev, corpus, fusion) for fusion in FUSIONS}
     scores = {fusion: measured(run, dev)["ndcg@10"] for fusion, run in alone.items()}
@@ -260,7 +252,7 @@ def choose(encoder: Remembering, dev: BeirTask) -> dict[str, Any]:
 
 
 def needle(encoder: Remembering, folder: Path) -> dict[str, Any]:
-    """recall@1 by the tenth of the document in which the sentence was put: ten documents each."""
+    """Measure recall@1 by the tenth of the document that the sentence was put in: ten documents each."""
     texts = [d.text for split in ("test", "dev") for d in meetings(load_beir(folder, split)).values()]
     rng = random.Random(SEED)
     documents: dict[str, Document] = {}
@@ -272,14 +264,14 @@ def needle(encoder: Remembering, folder: Path) -> dict[str, Any]:
         at = text.find("\n", int(depth * (len(text) - 1))) + 1 or len(text)
         documents[str(number)] = Document(f"{text[:at]}{fact}\n{text[at:]}")
     task = replace(load_beir(folder, "test"), qrels={key: {key: 1} for key in documents})
-    found: dict[str, Any] = {"documents": len(documents)}
+    figures: dict[str, Any] = {"documents": len(documents)}
     for cut_as, chunking in CUT.items():
         corpus = index(encoder, documents, chunking)  # type: ignore[arg-type]
-        found[cut_as] = {"passages": len(corpus.texts)}
+        figures[cut_as] = {"passages": len(corpus.texts)}
         for column, asked in enumerate(("in other words", "naming the thing"), 1):
             questions = {str(number): some[column] for number, some in enumerate(NEEDLES)}
-            found[cut_as][asked] = asked_for(encoder, replace(task, queries=questions), corpus)
-    return found
+            figures[cut_as][asked] = asked_for(encoder, replace(task, queries=questions), corpus)
+    return figures
 
 
 def asked_for(encoder: Remembering, task: BeirTask, corpus: Corpus) -> dict[str, Any]:
@@ -291,7 +283,7 @@ def asked_for(encoder: Remembering, task: BeirTask, corpus: Corpus) -> dict[str,
 
 
 def stems(text: str) -> set[str]:
-    """Of the words that mean something."""
+    """Return the stems of the words that mean something."""
     said = re.findall(r"\w+", telling(text, "english").lower())
     return {
         word for word in re.sub(r"(ing|ed|es|s|er|ly)\b", "", " ".join(said)).split() if len(word) > 2
@@ -299,7 +291,7 @@ def stems(text: str) -> set[str]:
 
 
 def by_tenth(run: Run) -> dict[str, Any]:
-    """Document i has its sentence in tenth i mod 10."""
+    """Return recall@1 of all, and by the tenth that holds the sentence: i mod 10 in document i."""
     right = [next(iter(hits), None) == key for key, hits in run.items()]
     tenths = [sum(right[tenth::10]) / len(right[tenth::10]) for tenth in range(10)]
     return {"recall@1": round(sum(right) / len(right), 4), "by tenth": tenths}

@@ -29,17 +29,17 @@ class Program:
     name: str
     version: str
     command: Callable[[Path, Path], list[str]]
-    """Of (a folder of pictures, an empty folder to write to)."""
+    """Returns the command line for (a folder of pictures, an empty folder to write to)."""
     vectors: Callable[[Path], Mapping[str, Any]]
-    """What it wrote to that folder: a vector by each picture's name."""
+    """Reads what the command wrote to that folder: a vector by each picture's name."""
 
 
 def programs(work: Path, rclip_python: Path | None, st_python: Path | None) -> list[Program]:
-    """Those that are there, each with the same network in its own form."""
+    """Return the programs that are installed, each with the same network in its own form."""
     network, onnx = work / "network", work / "rclip"
     if not (network / "model.safetensors").is_file():
         _write("checkpoint", network, python=Path(sys.executable))
-    found = [searchkit(network)]
+    installed = [searchkit(network)]
     if rclip_python is None or not rclip_python.is_file():
         _left_out("rclip", rclip_python)
     elif st_python is None and not (onnx / "tokenizer").is_dir():
@@ -47,12 +47,12 @@ def programs(work: Path, rclip_python: Path | None, st_python: Path | None) -> l
     else:
         if st_python is not None and not (onnx / "tokenizer").is_dir():
             _write("onnx", network, onnx, python=st_python)
-        found.append(rclip(rclip_python, onnx))
+        installed.append(rclip(rclip_python, onnx))
     if st_python is None or not st_python.is_file():
         _left_out("sentence-transformers", st_python)
     else:
-        found.append(sentence_transformers(st_python, network))
-    return found
+        installed.append(sentence_transformers(st_python, network))
+    return installed
 
 
 def _left_out(name: str, python: Path | None, purpose: str = "to run it") -> None:
@@ -64,7 +64,7 @@ def _write(form: str, *paths: Path, python: Path) -> None:
 
 
 def searchkit(network: Path) -> Program:
-    """The command line, into a new collection."""
+    """Return searchkit as a program: its command line, into a new collection."""
 
     def command(pictures: Path, out: Path) -> list[str]:
         library = str(out / "library")
@@ -84,7 +84,7 @@ def searchkit(network: Path) -> Program:
 
 
 def rclip(python: Path, onnx: Path) -> Program:
-    """The command line, with a new database: it indexes the current folder, then searches it."""
+    """Return rclip as a program: its command line, which indexes the current folder and then searches it."""
 
     def command(pictures: Path, out: Path) -> list[str]:
         for part in onnx.iterdir():
@@ -105,7 +105,7 @@ def rclip(python: Path, onnx: Path) -> Program:
 
 
 def sentence_transformers(python: Path, network: Path) -> Program:
-    """`encode` on the list of paths, in float32."""
+    """Return sentence-transformers as a program: `encode` on the list of paths, in float32."""
 
     def command(pictures: Path, out: Path) -> list[str]:
         return [str(python), str(HERE), SENTENCE_TRANSFORMERS, str(network), str(pictures), str(out)]
@@ -120,7 +120,7 @@ def sentence_transformers(python: Path, network: Path) -> Program:
 
 
 def encode_with_sentence_transformers(network: str, pictures: str, out: str) -> None:
-    """What this file does in that program's Python."""
+    """Do what this file does when that program's Python runs it."""
     import numpy as np
     from sentence_transformers import SentenceTransformer
 
@@ -136,8 +136,8 @@ def _installed(python: Path, package: str) -> str:
 
 
 def cost(command: list[str]) -> dict[str, float]:
-    """CPU and wall seconds and the most resident memory of a command with all that it starts, on one
-    processor: there no thread spins while it waits for another, which would count as work.
+    """Return CPU and wall seconds and the most resident memory of a command with all that it starts. It runs
+    on one processor, where no thread spins while it waits for another, which would count as work.
 
     Through a small process of its own: a command's greatest memory counts from that of whoever started it.
     """
@@ -145,12 +145,12 @@ def cost(command: list[str]) -> dict[str, float]:
     done = subprocess.run(start, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
 
 
 def run_and_account(*command: str) -> None:
-    """What this file does for `cost`."""
+    """Do what this file does when `cost` runs it."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     began = time.monotonic()
     code = subprocess.run(command, stdout=subprocess.DEVNULL).returncode

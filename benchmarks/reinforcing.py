@@ -8,9 +8,6 @@ CPU milliseconds a view, on one thread, of some captioned photos; and what the s
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from report import machine
+from report import Arguments, as_text, machine, write
 
 from searchkit.ingest.images import decode_bytes
 from searchkit.training.data import load_pictures
@@ -30,20 +27,14 @@ from searchkit.training.stored_teachers import stored_teachers
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
+    parser = Arguments(__doc__, result="reinforcing.json", data="the recipe's data")
     parser.add_argument("--pictures", type=int, default=200)
     parser.add_argument("--augmentations", type=int, default=10)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/reinforcing.json"))
-    options = parser.parse_args()
-    if not options.data.is_dir():
-        sys.exit(f"reinforcing: {options.data} is not here; --data names the folder of the training data")
+    options = parser.parsed()
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(options, Path(folder))
-    print(json.dumps(found, indent=2))
-    options.out.write_text(json.dumps(found, indent=2) + "\n")
+        results = measure(options, Path(folder))
+    print(as_text(results))
+    write(results, options.out)
 
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -65,7 +56,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     seen = [read.seen(place) for place in range(2)]
     size = sum(file.stat().st_size for file in store.iterdir())
     return {
-        "machine": {**machine(), "load average": [round(one, 1) for one in os.getloadavg()]},
+        "machine": machine(load=True),
         "pictures": len(read),
         "augmentations": read.views,
         "cpu ms a view": {
@@ -80,7 +71,8 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def _each(act: Callable[[int], object], count: int) -> float:
-    """The least of three rounds, since other work on the machine only ever adds."""
+    """Return CPU milliseconds in the least of three rounds, since other work on the machine only ever
+    adds."""
     rounds = []
     for _ in range(3):
         began = time.process_time()

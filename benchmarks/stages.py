@@ -10,13 +10,11 @@ the stages do what they are for, not how good a model can be. What is done in `-
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import shlex
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -28,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from main_job import COMMAND
-from report import machine
+from report import Arguments, machine, write
 from safetensors.torch import save_file
 
 from searchkit.encoders.pocket import TEXT
@@ -56,26 +54,20 @@ STAGES: dict[str, dict[str, Any]] = {
 STEPS = {"jina-1": 100, "jina-2": 30, "jina-3": 30}
 SAME = {"chunk": 0, "warmup": 10, "save_every": 10}
 ABSTRACTS = 1000
-"""That a claim is put to: the right ones of all, and others."""
+"""How many abstracts a claim is put to: the right ones of all claims, and others."""
 CUT = 800
-"""Characters of an abstract, or of what was said, that are read at most."""
+"""The most characters of an abstract, or of what was said, that are read."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
+    parser = Arguments(__doc__, result="stages.json", data="flickr8k.parquet, scifact/ and qmsum/")
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/stages.json"))
-    options = parser.parse_args()
-    if not options.data.is_dir():
-        sys.exit(f"stages: {options.data} is not here; --data names the folder of the real data")
+    options = parser.parsed()
     work: Path = options.work
     sets = Sets(options.data, work / "data")
     fresh = fresh_encoder(work / "fresh")
-    found: dict[str, Any] = {"machine": machine(), "seed": SEED, "questions": sets.counts(), "stages": {}}
-    found["stages"]["fresh"] = sets.measure(fresh)
+    results: dict[str, Any] = {"machine": machine(), "seed": SEED, "questions": sets.counts(), "stages": {}}
+    results["stages"]["fresh"] = sets.measure(fresh)
     parent = fresh
     for name in STAGES:
         if name == "jina-3":
@@ -84,9 +76,9 @@ def main() -> None:
         command = arguments(name, parent, work / "data", out)
         run = train(command, out, STEPS[name], kill=name == "jina-2")
         shown = " ".join(map(shlex.quote, ["searchkit", *command])).replace(f"{work}/", "")
-        found["stages"][name] = {"command": shown, **run, **sets.measure(out)}
-        print(name, json.dumps(found["stages"][name], indent=2), flush=True)
-        options.out.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+        results["stages"][name] = {"command": shown, **run, **sets.measure(out)}
+        print(name, json.dumps(results["stages"][name], indent=2), flush=True)
+        write(results, options.out)
         parent = out
 
 
@@ -97,7 +89,7 @@ def arguments(name: str, parent: Path, data: Path, out: Path) -> list[str]:
 
 
 def train(command: list[str], out: Path, steps: int, *, kill: bool) -> dict[str, Any]:
-    """Run it; with `kill`, first until half of the steps are done. What its log says."""
+    """Run a command, with `kill` first until half of the steps are done, and return what its log says."""
     log, killed = out.with_name(f"{out.name}.work") / "log.jsonl", 0
     if kill and not log.is_file():
         process = subprocess.Popen([*COMMAND, *command, "-q"])
@@ -117,7 +109,7 @@ def train(command: list[str], out: Path, steps: int, *, kill: bool) -> dict[str,
 
 
 def fresh_encoder(folder: Path) -> Path:
-    """Networks that know nothing, in a folder as training writes them."""
+    """Write networks that know nothing into a folder, as training writes them."""
     if (folder / "config.json").is_file():
         return folder
     torch.manual_seed(SEED)
@@ -172,7 +164,7 @@ class Sets:
         pq.write_table(pa.table({"image": images, "captions": long}), folder / "long_captions.parquet")
 
     def triplets(self, encoder: Encoder) -> None:
-        """The pairs of texts with up to seven negatives of each, from what `encoder` finds for it."""
+        """Write the pairs of texts with up to seven negatives of each, from what `encoder` finds for it."""
         everything = list(self.abstracts.values())
         for name, pairs, items in (
             ("captions", self.said, [answer for _, answer in self.said]),
@@ -191,8 +183,8 @@ class Sets:
         kept = folder / "measured.json"
         if not kept.is_file():
             kept.write_text(json.dumps(self._measure(read(folder))))
-        found: dict[str, float] = json.loads(kept.read_text())
-        return found
+        figures: dict[str, float] = json.loads(kept.read_text())
+        return figures
 
     def _measure(self, encoder: Encoder) -> dict[str, float]:
         photos = encoder.encode_images([encoder.prepare_image(decode_bytes(one)) for one in self.photos])
@@ -224,7 +216,7 @@ class Sets:
 
 
 def meetings(folder: Path) -> Iterator[tuple[str, str]]:
-    """Training questions with what was said to answer them."""
+    """Return training questions with what was said to answer them."""
     task = load_beir(folder, "train")
     with gzip.open(folder / "queries.jsonl.gz", "rt", encoding="utf-8") as file:
         spans = {row["_id"]: row["spans"] for row in map(json.loads, file)}

@@ -10,7 +10,6 @@ process answers.
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from report import publish
+from report import Arguments, publish
 
 from searchkit.collection import Collection
 from searchkit.collection.spaces import refill, rollback
@@ -132,25 +131,22 @@ def _summary(seconds: list[float]) -> dict[str, float]:
 
 
 def _lines(folder: Path) -> list[dict[str, Any]]:
-    """What the searching processes have said so far."""
-    found = []
+    """Return what the searching processes have printed so far."""
+    answers = []
     for number in range(SEARCHERS):
         text = (folder / f"log{number}").read_text()
-        found += [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()[1:]]
-    return found
+        answers += [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()[1:]]
+    return answers
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Arguments(__doc__)
     parser.add_argument("--files", type=int, default=5000)
     parser.add_argument("--searches", type=int, default=1000)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
+    options = parser.parsed()
     with tempfile.TemporaryDirectory() as folder:
-        found = run(Path(folder), options.files, options.searches)
-    publish(found, options.out)
+        figures = run(Path(folder), options.files, options.searches)
+    publish(figures, options.out)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -27,7 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 from network import write_checkpoint
-from report import machine
+from report import Arguments, as_text, earlier, machine, write
 from torch import nn
 
 from searchkit.encoders.device import keep_freed_memory
@@ -61,32 +60,27 @@ BATCH = 16
 CPU = Runtime(device="cpu", dtype="float32", offline=True)
 QUESTION = "two children playing football in the rain"
 ACCURATE = [name for name in TOWERS if "256 px" not in name and "192 px" not in name]
-"""Those that a processor trains in minutes."""
+"""Towers that a processor trains in minutes."""
 TAUGHT = f"{POCKET}, half of the steps blockwise"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Arguments(__doc__, result="towers.json")
     parser.add_argument("--only", nargs="*", choices=list(PARTS), default=["speed", "text"])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--data", type=Path, help="For accuracy: the folder of the recipe's data.")
     parser.add_argument("--work", type=Path, default=Path(".bench-cache/towers"))
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--towers", nargs="*", choices=[*ACCURATE, TAUGHT], default=[*ACCURATE, TAUGHT])
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/towers.json"))
-    options = parser.parse_args()
+    options = parser.parsed()
     torch.set_num_threads(1)
     keep_freed_memory()
     for part in options.only:
-        found = PARTS[part](options)
-        results = json.loads(options.out.read_text()) if options.out.is_file() else {}
-        load = [round(one, 1) for one in os.getloadavg()]
-        results[part] = {"machine": {**machine(), "load average": load}, **found}
-        print(json.dumps({part: found}, indent=2, ensure_ascii=False), flush=True)
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+        figures = PARTS[part](options)
+        results = earlier(options.out)
+        results[part] = {"machine": machine(load=True), **figures}
+        print(as_text({part: figures}), flush=True)
+        write(results, options.out)
 
 
 def network(tower: AnyTower) -> nn.Module:
@@ -95,7 +89,7 @@ def network(tower: AnyTower) -> nn.Module:
 
 
 def speed(options: argparse.Namespace) -> dict[str, Any]:
-    """CPU-ms a picture and images a CPU second, of all towers in turns."""
+    """Measure CPU milliseconds a picture and images a CPU second of all towers, in turns."""
     runs: dict[str, tuple[nn.Module, int]] = {name: (network(t), t.pixels) for name, t in TOWERS.items()}
     with tempfile.TemporaryDirectory() as folder:
         write_checkpoint(Path(folder))
@@ -121,7 +115,8 @@ def speed(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(options: argparse.Namespace) -> dict[str, Any]:
-    """Milliseconds of one question, alone, with the tokenizer: `pocket`'s text tower and Text-RepMixer's."""
+    """Measure milliseconds of one question, alone, with the tokenizer: `pocket`'s text tower and
+    Text-RepMixer's."""
     from searchkit.models.text_repmixer import TextRepMixer, TextRepMixerConfig
 
     pocket = load_encoder("pocket", CPU)
@@ -132,7 +127,7 @@ def text(options: argparse.Namespace) -> dict[str, Any]:
         "pocket (MiniLM), with the tokenizer": lambda: pocket.encode_text([QUESTION]),
         "Text-RepMixer of MobileCLIP-S0's size, fused, 12 tokens": lambda: mixer(ids, mask),
     }
-    found = {}
+    figures = {}
     with torch.inference_mode():
         for name, way in ways.items():
             way()
@@ -142,19 +137,19 @@ def text(options: argparse.Namespace) -> dict[str, Any]:
                 way()
                 walls.append(time.perf_counter() - wall)
                 cpus.append(time.process_time() - cpu)
-            found[name] = {
+            figures[name] = {
                 "wall ms, least": round(1e3 * min(walls), 2),
                 "wall ms, median": round(1e3 * float(np.median(walls)), 2),
                 "wall ms, 95 %": round(1e3 * float(np.quantile(walls, 0.95)), 2),
                 "cpu ms, least": round(1e3 * min(cpus), 2),
                 "cpu ms, median": round(1e3 * float(np.median(cpus)), 2),
             }
-    return {"threads": 1, "question": QUESTION, "towers": found}
+    return {"threads": 1, "question": QUESTION, "towers": figures}
 
 
 def accuracy(options: argparse.Namespace) -> dict[str, Any]:
-    """Recall on dev photos of each tower after equally many steps on the same batches; towers that were not
-    asked for keep what was found after as many."""
+    """Measure recall on dev photos of each tower after equally many steps on the same batches. Towers that
+    are not named keep the figures of an earlier run with as many steps."""
     if options.data is None or not options.data.is_dir():
         sys.exit("towers: accuracy needs --data, the folder of the recipe's data")
     from searchkit.encoders.minilm import minilm
@@ -188,7 +183,8 @@ def accuracy(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def budgeted(recipe: Recipe, steps: int) -> Recipe:
-    """The captioned and the labelled photos, one view each, of the tower's size, for few steps."""
+    """Return the recipe with the captioned and the labelled photos, one view each of the tower's size, and
+    few steps."""
     data = tuple(
         replace(one, views=1, limit=6000)
         for one in recipe.data
@@ -209,7 +205,7 @@ def budgeted(recipe: Recipe, steps: int) -> Recipe:
 
 
 def half_blockwise(recipe: Recipe) -> Recipe:
-    """As many pictures: half of the steps blockwise, an eighth of those from the teacher's maps."""
+    """Return the recipe with half of its steps blockwise, an eighth of those from the teacher's maps."""
     half, blockwise = recipe.optimisation.steps // 2, load_recipe("pocket").blockwise
     assert blockwise is not None
     first = replace(blockwise, steps=half, forced=half // 8, batch=64, pixels=recipe.tower.pixels)
@@ -218,7 +214,8 @@ def half_blockwise(recipe: Recipe) -> Recipe:
 
 
 def _lend(source: Path, target: Path) -> None:
-    """Features, texts' vectors and the teacher's head are the same for every tower: made once."""
+    """Give a tower features, texts' vectors and the teacher's head: they are the same for all and made
+    once."""
     target.mkdir(parents=True, exist_ok=True)
     for pattern in ("*.npy", "*.done", "head-*.pt"):
         for file in source.glob(pattern):

@@ -11,9 +11,9 @@ LATENT = 24
 HIDDEN = 256
 CLUSTERS = 2000
 SPREAD = 0.55
-"""Of a cluster, beside the distances between clusters of 1."""
+"""The spread of a cluster, where clusters are a distance of 1 apart."""
 NOISE = 0.25
-"""Of what the sheet does not explain, beside the sheet."""
+"""The length of what the sheet does not explain, beside the sheet."""
 DUPLICATES = 0.03
 GAP = 0.6
 """How far across the gap a question of the other sort lies, beside the length 1 of a vector."""
@@ -39,7 +39,7 @@ class Sheet:
         self._share = share / share.sum()
 
     def rows(self, count: int, seed: int) -> Iterator[np.ndarray]:
-        """So many vectors in batches; one in thirty is nearly the one before it."""
+        """Yield this many vectors in batches; one in thirty is nearly the one before it."""
         random = np.random.default_rng(seed)
         for start in range(0, count, BATCH):
             batch = self._draw(min(BATCH, count - start), random)
@@ -48,7 +48,7 @@ class Sheet:
             yield _unit(batch)
 
     def questions(self, count: int, seed: int, *, across: bool = False) -> np.ndarray:
-        """(count, dim) unit vectors; `across` the gap, as texts ask for pictures."""
+        """Return (count, dim) unit vectors of questions; `across` the gap, as texts ask for pictures."""
         random = np.random.default_rng(seed)
         drawn = self._draw(count, random)
         if across:

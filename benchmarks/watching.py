@@ -14,7 +14,6 @@ taken from the run before.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -29,13 +28,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from report import publish
+from report import Arguments, publish, write
 
 from searchkit.collection import Collection
 
 FOLDERS = 100
 FILES_CHANGED = 5000
-"""Single changes are of these first files, wherever in the folders they are."""
+"""Single changes are made to this many of the first files, wherever in the folders they are."""
 LOOK = 900.0
 """Seconds between two looks at everything, by default."""
 
@@ -49,7 +48,7 @@ def note(folder: Path, number: int, words: str) -> Path:
 
 @contextmanager
 def watching(root: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """`searchkit watch`, once its first look is over."""
+    """Run `searchkit watch`, and enter once its first look is over."""
     command = [sys.executable, "-c", "from searchkit.cli.main import main; main()", "watch", "--json", "-q"]
     with subprocess.Popen(
         [*command, "-c", str(root), *options], stdout=subprocess.PIPE, text=True
@@ -62,13 +61,14 @@ def watching(root: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def cpu(pid: int) -> float:
-    """Seconds of processor time that a process has taken."""
+    """Return the seconds of processor time that a process has taken."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def megabytes(pid: int) -> float:
-    """What a process has of its own: pages of files that it has mapped are the system's to take back."""
+    """Return the megabytes of a process alone; pages of files that it has mapped are the system's to take
+    back."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return round(next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024, 1)
 
@@ -97,7 +97,7 @@ def idle(library: Collection, seconds: float) -> dict[str, Any]:
 
 
 def changes(library: Collection, folder: Path, times: int, tag: str) -> dict[str, float]:
-    """Seconds until single changes are found, each made some time after the one before."""
+    """Return seconds until single changes are found, each made some time after the one before."""
     took, chance = [], random.Random(times)
     for number in range(times):
         time.sleep(chance.uniform(0.5, 2.0))
@@ -116,7 +116,7 @@ def quiet(library: Collection, folder: Path, tag: str) -> dict[str, Any]:
 
 
 def while_looking(library: Collection, folder: Path, tag: str) -> dict[str, Any]:
-    """The same while one look at everything follows the other."""
+    """Measure the same while one look at everything follows the other."""
     looks: list[dict[str, Any]] = []
     with watching(library.root, "--every", "0.1") as process:
 
@@ -125,14 +125,14 @@ def while_looking(library: Collection, folder: Path, tag: str) -> dict[str, Any]
 
         reading, began = threading.Thread(target=read), time.monotonic()
         reading.start()
-        found = changes(library, folder, 20, tag)
+        figures = changes(library, folder, 20, tag)
         wall = time.monotonic() - began
         process.kill()
         reading.join()
     seconds = [look["seconds"] for look in looks if look["seen"]]
     return {
         "searchable after, seconds, while everything is looked at": {
-            **found,
+            **figures,
             "looks": len(seconds),
             "seconds of a look": round(sum(seconds) / max(1, len(seconds)), 2),
             "part of the time that was looking": round(sum(seconds) / wall, 2),
@@ -141,7 +141,8 @@ def while_looking(library: Collection, folder: Path, tag: str) -> dict[str, Any]
 
 
 def flood(library: Collection, folder: Path, events: int, tell: Callable[[dict[str, Any]], None]) -> None:
-    """Memory when all of a thousand changes are indexed, compacted and measured, and the most meanwhile."""
+    """Measure memory when all of a thousand changes are indexed, compacted and measured, and the most
+    meanwhile."""
     sizes: list[float] = []
     peaks: list[float] = []
     tag = str(int(time.time()))
@@ -165,7 +166,7 @@ def flood(library: Collection, folder: Path, events: int, tell: Callable[[dict[s
 
 
 def settled(library: Collection, pid: int, unseen: list[Path]) -> float:
-    """Wait until all of these are found and nothing is owed; returns the most memory that took."""
+    """Wait until all of these are found and nothing is owed, and return the most memory that took."""
     patience, most, space = time.monotonic() + 600, 0.0, library.manifest.space
     while unseen or library.catalog.jobs.owes_refresh(space) or library.catalog.jobs.left(space)[0]:
         if time.monotonic() > patience:
@@ -178,33 +179,31 @@ def settled(library: Collection, pid: int, unseen: list[Path]) -> float:
 
 
 def _found(library: Collection, file: Path) -> bool:
-    """Whether a search finds a file with what is in it now. It is asked for by its path: the encoder is made
-    of hashes, so of a thousand notes that differ in a word some are the same to it."""
+    """Return whether a search finds a file with its present content. The search names the path, because some
+    of a thousand notes that differ in one word are the same to an encoder of hashes."""
     words = file.read_text()
     return any(hit.text == words.strip() for hit in library.search(words, k=1, filter=f"path = '{file}'"))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Arguments(__doc__)
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--events", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--work", type=Path, help="Keep the files and the collection there.")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
+    options = parser.parsed()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # with the process that watches
     with tempfile.TemporaryDirectory() as scratch:
         work = options.work or Path(scratch)
         folder, known = work / "notes", work / "found.json"
-        found: dict[str, Any] = json.loads(known.read_text()) if known.exists() else {"files": options.files}
+        figures: dict[str, Any] = (
+            json.loads(known.read_text()) if known.exists() else {"files": options.files}
+        )
 
         def tell(more: dict[str, Any]) -> None:
-            found.update(more)
-            known.write_text(json.dumps(found))
-            if options.out:
-                options.out.write_text(json.dumps(found, indent=2) + "\n")
+            figures.update(more)
+            known.write_text(json.dumps(figures))
+            write(figures, options.out)
 
         with Collection.open(work / "library", model="hashing") as library:
             if not (work / "ready").exists():
@@ -222,12 +221,12 @@ def main() -> None:
                 ),
             }
             for name, part in parts.items():
-                if name not in found:
+                if name not in figures:
                     tell(part())
-                    print(name, json.dumps(found), flush=True)
-            if found.get("events", 0) < options.events:
+                    print(name, json.dumps(figures), flush=True)
+            if figures.get("events", 0) < options.events:
                 flood(library, folder, options.events, tell)
-    publish(found, options.out)
+    publish(figures, options.out)
 
 
 if __name__ == "__main__":

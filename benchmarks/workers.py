@@ -8,14 +8,13 @@ and the processes, not the processor. The clock starts when every worker has beg
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from report import publish
+from report import Arguments, publish
 
 from searchkit.collection import Collection
 from searchkit.collection.jobs import enqueue
@@ -42,7 +41,7 @@ with Collection.open(sys.argv[1], encoder=encoder) as library:
 
 
 def run(files: int, workers: int, seconds: float) -> float:
-    """Seconds that so many workers take for so many files, each of which takes `seconds` to encode."""
+    """Return the seconds that this many workers take for this many files of `seconds` each."""
     with tempfile.TemporaryDirectory() as folder:
         notes = Path(folder) / "notes"
         notes.mkdir()
@@ -68,22 +67,19 @@ def run(files: int, workers: int, seconds: float) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Arguments(__doc__)
     parser.add_argument("--files", type=int, default=1500)
     parser.add_argument("--seconds", type=float, default=0.02, help="of encoding a file")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
+    options = parser.parsed()
     took = {workers: run(options.files, workers, options.seconds) for workers in (1, 2)}
-    found = {
+    figures = {
         "files": options.files,
         "seconds a file": options.seconds,
         "one worker, files per second": round(options.files / took[1], 1),
         "two workers, files per second": round(options.files / took[2], 1),
         "ratio": round(took[1] / took[2], 2),
     }
-    publish(found, options.out)
+    publish(figures, options.out)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ And with your own folders:
 
 
 def indexed(library: Collection) -> IndexReport:
-    """Where an earlier version of the encoder made the library, all of it is encoded again."""
+    """Index the samples, and encode all anew where an earlier version of the encoder made the library."""
     try:
         return library.add(ALBUM, PAPERS)
     except SpaceMismatch:
@@ -60,7 +60,7 @@ def indexed(library: Collection) -> IndexReport:
 
 
 def show(title: str, hits: list[Hit]) -> None:
-    """One line a hit: confidence, score, file (and page), and a passage."""
+    """Print a line for each hit: confidence, score, file (and page), and the passage below."""
     print(title)
     for hit in hits:
         place = Path(hit.path).name + (f", page {hit.page}" if hit.page else "")

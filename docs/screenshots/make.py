@@ -43,7 +43,8 @@ MAP = "document.querySelector('.sk-map').parentElement.scatter"
 
 
 def prepare(folder: Path) -> Path:
-    """The demo data, labelled, with a damaged file and a second model; returns the collection's place."""
+    """Make a collection of the demo data, labelled, with a damaged file and a second model; return its
+    place."""
     where = folder / "library"
     with Collection.open(where) as library:
         if not library.store.count():
@@ -62,7 +63,7 @@ def prepare(folder: Path) -> Path:
 
 
 def _pairs(folder: Path) -> Path:
-    """The captions of the album as pairs: enough to learn from, for the curves."""
+    """Write the captions of the album as pairs: enough to learn from, for the curves."""
     file = folder / "pairs.jsonl"
     lines = (DATA / "captions.jsonl").read_text("utf-8").splitlines()
     rows = [
@@ -95,7 +96,7 @@ def served(where: Path) -> Iterator[str]:
 
 
 def settled(tab: Any) -> None:
-    """Nothing runs any more, and every picture has come."""
+    """Wait until nothing runs any more and every picture has come."""
     tab.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=PATIENCE)
     tab.wait_for_timeout(400)
     tab.wait_for_function("[...document.images].every((one) => one.complete || one.loading == 'lazy')")

@@ -34,7 +34,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = scratch / "source"
     for part in ("searchkit", "indexers", "ui"):
         shutil.copytree(ROOT / part, source / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for part in ("pyproject.toml", "README.md"):
+    for part in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / part, source)
     pip("wheel", "--no-build-isolation", "--wheel-dir", scratch, source)
     (wheel,) = scratch.glob("searchkit-*.whl")
@@ -62,6 +62,13 @@ def test_the_wheel_brings_one_import_name(clean: Path) -> None:
     (packages,) = clean.glob("lib/python*/site-packages")
     names = {p.name for p in packages.iterdir() if p.name not in ("lent.pth", "bin", "__pycache__")}
     assert {name for name in names if not name.endswith(".dist-info")} == {"searchkit"}
+
+
+def test_the_wheel_brings_its_licence(clean: Path) -> None:
+    (metadata,) = clean.glob("lib/python*/site-packages/searchkit-*.dist-info/METADATA")
+    assert "License-Expression: Apache-2.0" in metadata.read_text()
+    for name in ("LICENSE", "NOTICE"):
+        assert "SPDX-License-Identifier: Apache-2.0" in (metadata.parent / "licenses" / name).read_text()
 
 
 def test_everything_imports_from_the_wheel_and_not_from_the_tree(clean: Path, tmp_path: Path) -> None:

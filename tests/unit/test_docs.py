@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,17 @@ import pytest
 from searchkit import errors
 from searchkit.cli.main import COMMANDS
 from searchkit.collection import Collection
+from searchkit.encoders.records import RECORDS
+from searchkit.registry import load_encoder
 from searchkit.settings import KEYS
 from searchkit.stores.lance_table import COLUMNS
 from searchkit.types import Hit, Item, Kind
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
+FIGURES = (ROOT / "docs" / "benchmarks.md").read_text()
+REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "data" / "README.md"]
 
 
 def test_the_readme_lists_every_command_and_no_other() -> None:
@@ -26,18 +33,32 @@ def test_the_readme_lists_every_command_and_no_other() -> None:
     assert set(re.findall(r"`(\w+)`", section)) == {command.__name__ for command, _ in COMMANDS}
 
 
-def test_the_readme_explains_every_exit_code_of_an_error() -> None:
+def test_the_readme_is_short_and_begins_with_the_two_commands() -> None:
+    assert len(README.splitlines()) <= 120
+    assert [line.partition("#")[0].strip() for line in README.splitlines()[3:5]] == ["make demo", "make test"]
+
+
+def test_the_readme_describes_encoders_as_the_registry_does() -> None:
+    rows = re.findall(r"^\| .*? \| `([^`]+)`.*? \| (\S+) \| ([\d,]+) \|$", README, re.MULTILINE)
+    assert len(rows) == 6
+    for name, licence, megabytes in rows:
+        record = RECORDS[name] if name in RECORDS else load_encoder(name).record
+        assert record.licence.partition(" (")[0] == licence
+        assert round(record.megabytes) == int(megabytes.replace(",", ""))
+
+
+def test_the_reference_explains_every_exit_code_of_an_error() -> None:
     codes = {
         kind.exit_code
         for kind in vars(errors).values()
         if isinstance(kind, type) and issubclass(kind, errors.SearchkitError)
     }
-    assert codes <= {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
+    assert codes <= {int(code) for code in re.findall(r"^\| (\d+) \|", REFERENCE, re.MULTILINE)}
 
 
 def keys_of(section: str) -> set[str]:
     """What stands in the first column of a table of the reference."""
-    text = (ROOT / "docs" / "reference.md").read_text().split(f"## {section}")[1].split("\n## ")[0]
+    text = REFERENCE.split(f"\n## {section}")[1].split("\n## ")[0]
     cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
     return set(re.findall(r"`(\w+)`", " ".join(cells)))
 
@@ -74,11 +95,11 @@ def test_the_reference_has_every_key_of_a_result() -> None:
         ("startup", "help seconds, median", "{:.2f} s"),
     ],
 )
-def test_the_readme_quotes_the_measured_figures(part: str, path: str, form: str) -> None:
+def test_the_page_of_figures_quotes_the_measured_ones(part: str, path: str, form: str) -> None:
     value = json.loads((ROOT / "benchmarks" / "results" / "main_job.json").read_text())[part]
     for key in path.split("|") if part == "collection" else [path] if part == "startup" else path.split():
         value = value[key]
-    assert form.format(value) in README
+    assert form.format(value) in FIGURES
 
 
 @pytest.mark.parametrize(
@@ -103,22 +124,22 @@ def test_the_card_quotes_the_measured_zero_shot_figures(row: str, source: str) -
         ("qmsum", "window and stems", "**{:.3f}** with exact words"),
     ],
 )
-def test_the_readme_quotes_what_passages_are_worth(part: str, run: str, form: str) -> None:
+def test_the_page_of_figures_quotes_what_passages_are_worth(part: str, run: str, form: str) -> None:
     found = json.loads((ROOT / "benchmarks" / "results" / "passages.json").read_text())[part]["test"][run]
-    assert form.format(found if isinstance(found, float) else found["ndcg@10"]) in README
+    assert form.format(found if isinstance(found, float) else found["ndcg@10"]) in FIGURES
 
 
 @pytest.mark.parametrize("size", ["1024x768", "12 megapixels"])
-def test_the_readme_quotes_the_figures_beside_the_rivals(size: str) -> None:
+def test_the_page_of_figures_quotes_those_beside_the_rivals(size: str) -> None:
     found = json.loads((ROOT / "benchmarks" / "results" / "encoders.json").read_text())["pictures"]
     ours, rclip, other = (
         found["cpu ms a picture"][size][name] for name in ("searchkit", "rclip", "sentence-transformers")
     )
-    assert f"**{ours:.0f} ms** CPU a photo; rclip {rclip:.0f}, sentence-transformers {other:.0f} " in README
+    assert f"**{ours:.0f} ms** CPU a photo; rclip {rclip:.0f}, sentence-transformers {other:.0f} " in FIGURES
 
 
 def a_search(found: dict[str, Any]) -> str:
-    """As the README puts what `benchmarks/million.py` found."""
+    """Return what `benchmarks/million.py` found, in the words of the page of figures."""
     ours = found["searchkit"]
     said = f"recall@10 {ours['alike']['recall']:.3f} for questions like the items, "
     said += f"{ours['across']['recall']:.3f} for texts that ask for pictures; "
@@ -127,24 +148,25 @@ def a_search(found: dict[str, Any]) -> str:
     return f"{said}{ours['resident_mb'] / 1000:.2f} GB"
 
 
-def test_the_readme_quotes_a_search_among_a_million() -> None:
+def test_the_page_of_figures_quotes_a_search_among_a_million() -> None:
     found = json.loads((ROOT / "benchmarks" / "results" / "million.json").read_text())
     kept = found["filtered"]["alike"]
     said = f"a filter that keeps 1 %: recall {kept['recall']:.1f} in {kept['p50_ms']:.0f} ms"
-    assert f"{a_search(found)}; {said}" in README
+    assert f"{a_search(found)}; {said}" in FIGURES
+    assert f"takes **{found['searchkit']['alike']['p50_ms']:.2f} ms**" in README
 
 
-def test_the_readme_quotes_a_search_among_a_hundred_thousand() -> None:
+def test_the_page_of_figures_quotes_a_search_among_a_hundred_thousand() -> None:
     found = json.loads((ROOT / "benchmarks" / "results" / "hundred_thousand.json").read_text())
-    assert a_search(found) in README
+    assert a_search(found) in FIGURES
 
 
-def test_the_page_on_the_architecture_quotes_how_memory_grows() -> None:
+def test_the_page_on_operations_quotes_how_memory_grows() -> None:
     found = json.loads((ROOT / "benchmarks" / "results" / "encoders.json").read_text())["memory"]
     first, last = found["MB after 1000"], found["MB after 20000"]
     most = first * found["highest of the whole run / first"]
     said = f"{first:.0f} MB became {last:.0f} ({100 * found['growth']:.0f} %)"
-    page = (ROOT / "docs" / "architecture.md").read_text()
+    page = (ROOT / "docs" / "operations.md").read_text()
     assert said in page
     assert f"took {most:.0f}; " in page
     free = json.loads((ROOT / "benchmarks" / "results" / "encoders.json").read_text())["memory of a library"]
@@ -250,20 +272,83 @@ def test_the_page_on_pocket_quotes_what_each_tower_learned() -> None:
 
 
 @pytest.mark.parametrize("count", [5, 20, 100])
-def test_the_page_on_models_quotes_how_sure_labels_are(count: int) -> None:
+def test_the_page_on_photos_quotes_how_often_labels_are_right(count: int) -> None:
     found = json.loads((ROOT / "benchmarks" / "results" / "labels.json").read_text())[f"{count} labels"]
     least = inspect.signature(Collection.label).parameters["min_confidence"].default
     given = found[f"from {least}"]
     strange = [found[f"from {one}"]["of strangers labelled"] for one in (least, 0.5, 0.0)]
     row = f"| {count} | {given['of theirs labelled']:.3f} | {given['of these right']:.3f} | "
     row += f"{strange[0]:.3f}; {strange[1]:.3f}, {strange[2]:.3f} |"
-    assert row in (ROOT / "docs" / "models.md").read_text()
+    assert row in (ROOT / "docs" / "photos.md").read_text()
 
 
 def test_links_in_the_docs_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    for page in PAGES:
+        for target, _, section in (
+            link.partition("#") for link in re.findall(r"\]\(([^):]+)\)", page.read_text())
+        ):
+            place = page.parent / target if target else page
+            assert place.exists(), f"{page.name} links to {target}"
+            if section:
+                assert section in anchors(place), f"{page.name} links to {target}#{section}"
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the names by which the headings of a page are linked to."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_docs_name_only_files_that_are_there() -> None:
+    roots = [ROOT, ROOT / "searchkit", ROOT / "ui"]
+    for page in PAGES:
+        if page.name == "CHANGELOG.md":  # it names what went, too
+            continue
+        for name in re.findall(r"`([\w/-]+\.(?:py|toml|js|txt))`", page.read_text()):
+            written = name in ("collection.toml", "searchkit.toml", "photo.txt")  # by a user, or for one
+            assert written or any((root / name).exists() for root in roots), f"{page.name} names {name}"
+
+
+def test_the_index_page_links_to_every_page() -> None:
+    index = (ROOT / "docs" / "index.md").read_text()
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert {page for page in pages if f"]({page})" not in index} == set()
+
+
+def test_the_page_of_figures_is_what_the_script_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    assert importlib.import_module("tables").page() == FIGURES
+
+
+def test_the_architecture_draws_the_floors_of_the_contract() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = [sorted(re.findall(r"\w+", layer)) for layer in contracts[0]["layers"]]
+    drawing = (ROOT / "docs" / "architecture.md").read_text().split("## Floors")[1].split("```")[1]
+    drawn = [sorted(re.findall(r"\w+", line[:30])) for line in drawing.splitlines() if line.strip()]
+    assert drawn == layers
+
+
+def test_the_architecture_names_only_files_and_functions_that_are_there() -> None:
+    walks = (ROOT / "docs" / "architecture.md").read_text().split("## Three walks")[1].split("\n## ")[0]
+    steps = re.findall(r"^\d\. `([\w/.]+)` `([\w.]+)`", walks, re.MULTILINE)
+    assert 12 <= len(steps) <= 18
+    for file, name in steps:
+        source = (ROOT / "searchkit" / file).read_text()
+        assert re.search(rf"(def|class) {name.rpartition('.')[2]}\b", source), f"{file} has no {name}"
+
+
+@pytest.mark.parametrize("walk", ["A photo", "A document", "A question"])
+def test_no_walk_through_the_code_goes_back_up(walk: str) -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    floors = {
+        name: floor
+        for floor, layer in enumerate(contracts[0]["layers"])
+        for name in re.findall(r"\w+", layer)
+    }
+    text = (ROOT / "docs" / "architecture.md").read_text().split(f"### {walk}")[1].split("\n#")[0]
+    steps = [step.partition("/")[0] for step in re.findall(r"^\d\. `([\w/.]+)`", text, re.MULTILINE)]
+    assert 3 <= len(steps) <= 6
+    assert [floors[step] for step in steps] == sorted(floors[step] for step in steps)
 
 
 @pytest.mark.parametrize("column", [0, 1])
