@@ -26,7 +26,7 @@ from searchkit.finetuning.negatives import LOOK
 from searchkit.finetuning.pairs import BadRow, Direction, Pairs, read_pairs
 from searchkit.finetuning.split import NEAR, Parts, split
 from searchkit.finetuning.vectors import SideVectors, encode_sides
-from searchkit.ingest.pipeline import ids_of
+from searchkit.ingest.ids import ids_of
 from searchkit.search.adapter import PARTS, Adapter, load_adapter, read_card, save_adapter
 from searchkit.types import JSON_SCHEMA, Kind, Vectors
 
