@@ -30,9 +30,11 @@ class PathBytes(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        """The bytes to store for a path."""
         return None if value is None else os.fsencode(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+        """The path of stored bytes."""
         return None if value is None else os.fsdecode(bytes(value))
 
 

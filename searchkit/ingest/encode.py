@@ -1,7 +1,7 @@
-"""From due files to rows: read and decode in threads, encode in batches.
+"""Encoding turns due files into rows: it reads and decodes in threads, and encodes in batches.
 
 It needs an encoder and nothing else: no catalog, and no store. So another engine can call it, on another
-machine, and send what comes out to whoever commits.
+machine, and send the rows to the process that commits them.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def encode(
                 yield LongDocument(described(loaded, is_new=True), parts)
         else:
             waiting.append(loaded)
-        if sum(_cost(one, held.contents) for one in waiting) >= options.batch_size:
+        if sum(_cost(file, held.contents) for file in waiting) >= options.batch_size:
             batch, waiting = _batch(source, waiting, held.contents, embed), []
             yield batch
         options.tell("encode", done, len(due), path)

@@ -65,8 +65,8 @@ class Ingest:
     def look(
         self, source: Source, selection: Selection, *, scope: str | None = None
     ) -> tuple[list[FileEntry], bool]:
-        """Which files of a source are due, and whether something seems gone from it; nothing is written of
-        either."""
+        """The files of a source that are due, and whether something seems gone from it; neither is acted
+        on."""
         scan = self._scanner.scan(source, selection, scope)
         return ([], False) if scan is None else (scan.due, bool(scan.gone(selection)))
 
