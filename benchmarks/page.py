@@ -27,8 +27,8 @@ from searchkit.catalog.catalog import Asset
 from searchkit.collection import Collection
 from searchkit.collection.lock import writing
 from searchkit.encoders.hashing import Hashing
+from searchkit.ingest.ids import item_id
 from searchkit.ingest.images import decode_file
-from searchkit.ingest.pipeline import item_id
 from searchkit.ingest.thumbs import shrunk
 from searchkit.types import Item, Kind
 

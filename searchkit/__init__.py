@@ -40,6 +40,7 @@ MOVED = {
     "facets": "views.facets",
     "gather": "finetuning.gather",
     "heat": "views.relevance",
+    "ingest.pipeline": "ingest.sync",
     "label": "collection.labels",
     "matcher": "rerankers.matcher",
     "pictures": "collection.previews",

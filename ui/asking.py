@@ -19,8 +19,8 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from searchkit.collection import Collection
 from searchkit.errors import Unreadable
+from searchkit.ingest.ids import ID
 from searchkit.ingest.images import FORMATS, SUFFIXES
-from searchkit.ingest.pipeline import ID
 from searchkit.search.filters import below
 from searchkit.search.trace import Trace
 from searchkit.types import Hit, Item, Part

@@ -15,7 +15,7 @@ HEAD = "0004"
 KNOWN = frozenset({"0001", "0002", "0003", "0004"})
 
 UNAVAILABLE = (OperationalError, InterfaceError)
-"""What a database raises that is stopped, full, or cannot be reached: it may work again later."""
+"""The errors of a database that is stopped, full, or cannot be reached: it may work again later."""
 SQLITE = (
     "journal_mode=WAL",
     "synchronous=NORMAL",
@@ -28,8 +28,11 @@ MIGRATION_LOCK = 0x5EA8C4
 
 
 def open_engine(url: str) -> Engine:
-    """An engine whose tables are up to date. Raises `CollectionTooNew` for a catalog from the future,
-    `BadInput` for an address that cannot be used, `CollectionError` when nothing answers there."""
+    """Open a database and bring its tables up to date.
+
+    Raises `CollectionTooNew` for a catalog of a newer version, `BadInput` for an address that cannot be used,
+    `CollectionError` when nothing answers there.
+    """
     engine = _engine(url)
     try:
         return _up_to_date(engine)
@@ -87,6 +90,7 @@ def sqlite_url(file: Path) -> str:
 
 
 def migrate(connection: Connection) -> None:
+    """Run every migration that the tables have not had, in the connection's transaction."""
     from alembic import command
     from alembic.config import Config
 
@@ -99,8 +103,8 @@ def migrate(connection: Connection) -> None:
 def _version(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
-    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    return found
+    version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return version
 
 
 def _sqlite_settings(connection: Any, _record: Any) -> None:
@@ -110,7 +114,7 @@ def _sqlite_settings(connection: Any, _record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    """A transaction that starts as a reader cannot become a writer while another writes: those that will
-    write say so at once (`engine.execution_options(writes=True)`)."""
+    """Begin a transaction as reader or writer: one that starts as a reader cannot become a writer while
+    another writes, so those that will write say so at once (`engine.execution_options(writes=True)`)."""
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

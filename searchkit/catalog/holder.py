@@ -1,4 +1,7 @@
-"""Who holds a claim: of a process on this machine it can be said whether it lives, of another's it cannot."""
+"""The names of processes that hold claims, and whether such a process still lives.
+
+That can be told of a process on this machine, and not of another machine's.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,21 @@ from pathlib import Path
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 NUMBERS = Path("/proc/self/ns/pid")
-"""Names the process numbers of this container: elsewhere the same number is another process."""
+"""The name space of this container's process numbers: elsewhere the same number is another process."""
 
 
 def this_process() -> str:
-    """A name for it that no other has, as `host:pid:started:place:random`, at most 128 characters."""
+    """A name that no other process has: `host:pid:started:place:random`, at most 128 characters."""
     host = socket.gethostname().replace(":", "-")[:48]
     pid = os.getpid()
     return f"{host}:{pid}:{_started(pid) or 0}:{_place()}:{random.getrandbits(32):08x}"
 
 
 def is_gone(holder: str) -> bool:
-    """Whether that process certainly lives no more. False for one of another machine, container or boot, and
-    where the system does not tell."""
+    """Whether the process of this name certainly lives no more.
+
+    False for a process of another machine, container or boot, and where the system does not tell.
+    """
     parts = holder.split(":")
     if len(parts) != 5 or not (place := _place()) or parts[3] != place:
         return False
@@ -39,8 +44,8 @@ def is_gone(holder: str) -> bool:
 
 
 def _started(pid: int) -> int | None:
-    """In clock ticks since the boot: tells a process from a later one of the same number. None for one that
-    has ended."""
+    """When a process started, in clock ticks since the boot, which tells it from a later one of the same
+    number; None for one that has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     except OSError:
@@ -50,7 +55,7 @@ def _started(pid: int) -> int | None:
 
 @cache
 def _place() -> str:
-    """This boot of this machine, and its process numbers; "" where the system does not tell."""
+    """A hash of this boot of this machine and its process numbers; "" where the system does not tell."""
     try:
         boot, numbers = BOOT.read_text().strip(), NUMBERS.readlink()
     except OSError:

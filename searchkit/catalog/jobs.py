@@ -11,7 +11,6 @@ was set back holds nothing up: a time further ahead than any could be counts as 
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -37,18 +36,20 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import aliased
 
 from searchkit.catalog.holder import is_gone
+from searchkit.catalog.queries import Queries, chunks, printable
 from searchkit.catalog.tables import LIVE, FailureRow, JobRow
 
 MAX_ATTEMPTS = 5
 BACKOFF = 2.0
-"""Seconds before the second attempt; doubled for each one after, up to…"""
+"""Seconds before the second attempt; doubled for each one after, up to `LONGEST_BACKOFF`."""
 LONGEST_BACKOFF = 300.0
+"""Seconds between two attempts at most."""
 LONGEST_LEASE = 3600.0
+"""Seconds of a lease at most, whatever a worker asks for."""
 REFRESH = 30.0
 """Seconds from a write until the store is compacted and measured, unless the queue is empty sooner."""
 KEEP_DONE = 3600.0
 """Seconds that a finished job is still counted."""
-CHUNK = 500
 KINDS = ("file", "sweep", "refresh")
 ASKED, NOTICED, SWEPT = 10, 5, 0
 """Priorities: a person asked for it; it changed while watched; a look at the source found it."""
@@ -56,7 +57,7 @@ ASKED, NOTICED, SWEPT = 10, 5, 0
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be done: of which source, on which file as it looked when the work was found."""
+    """What is to be done on which file: its source, and how the file looked when the work was found."""
 
     path: str
     source_id: int | None = None
@@ -67,7 +68,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A claim. It holds as long as the row's fence is this one."""
+    """A claimed job. The claim holds as long as the fence in the table is this one."""
 
     id: int
     fence: int
@@ -87,13 +88,12 @@ class Dead:
     reason: str
 
 
-class Jobs:
+class Jobs(Queries):
     """The queue of a catalog. Every method is one transaction; `clock` gives seconds since the epoch in place
     of the machine's clock, or the server's."""
 
     def __init__(self, engine: Engine, clock: Callable[[], float] | None = None) -> None:
-        self._engine = engine
-        self._writer = engine.execution_options(writes=True)
+        super().__init__(engine)
         self._postgresql = engine.dialect.name == "postgresql"
         self._clock = clock
 
@@ -107,8 +107,10 @@ class Jobs:
     def enqueue(
         self, space: str, works: Iterable[Work], *, kind: str = "file", priority: int = 0, delay: float = 0.0
     ) -> int:
-        """Returns how many were new: the same work, waiting or running, is there once. The priority of one
-        that waits is raised."""
+        """Queue work, to be due after `delay` seconds; return how many jobs were new.
+
+        The same work, waiting or running, is there once; the priority of a job that waits is raised.
+        """
         added, works = 0, list(works)
         common: dict[str, Any] = {
             "kind": kind,
@@ -123,9 +125,8 @@ class Jobs:
         with self._writer.begin() as tx:
             now = self._now(tx)
             common["due"] = now + delay
-            for start in range(0, len(works), CHUNK):
-                some = works[start : start + CHUNK]
-                rows = [{**common, **{name: getattr(w, name) for name in Work.__slots__}} for w in some]
+            for chunk in chunks(works):
+                rows = [{**common, **{name: getattr(w, name) for name in Work.__slots__}} for w in chunk]
                 new = dialect.insert(JobRow).on_conflict_do_nothing(
                     index_elements=["space", "kind", "path", "size", "mtime_ns"], index_where=LIVE
                 )
@@ -134,7 +135,7 @@ class Jobs:
                 added += len(tx.execute(new.returning(JobRow.id), rows).all())
                 if priority > 0:
                     here = and_(JobRow.space == space, JobRow.state == "waiting", JobRow.kind == kind)
-                    here = and_(here, JobRow.path.in_([w.path for w in some]), JobRow.priority < priority)
+                    here = and_(here, JobRow.path.in_([w.path for w in chunk]), JobRow.priority < priority)
                     tx.execute(update(JobRow).where(here).values(priority=priority))
             old = and_(JobRow.state == "done", JobRow.ended < now - KEEP_DONE)
             tx.execute(delete(JobRow).where(old))
@@ -150,9 +151,12 @@ class Jobs:
         eager: bool = True,
         kinds: Sequence[str] = KINDS,
     ) -> list[Job]:
-        """Up to n files of a space, the most wanted first; or one file that was in a batch that failed; or
-        one other job. Sweeps wait until no file is left, so that a moved file is copied from where it was;
-        a refresh comes when it is due or, to who is `eager`, nothing else is left. Only of these kinds."""
+        """Claim up to n files of a space for `lease` seconds, those of the highest priority first; or one
+        file of a batch that failed; or one job of another kind. Only jobs of these `kinds` are claimed.
+
+        Sweeps wait until no file is left, so that a moved file is copied from where it was. A refresh is
+        claimed when it is due and, by an `eager` worker, when nothing else is left.
+        """
         if not self._any():
             return []
         other = aliased(JobRow)
@@ -181,7 +185,7 @@ class Jobs:
         return []
 
     def _any(self) -> bool:
-        """Whether there is anything to do: an empty queue costs one look, and no turn at writing."""
+        """Whether there is anything to do: on an empty queue a claim reads once and never writes."""
         with self._engine.connect() as tx:
             return tx.execute(select(JobRow.id).where(LIVE).limit(1)).first() is not None
 
@@ -211,7 +215,8 @@ class Jobs:
         return [Job(*row[1:]) for row in rows]
 
     def _recover(self, tx: Connection, now: float) -> None:
-        """Claims of workers that are gone or silent: back into the queue, or dead after the last attempt."""
+        """Put the jobs of workers that are gone or silent back into the queue; give up those that have had
+        their last attempt."""
         running = JobRow.state == "running"
         holders = tx.execute(select(JobRow.worker).where(running).distinct()).scalars()
         gone = JobRow.worker.in_([holder for holder in holders if holder and is_gone(holder)])
@@ -231,7 +236,8 @@ class Jobs:
         now: float,
         pause: Callable[[int], float],
     ) -> None:
-        """Another attempt for these (id, attempts) after a pause, or none."""
+        """Put these (id, attempts) back into the queue after `pause(attempts)` seconds; give up those that
+        have had their last attempt."""
         back = [(number, attempts) for number, attempts in jobs if attempts < MAX_ATTEMPTS]
         if back:
             tx.execute(
@@ -240,15 +246,15 @@ class Jobs:
                 .values(state="waiting", suspect=JobRow.suspect + 1, due=bindparam("later"), reason=reason),
                 [{"number": number, "later": now + pause(attempts)} for number, attempts in back],
             )
-        over = [number for number, attempts in jobs if attempts >= MAX_ATTEMPTS]
-        for start in range(0, len(over), CHUNK):
-            here = JobRow.id.in_(over[start : start + CHUNK])
+        exhausted = [number for number, attempts in jobs if attempts >= MAX_ATTEMPTS]
+        for chunk in chunks(exhausted):
+            here = JobRow.id.in_(chunk)
             tx.execute(update(JobRow).where(here).values(state="dead", reason=reason, ended=now))
             self._to_ledger(tx, and_(here, JobRow.kind == "file"), now)
 
     @staticmethod
     def _to_ledger(tx: Connection, which: ColumnElement[bool], now: float) -> None:
-        """A dead file is a failed file: it is tried again when it, or what reads it, changes."""
+        """Note dead files in the failure ledger: each is tried again when it, or its decoder, changes."""
         columns = (JobRow.path, JobRow.source_id, JobRow.size, JobRow.mtime_ns, JobRow.decoder, JobRow.reason)
         rows = [row._asdict() for row in tx.execute(select(*columns).where(which))]
         for row in rows:
@@ -258,67 +264,70 @@ class Jobs:
             tx.execute(insert(FailureRow), rows)
 
     def heartbeat(self, jobs: Sequence[Job], *, lease: float) -> set[int]:
-        """Hold on to these for another lease; returns the ids of those that are still this worker's."""
+        """Renew these claims for another `lease` seconds; return the ids of those that still hold."""
         with self._writer.begin() as tx:
-            values = {"lease": self._now(tx) + min(lease, LONGEST_LEASE)}
+            renewal = update(JobRow).values(lease=self._now(tx) + min(lease, LONGEST_LEASE))
             return {
                 row.id
-                for some in _chunks(jobs)
-                for row in tx.execute(update(JobRow).where(_held(some)).values(**values).returning(JobRow.id))
+                for chunk in chunks(jobs)
+                for row in tx.execute(renewal.where(_held(chunk)).returning(JobRow.id))
             }
 
     def finish(self, jobs: Sequence[Job]) -> int:
-        """Done; returns how many were still this worker's."""
+        """Mark these jobs as done; return for how many the claim still held."""
         with self._writer.begin() as tx:
             values = {"state": "done", "ended": self._now(tx), "reason": None}
             return sum(
-                tx.execute(update(JobRow).where(_held(some)).values(**values)).rowcount
-                for some in _chunks(jobs)
+                tx.execute(update(JobRow).where(_held(chunk)).values(**values)).rowcount
+                for chunk in chunks(jobs)
             )
 
     def retry(self, jobs: Sequence[Job], reason: str) -> None:
-        """These failed: again after a pause that doubles each time, alone; dead after the last attempt."""
-        reason = os.fsencode(reason).decode("utf-8", "replace").replace("\0", "")
+        """Put failed jobs back into the queue, to be claimed alone after a pause that doubles each time;
+        after the last attempt they are dead."""
+        reason = printable(reason)
         with self._writer.begin() as tx:
-            for some in _chunks(jobs):
-                held = select(JobRow.id, JobRow.attempts).where(_held(some))
+            for chunk in chunks(jobs):
+                held = select(JobRow.id, JobRow.attempts).where(_held(chunk))
                 lost = [(row.id, row.attempts) for row in tx.execute(held)]
                 self._again(tx, lost, reason, self._now(tx), _pause)
 
     def release(self, jobs: Sequence[Job]) -> None:
-        """Back into the queue as if they had not been claimed: it was not the jobs' fault."""
+        """Put jobs back into the queue as if they had not been claimed: they were not at fault."""
         with self._writer.begin() as tx:
-            for some in _chunks(jobs):
+            for chunk in chunks(jobs):
                 values = {"state": "waiting", "attempts": JobRow.attempts - 1, "lease": None, "worker": None}
-                tx.execute(update(JobRow).where(_held(some)).values(**values))
+                tx.execute(update(JobRow).where(_held(chunk)).values(**values))
 
     def owe_refresh(self, space: str) -> None:
-        """Under the write lock, before a write: the space is to be compacted and measured, whoever dies."""
+        """Queue a refresh of the space, under the write lock and before a write: it will be compacted and
+        measured even when the writer dies."""
         self.enqueue(space, [Work("")], kind="refresh", delay=REFRESH)
 
     def owes_refresh(self, space: str) -> bool:
+        """Whether the space was written to and not yet compacted and measured."""
         with self._engine.connect() as tx:
             query = select(JobRow.id).where(JobRow.space == space, JobRow.kind == "refresh")
             return tx.execute(query.where(JobRow.state != "done").limit(1)).first() is not None
 
     def refreshed(self, space: str) -> None:
-        """Under the write lock: nothing of that kind is owed any more."""
+        """Remove every refresh of the space from the queue, under the write lock: it was done."""
         with self._writer.begin() as tx:
             tx.execute(delete(JobRow).where(JobRow.space == space, JobRow.kind == "refresh"))
 
     def keep_only(self, space: str) -> int:
-        """Drop what waits for other spaces; returns how many."""
+        """Drop the waiting jobs of other spaces; return how many."""
         with self._writer.begin() as tx:
             return tx.execute(delete(JobRow).where(JobRow.space != space, JobRow.state == "waiting")).rowcount
 
     def counts(self, space: str) -> dict[str, int]:
-        """Files by state: what is to do, at work, done within the hour, and dead."""
+        """The number of files in each state: waiting, running, done within the hour, and dead."""
         query = select(JobRow.state, func.count()).where(JobRow.space == space, JobRow.kind == "file")
         with self._engine.connect() as tx:
             return {row[0]: row[1] for row in tx.execute(query.group_by(JobRow.state))}
 
     def left(self, space: str) -> tuple[int, float | None]:
-        """How many jobs of any kind are waiting, and when the first of them is due."""
+        """The number of waiting jobs of any kind, and when the first is due, in seconds since the epoch."""
         query = select(func.count(), func.min(JobRow.due))
         query = query.where(JobRow.space == space, JobRow.state == "waiting")
         with self._engine.connect() as tx:
@@ -326,33 +335,31 @@ class Jobs:
             return count, first
 
     def dead(self) -> list[Dead]:
+        """Every job that was given up, the oldest first."""
         query = select(JobRow.kind, JobRow.path, JobRow.attempts, func.coalesce(JobRow.reason, ""))
         with self._engine.connect() as tx:
             return [Dead(*row) for row in tx.execute(query.where(JobRow.state == "dead").order_by(JobRow.id))]
 
     def clear_dead(self, *, kind: str | None = None) -> int:
-        """Forget what was given up."""
+        """Forget the jobs that were given up, or those of one kind; return how many."""
         which = JobRow.state == "dead" if kind is None else and_(JobRow.state == "dead", JobRow.kind == kind)
         with self._writer.begin() as tx:
             return tx.execute(delete(JobRow).where(which)).rowcount
 
 
 def _held(jobs: Sequence[Job]) -> ColumnElement[bool]:
+    """The condition that selects the rows for which these claims still hold."""
     claims = tuple_(JobRow.id, JobRow.fence).in_([(job.id, job.fence) for job in jobs])
     return and_(JobRow.state == "running", claims)
 
 
 def _pause(attempts: int) -> float:
-    """Seconds, between half and the whole of BACKOFF · 2^(attempts − 1)."""
+    """Seconds until the next attempt: between half and the whole of BACKOFF · 2^(attempts − 1)."""
     longest = min(LONGEST_BACKOFF, BACKOFF * 2.0 ** (attempts - 1))
     return longest * random.uniform(0.5, 1.0)
 
 
 def _none_at_first(attempts: int) -> float:
-    """Nothing has to recover where one worker died; but a file that kills its worker is not to do so at once
-    again and again."""
+    """Seconds until the next attempt after a worker died: none at first, since nothing has to recover; then
+    as `_pause`, lest a file that kills its worker does so again and again."""
     return 0.0 if attempts == 1 else _pause(attempts)
-
-
-def _chunks(jobs: Sequence[Job]) -> Iterable[Sequence[Job]]:
-    return (jobs[start : start + CHUNK] for start in range(0, len(jobs), CHUNK))

@@ -30,13 +30,17 @@ class PathBytes(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        """The bytes to store for a path."""
         return None if value is None else os.fsencode(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+        """The path of stored bytes."""
         return None if value is None else os.fsdecode(bytes(value))
 
 
 class Base(DeclarativeBase):
+    """The base of all tables."""
+
     metadata = MetaData(
         naming_convention={
             "pk": "pk_%(table_name)s",
@@ -80,7 +84,7 @@ class EncodedRow(Base):
     sha256: Mapped[str] = mapped_column(String(64))
     items: Mapped[int] = mapped_column(Integer)
     left_out: Mapped[str | None] = mapped_column(Text)
-    """JSON: what of the asset cannot be found, by the names of `types.LEFT_OUT`; NULL where nothing is."""
+    """What of the asset cannot be found: JSON, counts by the names of `types.LEFT_OUT`; NULL for nothing."""
     __table_args__ = (Index("ix_encoded_content", "space", "sha256"),)
 
 
@@ -142,22 +146,22 @@ class ReferenceRow(Base):
 
 
 class RatingRow(Base):
-    """What a person said of one result of one question: it is right, or it is not."""
+    """A person's verdict on one result of one question: right or wrong."""
 
     __tablename__ = "rating"
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     """sha256 of question and result: the last word counts."""
     question: Mapped[str | None] = mapped_column(Text)
-    """In words, or…"""
+    """The question's text; NULL where it was a picture."""
     like: Mapped[str | None] = mapped_column(String(64))
-    """…the sha256 of an indexed picture that was asked with."""
+    """The sha256 of the indexed picture that was the question; NULL where it was text."""
     sha256: Mapped[str] = mapped_column(String(64), index=True)
-    """Of the result's file."""
+    """The content of the result's file."""
     kind: Mapped[str] = mapped_column(String(16))
     place: Mapped[int] = mapped_column(Integer)
-    """Where in the file: of a passage its first character, of a picture its number."""
+    """The place in the file: a passage's first character, a picture's number."""
     text: Mapped[str | None] = mapped_column(Text)
-    """Of a passage."""
+    """The text of a passage; NULL for a picture."""
     value: Mapped[int] = mapped_column(Integer)
     """1 for right, -1 for wrong."""
     at: Mapped[float] = mapped_column(Float)
@@ -167,7 +171,7 @@ LIVE = text("state IN ('waiting', 'running')")
 
 
 class JobRow(Base):
-    """A piece of work on one space, claimed for a time: its lease."""
+    """A piece of work on one space, which a worker claims for a time, its lease."""
 
     __tablename__ = "job"
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
@@ -179,7 +183,7 @@ class JobRow(Base):
     size: Mapped[int] = mapped_column(BigInteger)
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
     decoder: Mapped[str] = mapped_column(String(64))
-    """For the failure ledger, should the job end there."""
+    """The name in the failure ledger, should the job end there."""
     priority: Mapped[int] = mapped_column(Integer)
     """The higher, the sooner."""
     state: Mapped[str] = mapped_column(String(16))
@@ -189,7 +193,7 @@ class JobRow(Base):
     suspect: Mapped[int] = mapped_column(Integer)
     """How often it was in a batch whose worker died or failed; such a job is claimed alone."""
     fence: Mapped[int] = mapped_column(Integer)
-    """Grows with every claim: who comes back after its lease cannot end the claim of another."""
+    """The number of the claim: a worker that comes back after its lease cannot end the claim of another."""
     worker: Mapped[str | None] = mapped_column(String(128))
     lease: Mapped[float | None] = mapped_column(Float)
     """When the claim runs out."""

@@ -15,9 +15,9 @@ from searchkit.catalog.catalog import Content
 from searchkit.collection.manifest import absolute
 from searchkit.collection.parts import Parts
 from searchkit.errors import BadInput, NothingIndexed
+from searchkit.ingest.ids import ID, ids_of, item_id
 from searchkit.ingest.images import decode_file, enough
 from searchkit.ingest.load import indexable
-from searchkit.ingest.pipeline import ID, ids_of, item_id
 from searchkit.search.adapter import Adapter
 from searchkit.search.around import around
 from searchkit.search.filters import expression

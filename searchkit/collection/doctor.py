@@ -14,7 +14,7 @@ from searchkit.collection.spaces import remove_files
 from searchkit.collection.upkeep import accelerate, measure, refresh, sweep
 from searchkit.errors import CollectionTooNew, ModelMissing, SpaceMismatch
 from searchkit.ingest.golden import SAME, agreement
-from searchkit.ingest.pipeline import ids_of
+from searchkit.ingest.ids import ids_of
 from searchkit.search.confidence import is_current
 
 

@@ -16,7 +16,9 @@ from searchkit.collection.upkeep import refresh, sweep
 from searchkit.errors import BadInput
 from searchkit.ingest.load import indexable
 from searchkit.ingest.ocr import Ocr
-from searchkit.ingest.pipeline import Ingest, Options, scopes
+from searchkit.ingest.run import Options
+from searchkit.ingest.scan import scopes
+from searchkit.ingest.sync import Ingest
 from searchkit.ingest.walk import Selection
 from searchkit.registry import DOCUMENT_SUFFIXES
 from searchkit.search.confidence import is_current

@@ -18,7 +18,8 @@ from searchkit.collection.lock import writing
 from searchkit.collection.open_space import OpenSpace
 from searchkit.collection.upkeep import refresh, sweep
 from searchkit.ingest.load import decoder_of
-from searchkit.ingest.pipeline import Options, scopes
+from searchkit.ingest.run import Options
+from searchkit.ingest.scan import scopes
 from searchkit.ingest.walk import entry_of
 from searchkit.types import FileEntry, IndexReport
 

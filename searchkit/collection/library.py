@@ -21,7 +21,7 @@ from searchkit.collection.manifest import Manifest, absolute, resolve
 from searchkit.collection.open_space import OpenSpace
 from searchkit.collection.parts import Shared
 from searchkit.collection.status import Status, status
-from searchkit.ingest.pipeline import Options
+from searchkit.ingest.run import Options
 from searchkit.ingest.thumbs import Thumbs
 from searchkit.registry import AUTO
 from searchkit.types import (

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from searchkit.errors import BadInput, Unreadable
 from searchkit.ingest.documents import pictures_in
+from searchkit.ingest.ids import item_id
 from searchkit.ingest.images import Picture, decode, enough
-from searchkit.ingest.pipeline import item_id
 from searchkit.ingest.thumbs import SIDE, is_inside, name_of, shrunk
 from searchkit.registry import parser_of
 from searchkit.types import Item, Kind

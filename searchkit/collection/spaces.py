@@ -23,7 +23,7 @@ from searchkit.collection.open_space import OpenSpace
 from searchkit.collection.status import folder_size
 from searchkit.collection.upkeep import refresh, sweep
 from searchkit.errors import BadInput
-from searchkit.ingest.pipeline import Options
+from searchkit.ingest.run import Options
 from searchkit.ingest.thumbs import Thumbs
 from searchkit.protocols import Encoder
 from searchkit.types import JSON_SCHEMA, IndexReport, Progress

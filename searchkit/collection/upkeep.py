@@ -9,8 +9,8 @@ import threading
 
 from searchkit.collection.manifest import FAISS, NEUTRAL, read_manifest
 from searchkit.collection.open_space import OpenSpace
+from searchkit.ingest.deletion import sweep_tombstones
 from searchkit.ingest.golden import golden
-from searchkit.ingest.pipeline import sweep_tombstones
 from searchkit.search.adapter import Adapter
 from searchkit.search.confidence import RULE, made_today, neutral_vectors
 from searchkit.search.confidence import measure as measured

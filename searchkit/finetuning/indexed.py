@@ -10,7 +10,7 @@ import numpy as np
 from searchkit.catalog.catalog import Content
 from searchkit.finetuning.negatives import LOOK
 from searchkit.finetuning.prepared import Stored
-from searchkit.ingest.pipeline import ids_of
+from searchkit.ingest.ids import ids_of
 from searchkit.types import Kind, Vectors
 
 if TYPE_CHECKING:

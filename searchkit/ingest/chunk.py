@@ -1,4 +1,4 @@
-"""From a document to passages that fit an encoder's window.
+"""Chunkers that cut a document into passages which fit an encoder's window.
 
 Positions where a passage may begin or end are **marks**: the starts of tokens. Each mark knows how many
 tokens lie before it, so a window is found by bisection, and its ends then move to the best border near by.
@@ -19,7 +19,7 @@ SEGMENT = 200_000
 """Characters that are tokenized at once. A longer text is cut first, and no window crosses the cut."""
 
 SHORT = 8
-"""Tokens, below which a sentence is no passage by itself."""
+"""A sentence of fewer tokens is no passage by itself."""
 
 INSIDE, SYMBOL, WORD, LINE, SENTENCE, PARAGRAPH = range(6)
 """How good a place to cut: inside a word, beside punctuation, between words, lines, sentences, paragraphs."""
@@ -53,6 +53,7 @@ class TokenWindow:
             )
 
     def __call__(self, document: Document) -> Iterator[Passage]:
+        """Yield the passages of a document in order."""
         for start, end in self.spans(document.text):
             yield Passage(start, end, document.text[start:end], document.page_at(start))
 
@@ -91,10 +92,10 @@ class TokenWindow:
 
 
 class SentenceWindow(TokenWindow):
-    """A Chunker: every sentence is a passage; with those before it that say too little for one ("Yes.").
+    """A Chunker: every sentence is a passage, together with the shorter ones before it ("Yes.").
 
-    One of more than `tokens` is cut as by `TokenWindow`. A line ends a sentence where it ends of itself, as
-    in lists and transcripts, and not because the text was wrapped.
+    A sentence of more than `tokens` is cut as by `TokenWindow`. The end of a line ends a sentence in lists
+    and transcripts, and not where the text was wrapped.
     """
 
     def _windows(self, text: str) -> Iterator[tuple[int, int]]:
@@ -116,9 +117,9 @@ class _Marks:
     def __init__(
         self, text: str, offsets: Sequence[tuple[int, int]], ended: Container[int] = frozenset()
     ) -> None:
-        """At `ended` line breaks a sentence ends."""
+        """Find the marks of a text from its tokens; `ended` are the line breaks that end a sentence."""
+        # of each mark its character, and how many tokens begin before it
         self.positions, self._tokens = [0], [0]
-        """Of each mark: its character, and how many tokens begin before it."""
         for number, (start, end) in enumerate(offsets):
             if start > self.positions[-1] and end > start:
                 self.positions.append(start)
@@ -127,7 +128,7 @@ class _Marks:
             self.positions.append(len(text))
             self._tokens.append(len(offsets))
         self.last = len(self.positions) - 1
-        self._worth = [_worth(text, position, ended) for position in self.positions]
+        self._quality = [_quality(text, position, ended) for position in self.positions]
 
     def reach(self, first: int, tokens: int) -> int:
         """The furthest mark with no more than `tokens` between it and `first`; at least the next one."""
@@ -143,17 +144,17 @@ class _Marks:
         return bisect_left(self._tokens, self._tokens[end] - tokens)
 
     def sentence(self, first: int, least: int) -> int:
-        """The first mark behind a sentence that is `least` tokens or more from `first`; else the last one."""
+        """The first mark that ends a sentence at least `least` tokens from `first`; else the last one."""
         ends = range(self.after(first, least), self.last)
-        return next((mark for mark in ends if self._worth[mark] >= SENTENCE), self.last)
+        return next((mark for mark in ends if self._quality[mark] >= SENTENCE), self.last)
 
     def best(self, early: int, late: int, *, near: int) -> int:
         """The best place to cut from `early` to `late`; of equals the one nearest to `near`."""
-        return max(range(early, max(early, late) + 1), key=lambda m: (self._worth[m], -abs(m - near)))
+        return max(range(early, max(early, late) + 1), key=lambda m: (self._quality[m], -abs(m - near)))
 
 
-def _worth(text: str, position: int, ended: Container[int]) -> int:
-    """How good a place to cut lies just before a character."""
+def _quality(text: str, position: int, ended: Container[int]) -> int:
+    """How good a place to cut lies just before a character, from `INSIDE` to `PARAGRAPH`."""
     before = text[max(0, position - 80) : position]
     word = before.rstrip()
     gap = before[len(word) :]
@@ -172,8 +173,10 @@ def _worth(text: str, position: int, ended: Container[int]) -> int:
 
 
 def ended_lines(text: str) -> set[int]:
-    """The line breaks of a text that end something: all of them, or in a text that was wrapped, where most
-    lines end because the next word does not fit, those behind which it would have fitted.
+    """The line breaks of a text that end a sentence, by their offsets.
+
+    These are all of them, unless the text was wrapped: where most lines end because the next word does not
+    fit, only those count behind which it would have fitted.
 
     >>> sorted(ended_lines("milk\\neggs\\ntwo loaves of bread\\nsalt"))
     [4, 9, 29]
@@ -193,13 +196,13 @@ def ended_lines(text: str) -> set[int]:
 
 
 def segments(text: str, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, str]]:
-    """Pieces of `text[start:stop]` of at most `SEGMENT` characters with their offsets in the text, cut at the
-    best white space there is."""
+    """(offset, segment) of `text[start:stop]`, at most `SEGMENT` characters each, cut at the best white space
+    there is."""
     stop = len(text) if stop is None else stop
     while stop - start > SEGMENT:
         middle, end = start + SEGMENT // 2, start + SEGMENT
-        found = (text.rfind(border, middle, end) for border in ("\n\n", "\n", " "))
-        cut = next((at for at in found if at > start), end)
+        borders = (text.rfind(border, middle, end) for border in ("\n\n", "\n", " "))
+        cut = next((at for at in borders if at > start), end)
         yield start, text[start:cut]
         start = cut
     yield start, text[start:stop]

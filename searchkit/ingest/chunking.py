@@ -13,7 +13,7 @@ KINDS: dict[str, type[TokenWindow | HeadingWindow]] = {"heading": HeadingWindow,
 """The chunkers of those methods that do not cut as "window" does."""
 METHOD = "window"
 TOKENS = 128
-"""Longer passages mix subjects: in 254 tokens the sentence that answers a question drowned."""
+"""Tokens of a passage. Longer ones mix subjects: in 254 tokens the answer to a question drowned."""
 OVERLAP = 24
 """Tokens that two neighbouring passages share: a sentence on the border is whole in one of them."""
 SPECIAL_TOKENS = 2
@@ -26,9 +26,9 @@ def room(encoder: Encoder) -> int:
 
 
 def settled(asked: Chunking, encoder: Encoder) -> Chunking:
-    """The same with every default filled in; settling twice changes nothing.
+    """Fill in every default of a chunking; settling twice changes nothing.
 
-    Raises `BadInput` for what the encoder cannot do, and for sizes that do not fit it or each other.
+    Raises `BadInput` for a method that the encoder cannot do, and for sizes that do not fit it or each other.
     """
     longest = room(encoder)
     method = asked.method or METHOD
@@ -44,13 +44,13 @@ def settled(asked: Chunking, encoder: Encoder) -> Chunking:
         )
     if method == "late":
         encoder.token_vectors([])  # raises where it cannot
-    found = Chunking(method, tokens, overlap)
-    chunker(found, encoder)  # raises for an overlap that cannot be
-    return found
+    chunking = Chunking(method, tokens, overlap)
+    chunker(chunking, encoder)  # raises for an overlap that cannot be
+    return chunking
 
 
 def chunker(chunking: Chunking, encoder: Encoder) -> Chunker:
-    """The chunker of a settled chunking. Late chunking has the passages of "window", and other vectors."""
+    """The chunker of a settled chunking. Late chunking cuts as "window" does; only its vectors differ."""
     assert chunking.tokens is not None and chunking.overlap is not None
     kind = KINDS.get(chunking.method or METHOD, TokenWindow)
     return kind(offsets=encoder.token_offsets, tokens=chunking.tokens, overlap=chunking.overlap)

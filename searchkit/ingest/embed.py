@@ -1,4 +1,4 @@
-"""From pieces to vectors, and to the items that the store keeps beside them."""
+"""Vectors of pieces, encoded as the chunking of a collection wants it."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ AT_ONCE = 128
 
 
 class Embedder:
-    """Encodes what was loaded, the passages as the collection's chunking wants it."""
+    """Encodes the pieces of loaded files: by themselves or, for late chunking, within their document."""
 
     def __init__(self, encoder: Encoder, chunking: Chunking) -> None:
         self._encoder = encoder
         self._late = settled(chunking, encoder).method == "late"
         self._room = room(encoder)
 
-    def __call__(self, loaded: Sequence[Loaded]) -> list[Vectors]:
-        """(pieces, dim) of each, all encoded together."""
-        apart = [one for one in loaded if self._late and one.document is not None]
-        together = [one for one in loaded if not self._late or one.document is None]
-        vectors = self._encode([piece for one in together for piece in one.pieces])
-        ends = np.cumsum([len(one.pieces) for one in together])
-        found = {
-            id(one): vectors[end - len(one.pieces) : end] for one, end in zip(together, ends, strict=True)
+    def __call__(self, files: Sequence[Loaded]) -> list[Vectors]:
+        """Vectors of the pieces of each file, (pieces, dim) float32 unit rows, all encoded together."""
+        apart = [file for file in files if self._late and file.document is not None]
+        together = [file for file in files if not self._late or file.document is None]
+        vectors = self._encode([piece for file in together for piece in file.pieces])
+        ends = np.cumsum([len(file.pieces) for file in together])
+        by_file = {
+            id(file): vectors[end - len(file.pieces) : end] for file, end in zip(together, ends, strict=True)
         }
-        found |= {id(one): np.concatenate([v for _, v in self._in_context(one)]) for one in apart}
-        return [found[id(one)] for one in loaded]
+        by_file |= {id(file): np.concatenate([v for _, v in self._in_context(file)]) for file in apart}
+        return [by_file[id(file)] for file in files]
 
-    def stream(self, one: Loaded) -> Iterator[tuple[list[Piece], Vectors]]:
-        """The pieces of a long document, some at a time, with their vectors."""
+    def stream(self, file: Loaded) -> Iterator[tuple[list[Piece], Vectors]]:
+        """The pieces of a long document, up to `AT_ONCE` at a time, with their (pieces, dim) vectors."""
         if self._late:
-            pairs = self._in_context(one)
-            while some := list(islice(pairs, AT_ONCE)):
-                yield [piece for piece, _ in some], np.concatenate([vector for _, vector in some])
+            pairs = self._in_context(file)
+            while chunk := list(islice(pairs, AT_ONCE)):
+                yield [piece for piece, _ in chunk], np.concatenate([vector for _, vector in chunk])
             return
-        pieces = chain(one.pieces, one.rest or ())
+        pieces = chain(file.pieces, file.rest or ())
         while batch := list(islice(pieces, AT_ONCE)):
             yield batch, self._encode(batch)
 
@@ -60,20 +60,20 @@ class Embedder:
             vectors[images] = self._encoder.encode_images(pixels)
         return vectors
 
-    def _in_context(self, one: Loaded) -> Iterator[tuple[Piece, Vectors]]:
-        """Passages, whose vectors come from the whole document, then the other pieces, one by one."""
-        assert one.document is not None
-        pieces = chain(one.pieces, one.rest or ())
+    def _in_context(self, file: Loaded) -> Iterator[tuple[Piece, Vectors]]:
+        """Passages, whose vectors come from the whole document, then the other pieces, each with (1, dim)."""
+        assert file.document is not None
+        pieces = chain(file.pieces, file.rest or ())
         pictures: list[Piece] = []
         yield from late_vectors(
-            self._encoder, one.document.text, _passages(pieces, pictures), room=self._room
+            self._encoder, file.document.text, _passages(pieces, pictures), room=self._room
         )
         for picture in chain(pictures, pieces):
             yield picture, self._encode([picture])
 
 
 def _passages(pieces: Iterable[Piece], first_picture: list[Piece]) -> Iterator[Passage]:
-    """The document's own passages, which come first; the first piece that is none is left in the list."""
+    """The document's own passages, which come first; the first other piece is put into `first_picture`."""
     for piece in pieces:
         if isinstance(piece, Pixels) or piece.ocr:
             first_picture.append(piece)

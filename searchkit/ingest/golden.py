@@ -1,4 +1,4 @@
-"""What an encoder makes of a fixed sentence and a fixed picture: kept at first, compared later."""
+"""Golden vectors: what an encoder makes of a fixed sentence and picture, kept to be compared later."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from searchkit.types import Vectors
 
 SENTENCE = "The keeper of the lighthouse counts the ships that pass before the storm."
 SIDE = 96
+"""Pixels of the side of the fixed picture."""
 SAME = 0.999
 """The cosine that one encoder reaches with itself on another machine, or in another number format."""
 
 
 def golden(encoder: Encoder) -> Vectors:
-    """(1, dim), or (2, dim) with the picture where the encoder takes pictures."""
+    """The golden vectors: (1, dim) float32, or (2, dim) with the picture where the encoder takes pictures."""
     text = encoder.encode_text([encoder.record.as_passage(SENTENCE)])
     if not encoder.record.pixels:
         return text
@@ -23,7 +24,8 @@ def golden(encoder: Encoder) -> Vectors:
 
 
 def agreement(encoder: Encoder, kept: bytes) -> float:
-    """The lower of the cosines of what the encoder makes now with what was kept; −1 for other shapes."""
+    """The lowest cosine of the encoder's golden vectors with those that were kept, as float32 bytes; −1 where
+    their shapes differ."""
     now = golden(encoder)
     then = np.frombuffer(kept, np.float32)
     if then.size != now.size:
@@ -32,7 +34,7 @@ def agreement(encoder: Encoder, kept: bytes) -> float:
 
 
 def picture() -> Image.Image:
-    """Waves in three colours: the same to the last bit on every machine."""
+    """The fixed picture: waves in three colours, the same to the last bit on every machine."""
     rows, columns = np.mgrid[:SIDE, :SIDE]
     pixels = np.stack([rows * 2 % 256, columns * 5 % 256, (rows * columns) % 251], axis=-1)
     return Image.fromarray(pixels.astype(np.uint8))

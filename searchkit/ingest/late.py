@@ -17,8 +17,9 @@ from searchkit.protocols import Encoder
 from searchkit.types import Passage, TokenVectors, Vectors
 
 SHARED = 4
-"""Of a text longer than the encoder's window, each window shares this part (a fourth) with the one before."""
+"""Each window of a long text shares one token in this many with the one before."""
 TOKENS_AT_ONCE = 8192
+"""Tokens that go through the encoder in one call."""
 
 
 def late_vectors(
@@ -50,21 +51,21 @@ def token_stream(encoder: Encoder, text: str, *, room: int) -> Iterator[TokenVec
     window = TokenWindow(offsets=encoder.token_offsets, tokens=room, overlap=room // SHARED)
     spans = list(window.spans(text))
     prompt = len(encoder.record.as_passage(""))
-    middles = [(one[1] + other[0]) // 2 for one, other in pairwise(spans)]
+    middles = [(before[1] + after[0]) // 2 for before, after in pairwise(spans)]
     borders = [0, *middles, len(text)]
     at_once = max(1, TOKENS_AT_ONCE // room)
     for first in range(0, len(spans), at_once):
-        some = spans[first : first + at_once]
-        read = encoder.token_vectors([encoder.record.as_passage(text[a:b]) for a, b in some])
-        for number, (tokens, (start, _)) in enumerate(zip(read, some, strict=True), start=first):
+        windows = spans[first : first + at_once]
+        read = encoder.token_vectors([encoder.record.as_passage(text[a:b]) for a, b in windows])
+        for number, (tokens, (start, _)) in enumerate(zip(read, windows, strict=True), start=first):
             places = tokens.spans - prompt + start
-            mine = (places[:, 0] >= borders[number]) & (places[:, 0] < borders[number + 1])
-            mine &= (tokens.spans[:, 0] >= prompt) & (tokens.spans[:, 1] > tokens.spans[:, 0])
-            yield TokenVectors(tokens.vectors[mine], places[mine])
+            kept = (places[:, 0] >= borders[number]) & (places[:, 0] < borders[number + 1])
+            kept &= (tokens.spans[:, 0] >= prompt) & (tokens.spans[:, 1] > tokens.spans[:, 0])
+            yield TokenVectors(tokens.vectors[kept], places[kept])
 
 
 def unit_mean(vectors: np.ndarray) -> Vectors:
-    """(n, dim) token vectors → (1, dim): their mean, made a unit."""
+    """The mean of (n, dim) token vectors, as a (1, dim) float32 row of unit length."""
     mean = vectors.astype(np.float64).mean(axis=0, keepdims=True)
     unit: Vectors = (mean / np.linalg.norm(mean)).astype(np.float32)
     return unit

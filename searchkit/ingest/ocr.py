@@ -17,24 +17,24 @@ from searchkit.errors import BadInput, Unreadable
 
 PROGRAM = "tesseract"
 LANGUAGES = "eng"
-"""As tesseract names them; several with a plus sign between."""
+"""The languages by tesseract's names, with a plus sign between several."""
 SECONDS = 60.0
-"""For one picture; a dense page takes three."""
+"""Seconds that tesseract may take for one picture; a dense page takes three."""
 MAX_PIXELS = 12_000_000
-"""Of what is handed over: a page of A4 at 300 dots an inch has nine million."""
+"""Pixels of a picture that tesseract gets, at most: a page of A4 at 300 dots an inch has nine million."""
 PAGE_WIDTH = 2000
-"""Pixels in which a page is drawn."""
+"""Pixels of the width in which a page is drawn."""
 OCR_SIDE = 2000
 """Pixels of the shorter side of a photo that are enough to read."""
-SURE = 60.0
-"""Of 100: what tesseract is less sure of is seldom a word."""
+CONFIDENCE = 60.0
+"""The confidence of tesseract, of 100, below which its reading is seldom a word."""
 WORD = re.compile(r"[^\W\d_]{3}")
 WORDS = 2
-"""Words that a picture holds at least: one alone is as often leaves or a fence."""
+"""Words below which nothing counts as text: one alone is as often leaves or a fence."""
 
 
 class Ocr:
-    """Reads the text of one picture after the other; any number of threads may ask."""
+    """Reads the text in pictures; any number of threads may call it."""
 
     def __init__(self, languages: str = LANGUAGES) -> None:
         """Raises `BadInput` with the remedy where the program or a language is missing."""
@@ -46,7 +46,7 @@ class Ocr:
             )
         self._program, self._languages = program, languages
         known = _known(program)
-        missing = [one for one in languages.split("+") if one not in known]
+        missing = [language for language in languages.split("+") if language not in known]
         if missing:
             raise BadInput(
                 f"{PROGRAM} does not know the language {missing[0]!r}",
@@ -54,7 +54,7 @@ class Ocr:
             )
 
     def __call__(self, image: Image.Image) -> str:
-        """The text in its lines and paragraphs; empty where there is none. Raises `Unreadable`."""
+        """The text of a picture in its lines and paragraphs; "" where there is none. Raises `Unreadable`."""
         command = [self._program, "stdin", "stdout", "-l", self._languages, "-c", "tessedit_create_tsv=1"]
         try:
             done = subprocess.run(
@@ -82,7 +82,7 @@ def _known(program: str) -> list[str]:
 
 
 def _file(image: Image.Image) -> bytes:
-    """A picture file of its grey values, smaller where it has too many pixels."""
+    """A PNG of the picture's grey values, smaller where it has too many pixels."""
     grey = image.convert("L")
     too_many = grey.width * grey.height / MAX_PIXELS
     if too_many > 1:
@@ -94,12 +94,12 @@ def _file(image: Image.Image) -> bytes:
 
 
 def _text(table: str) -> str:
-    """What tesseract is sure of, from its list of words: a line end between lines, an empty line between
+    """The confident words of tesseract's table as text: a line end between lines, an empty line between
     paragraphs."""
     words = [row for row in map(_word, table.splitlines()) if row is not None]
     paragraphs = (
-        "\n".join(" ".join(word for _, _, word in line) for _, line in groupby(some, lambda w: w[1]))
-        for _, some in groupby(words, lambda w: w[0])
+        "\n".join(" ".join(word for _, _, word in line) for _, line in groupby(paragraph, lambda w: w[1]))
+        for _, paragraph in groupby(words, lambda w: w[0])
     )
     text = "\n\n".join(paragraphs)
     return text if sum(1 for _ in _readable(words)) >= WORDS else ""
@@ -114,10 +114,13 @@ def _readable(words: list[Word]) -> Iterator[str]:
 
 
 def _word(row: str) -> Word | None:
-    """level, page, block, paragraph, line, word, left, top, width, height, confidence, text"""
+    """A word of tesseract's table, from one row of it; None for other rows, and below `CONFIDENCE`.
+
+    The cells are: level, page, block, paragraph, line, word, left, top, width, height, confidence, text.
+    """
     cells = row.split("\t")
     if len(cells) != 12 or cells[0] != "5" or not cells[11].strip():
         return None
-    if float(cells[10]) < SURE:
+    if float(cells[10]) < CONFIDENCE:
         return None
     return (cells[2], cells[3]), cells[4], cells[11].strip()

@@ -1,4 +1,4 @@
-"""From a document to passages that keep to its sections, each under the headings above it.
+"""A chunker whose passages keep to a document's sections, each under the headings above it.
 
 Long documents have few words of their subject in each paragraph: what a passage is about stands in the
 headings, so they are encoded in front of its text.
@@ -16,17 +16,20 @@ from searchkit.types import Document, Heading, Passage
 
 BETWEEN = " › "
 WORDS = re.compile(r"[^\W_]")
-"""Without one of these there is nothing to read, only the line under a heading."""
+"""A character to read: text without one is only the line under a heading."""
 CONTEXT_SHARE = 3
-"""Headings take at most the third part of a passage's tokens; the highest are left out first."""
+"""Headings take at most one token in this many of a passage; the highest are left out first."""
 SURELY_LONG = 20
-"""A section of more characters than this for each token of a passage does not fit one: it need not be
-tokenized to know that. Should its words be that long, its windows are one."""
+"""A section of more characters than this for each token of a passage does not fit one: that is known without
+tokenizing it. Should its words be that long, it becomes one window."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """`text[start:end]` of a document from a heading to the next, under the headings `path`, its own last."""
+    """A stretch `text[start:end]` of a document from one heading to the next.
+
+    `path` has the headings above its text, its own last.
+    """
 
     start: int
     end: int
@@ -51,6 +54,7 @@ class HeadingWindow:
         _ = self._window(0)  # which refuses sizes that cannot work
 
     def __call__(self, document: Document) -> Iterator[Passage]:
+        """Yield the passages of a document in order."""
         for group in self._groups(document):
             path = _common([section.path for section in group])
             context, used = self._context(path)
@@ -97,8 +101,10 @@ class HeadingWindow:
 
 
 def sections(document: Document) -> Iterator[Section]:
-    """The sections in order; together they are the whole text. A heading without words of its own below it
-    belongs to the section that follows it, one level down."""
+    """The sections of a document in order; together they are the whole text.
+
+    A heading without words of its own below it belongs to the section that follows it, one level down.
+    """
     starts = _starts(document.text, document.headings)
     if not starts or starts[0] > 0:
         yield Section(0, starts[0] if starts else len(document.text), ())
@@ -120,7 +126,7 @@ def sections(document: Document) -> Iterator[Section]:
 
 
 def _starts(text: str, headings: Sequence[Heading]) -> list[int]:
-    """Where each section begins: at the beginning of its heading's line, where marks may be."""
+    """Where each section begins: at the start of its heading's line, before marks such as "#"."""
     starts: list[int] = []
     for heading in headings:
         earlier = headings[len(starts) - 1].end if starts else 0

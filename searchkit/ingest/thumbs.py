@@ -26,6 +26,7 @@ SIDE = 320
 QUALITY, EFFORT = 70, 1
 """At effort 4, WebP's default, the files are a sixth smaller and take more than twice the time."""
 NAME = re.compile(r"[0-9a-f]{64}(-[0-9a-f]{8}-[0-9]{1,9})?")
+"""The names of thumbnails: a content, and for a picture inside a document its space and place."""
 
 
 def shrunk(image: Image.Image, side: int = SIDE) -> bytes:
@@ -38,8 +39,11 @@ def shrunk(image: Image.Image, side: int = SIDE) -> bytes:
 
 
 def from_file(data: bytes, decoded: Picture) -> bytes:
-    """The same of a picture file that was decoded for a tower. Where a small tower made do with less than a
-    thumbnail needs, it is decoded once more: a vector must not depend on who wants thumbnails."""
+    """The thumbnail of a picture file (`data`) that was `decoded` for a tower, as a WebP.
+
+    Where a small tower made do with less than a thumbnail needs, the file is decoded once more: a vector must
+    not depend on who wants thumbnails.
+    """
     wanted = min(SIDE, max(decoded.width, decoded.height))
     if max(decoded.image.size) >= wanted:
         return shrunk(decoded.image)
@@ -48,12 +52,12 @@ def from_file(data: bytes, decoded: Picture) -> bytes:
 
 
 def is_inside(path: str) -> bool:
-    """Whether a picture at this path is one inside a document."""
+    """Whether a picture with this path lies inside a document."""
     return os.path.splitext(path)[1].lower() in DOCUMENT_SUFFIXES
 
 
 def name_of(item: Item, space: str) -> str:
-    """What the thumbnail of a picture is called; it matches `NAME`."""
+    """The name of a picture's thumbnail; it matches `NAME`."""
     return f"{item.sha256}-{_short(space)}-{item.ordinal}" if is_inside(item.path) else item.sha256
 
 
@@ -68,13 +72,13 @@ class Thumbs:
         self.folder = folder
 
     def path(self, name: str) -> Path:
-        """Where one is kept. Raises ValueError for what is no name of a thumbnail."""
+        """The file that keeps the thumbnail of this name. Raises ValueError for what is no such name."""
         if NAME.fullmatch(name) is None:
             raise ValueError(f"{name!r} names no thumbnail")
         return self.folder / name[:2] / f"{name}.webp"
 
     def get(self, name: str) -> bytes | None:
-        """None where it is not there; a link in its place is not followed."""
+        """The WebP of a thumbnail; None where it is not there. A link in its place is not followed."""
         try:
             with os.fdopen(os.open(self.path(name), os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
                 return file.read()
@@ -82,7 +86,7 @@ class Thumbs:
             return None
 
     def keep(self, name: str, data: bytes) -> None:
-        """Written whole or not at all. A disk that refuses costs a thumbnail, not a run."""
+        """Write a thumbnail, whole or not at all. A disk that refuses costs a thumbnail, not a run."""
         path = self.path(name)
         scratch = path.with_suffix(f".{os.getpid()}.tmp")
         try:
@@ -94,13 +98,13 @@ class Thumbs:
                 scratch.unlink(missing_ok=True)
 
     def drop(self, contents: Iterable[str]) -> None:
-        """All thumbnails of these contents, by their sha256."""
+        """Remove all thumbnails of these contents, by their sha256."""
         for sha256 in contents:
             self.path(sha256).unlink(missing_ok=True)
             for file in (self.folder / sha256[:2]).glob(f"{sha256}-*"):
                 file.unlink(missing_ok=True)
 
     def drop_space(self, space: str) -> None:
-        """Those of pictures in documents as this space numbered them."""
+        """Remove the thumbnails of pictures in documents as this space numbered them."""
         for file in self.folder.glob(f"*/*-{_short(space)}-*.webp"):
             file.unlink(missing_ok=True)

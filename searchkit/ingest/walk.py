@@ -14,7 +14,7 @@ from searchkit.errors import BadInput
 from searchkit.types import FileEntry
 
 LATEST = 2**63 - 1
-"""Nanoseconds: the year 2262. File systems know later times, SQL's integers do not."""
+"""The latest time of a file, in nanoseconds: the year 2262. SQL's integers hold none beyond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +27,15 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What the walk looks at. Patterns are gitignore's, relative to the source; hidden names are left out."""
+    """The files that the walk takes. Hidden names are left out; patterns are gitignore's, relative to the
+    source."""
 
     wanted: Callable[[str], bool]
-    """Says of a lower-case suffix with its dot whether such files can be indexed."""
+    """Whether files of this suffix, in lower case and with its dot, can be indexed."""
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     apart: frozenset[str] = frozenset()
-    """Paths that are sources of their own: what encloses them leaves them out."""
+    """Paths that are sources of their own: the walk of a source around them leaves them out."""
 
     @property
     def partial(self) -> bool:
@@ -72,8 +73,8 @@ class Selection:
 
 
 def walk(root: str, selection: Selection, *, start: str | None = None) -> Iterator[FileEntry | Problem]:
-    """Every file of the source `root` that can be indexed, or of its part `start`; a folder's files in
-    order of name, then the folders in it.
+    """Yield every file that the selection takes of the source `root`, or of its part `start`: a folder's
+    files in order of name, then those of the folders in it.
 
     Links to folders are followed unless they lead back to a folder that encloses them.
     """
@@ -92,11 +93,11 @@ def walk(root: str, selection: Selection, *, start: str | None = None) -> Iterat
     while folders:
         folder, above = folders.pop()
         inside: list[tuple[str, frozenset[tuple[int, int]]]] = []
-        for found in _listing(folder, takes):
-            if isinstance(found, Problem):
-                yield found
+        for entry in _listing(folder, takes):
+            if isinstance(entry, Problem):
+                yield entry
                 continue
-            path, info = found
+            path, info = entry
             if not stat.S_ISDIR(info.st_mode):
                 yield _file(path, info)
             elif _identity(info) in above:
@@ -139,7 +140,9 @@ def _listing(
 
 def _matters(entry: os.DirEntry[str], takes: Callable[[str, bool], bool]) -> bool:
     """Whether something that cannot be looked at might be, or hold, a file to index: then it is not gone.
-    A link without a suffix is taken for one to a folder, such as a disk that is not there today."""
+
+    A link without a suffix is taken for one to a folder, such as a disk that is not there today.
+    """
     if entry.is_symlink() and not os.path.splitext(entry.name)[1]:
         return takes(entry.path, True)
     return takes(entry.path, entry.is_dir(follow_symlinks=False))

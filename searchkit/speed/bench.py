@@ -18,7 +18,8 @@ import numpy as np
 
 from searchkit.collection.library import Collection
 from searchkit.errors import BadInput
-from searchkit.ingest.pipeline import Ingest, Options
+from searchkit.ingest.run import Options
+from searchkit.ingest.sync import Ingest
 from searchkit.registry import AUTO
 from searchkit.speed.machine import peak_mb, processor
 from searchkit.speed.records import Speed, load_speeds, save_speed

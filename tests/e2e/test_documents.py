@@ -21,7 +21,7 @@ from searchkit.collection.doctor import examine
 from searchkit.collection.manifest import read_manifest
 from searchkit.encoders.hashing import Hashing
 from searchkit.errors import BadInput, NoText
-from searchkit.ingest import load, pipeline
+from searchkit.ingest import encode, load
 from searchkit.protocols import Encoder, Parser
 from searchkit.stores.lance import LanceStore
 from searchkit.types import Chunking, Document, Embedded, Heading, Item, PageSpan, Progress, Vectors
@@ -306,7 +306,7 @@ def test_a_long_document_in_parts_is_what_it_is_in_one_piece(
     found, told = [], []
     for name, long, part in (("whole", 10**6, 10**6), ("parts", 5, 20)):
         monkeypatch.setattr(load, "LONG", long)
-        monkeypatch.setattr(pipeline, "PART", part)
+        monkeypatch.setattr(encode, "PART", part)
         monkeypatch.setattr("searchkit.ingest.embed.AT_ONCE", 7)
         with Collection.open(tmp_path / name, encoder=Counting()) as library:
             steps: list[Progress] = []
@@ -328,7 +328,7 @@ def test_a_crash_in_the_middle_of_a_document_is_repaired_by_running_again(
     library: Collection, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load, "LONG", 5)
-    monkeypatch.setattr(pipeline, "PART", 20)
+    monkeypatch.setattr(encode, "PART", 20)
     monkeypatch.setattr("searchkit.ingest.embed.AT_ONCE", 7)
     (files / "a.txt").write_text(" ".join(SENTENCES * 5))
     plain, writes = LanceStore.write, 0
@@ -353,7 +353,7 @@ def test_a_document_that_is_interrupted_leaves_nothing_behind(
     library: Collection, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load, "LONG", 5)
-    monkeypatch.setattr(pipeline, "PART", 20)
+    monkeypatch.setattr(encode, "PART", 20)
     monkeypatch.setattr("searchkit.ingest.embed.AT_ONCE", 7)
     (files / "a.txt").write_text(" ".join(SENTENCES * 5))
     report = library.add(files, stop=lambda: library.store.count() > 0)

@@ -119,7 +119,7 @@ class Held:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, after: int) -> None:
         self.after, self.armed = after, threading.Event()
         self.inside, self.go_on = threading.Event(), threading.Event()
-        monkeypatch.setattr("searchkit.ingest.pipeline.walk", self)
+        monkeypatch.setattr("searchkit.ingest.scan.walk", self)
 
     def __call__(
         self, root: str, selection: Selection, *, start: str | None = None

@@ -150,7 +150,7 @@ def test_a_file_that_is_back_before_a_sweep_ends_is_kept(
             )  # with its time: nothing else will notice it
             (world.notes / "n04.txt").mkdir()  # no file
 
-    monkeypatch.setattr("searchkit.ingest.pipeline.walk", walk_and_come_back)
+    monkeypatch.setattr("searchkit.ingest.scan.walk", walk_and_come_back)
     world.worker.run(once=True)
     assert set(world.names()) == {f"n{number:02}.txt" for number in range(20)} - {"n04.txt", "n05.txt"}
     assert world.library.search("thing3", k=1)[0].path.endswith("n03.txt")

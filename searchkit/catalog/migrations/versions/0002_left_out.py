@@ -1,4 +1,4 @@
-"""What of an asset cannot be found."""
+"""The column that counts what of an asset cannot be found."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Jobs that outlive whoever does them; what a collection must know of a space to go back to it."""
+"""The table of jobs; the columns of a space that a collection needs to go back to it."""
 
 import sqlalchemy as sa
 from alembic import op

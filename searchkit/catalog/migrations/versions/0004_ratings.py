@@ -1,4 +1,4 @@
-"""What people said of results."""
+"""The table of ratings."""
 
 import sqlalchemy as sa
 from alembic import op
