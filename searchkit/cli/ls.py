@@ -9,7 +9,6 @@ import typer
 
 from searchkit.cli import output
 from searchkit.cli.options import CollectionName, Json, Null, Quiet
-from searchkit.cli.search import NOTHING_FOUND
 from searchkit.settings import load
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def ls(
         output.paths((asset.path for asset in assets), how)
     if not assets and not quiet:
         output.note(f"nothing indexed at or below {path}" if path else "nothing indexed yet")
-    return 0 if assets else NOTHING_FOUND
+    return 0 if assets else output.NOTHING_FOUND
 
 
 def _record(asset: Asset) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from searchkit.cli.index import index
 from searchkit.cli.label import label
 from searchkit.cli.ls import ls
 from searchkit.cli.models import models
+from searchkit.cli.options import expanded
 from searchkit.cli.reinforce import reinforce
 from searchkit.cli.rm import rm
 from searchkit.cli.search import search
@@ -92,7 +93,7 @@ def searchkit(
 
 
 for _command, _example in COMMANDS:
-    app.command(epilog=f"Example: {_example}")(_command)
+    app.command(epilog=f"Example: {_example}")(expanded(_command))
 
 
 def main() -> None:

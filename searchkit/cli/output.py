@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from searchkit.search.trace import Trace
     from searchkit.types import Hit, IndexReport
 
+NOTHING_FOUND = 1
 FAILED = 2
+SOME_FAILED = 3
 INTERRUPTED = 130
 
 

@@ -19,7 +19,6 @@ from searchkit.cli.options import (
     PathsOnly,
     Quiet,
 )
-from searchkit.cli.search import NOTHING_FOUND
 from searchkit.settings import load
 
 
@@ -46,4 +45,4 @@ def similar(
     output.hits(found, how)
     if not found and not quiet:
         output.note("nothing found")
-    return 0 if found else NOTHING_FOUND
+    return 0 if found else output.NOTHING_FOUND
