@@ -80,9 +80,9 @@ class QuestionOptions:
         str | None,
         typer.Option("--rerank", metavar="NAME|FOLDER", help="Look at the best pictures again: a BLIP."),
     ] = None
-    sort: Annotated[
-        Literal["confidence", "date"], typer.Option("--sort", help="The order of the hits.")
-    ] = "confidence"
+    sort: Annotated[Literal["confidence", "date"], typer.Option("--sort", help="The order of the hits.")] = (
+        "confidence"
+    )
 
 
 Context = Annotated[
