@@ -1,4 +1,4 @@
-"""The script `searchkit`: all commands, and the boundary where errors end as text and exit codes."""
+"""The script `searchkit`: all commands, and the boundary at which errors become text and exit codes."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
 
 
 def _leave(code: int, **_: object) -> None:
-    """Commands return their exit codes."""
+    """End with the exit code that a command returned."""
     raise typer.Exit(code)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(asked: bool) -> None:
+    if asked:
         from searchkit import __version__
 
         typer.echo(f"searchkit {__version__}")
