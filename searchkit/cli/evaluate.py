@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TaskOptions:
-    """Which part of an evaluation set is measured, and how each kind of set is."""
+    """The part of an evaluation set that is measured, and how each kind of set is."""
 
     split: Annotated[str, typer.Option("--split", metavar="NAME", help="The split to measure.")] = "test"
     chunking: Annotated[

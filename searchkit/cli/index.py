@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Which files an index run takes, what it does with them, and where a new collection has its catalog."""
+    """The files that an index run takes, what it does with them, and where a new catalog is."""
 
     include: Annotated[
         list[str] | None, typer.Option("--include", metavar="GLOB", help="Only these, as in .gitignore.")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoreOptions:
-    """Which data set is kept, whose vectors and captions of it, and in how many augmentations."""
+    """The data set that is kept, the teachers and captioner that see it, and its augmentations."""
 
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A parquet of captioned or labelled images.")]
     teachers: Annotated[
