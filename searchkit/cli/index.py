@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -23,7 +23,7 @@ from searchkit.cli.options import (
     RuntimeOptions,
     Verbose,
 )
-from searchkit.cli.progress import Show, bar, stopping
+from searchkit.cli.progress import bar, stopping
 from searchkit.errors import BadInput, CollectionMissing
 from searchkit.settings import Settings, load
 
@@ -113,8 +113,7 @@ def index(
     where = settings.runtime(accept_licence=accept_licence)
     library, encoder = _open(settings, paths or (), where, model=model, catalog=run.catalog)
     with library:
-        with stopping() as stop, bar(quiet=quiet) as show:
-            report = _run(library, encoder, paths or (), settings=settings, run=run, show=show, stop=stop)
+        report = _run(library, encoder, paths or (), settings=settings, run=run, quiet=quiet)
         if verbose:
             for failure in library.failures():
                 output.note(f"failed: {output.about(failure.path, failure.reason)}")
@@ -170,26 +169,26 @@ def _run(
     *,
     settings: Settings,
     run: RunOptions,
-    show: Show,
-    stop: Callable[[], bool],
+    quiet: bool,
 ) -> IndexReport:
     """Fill another space where there is an encoder to change to, else queue what is due, else index it."""
+    with stopping() as stop, bar(quiet=quiet) as show:
 
-    def on_progress(progress: Progress) -> None:
-        show(_stage(progress), progress.done, progress.total)
+        def on_progress(progress: Progress) -> None:
+            show(_stage(progress), progress.done, progress.total)
 
-    selected: dict[str, Any] = {"include": run.include or (), "exclude": run.exclude or ()}
-    taken: dict[str, Any] = {"retry_failed": run.retry_failed, "stop": stop}
-    at_once: dict[str, Any] = {"batch_size": settings.batch_size, "threads": settings.threads}
-    if encoder is not None:
-        from searchkit.collection.spaces import refill
+        files: dict[str, Any] = {"include": run.include or (), "exclude": run.exclude or ()}
+        limits: dict[str, Any] = {"retry_failed": run.retry_failed, "stop": stop}
+        batch: dict[str, Any] = {"batch_size": settings.batch_size, "threads": settings.threads}
+        if encoder is not None:
+            from searchkit.collection.spaces import refill
 
-        return refill(library, encoder, *paths, on_progress=on_progress, **at_once, **taken)
-    if run.queue:
-        from searchkit.collection.jobs import ASKED, enqueue
+            return refill(library, encoder, *paths, on_progress=on_progress, **batch, **limits)
+        if run.queue:
+            from searchkit.collection.jobs import ASKED, enqueue
 
-        return enqueue(library, *paths, priority=ASKED, **selected, **taken)
-    return library.add(*paths, prune=run.prune, on_progress=on_progress, **selected, **at_once, **taken)
+            return enqueue(library, *paths, priority=ASKED, **files, **limits)
+        return library.add(*paths, prune=run.prune, on_progress=on_progress, **files, **batch, **limits)
 
 
 def _stage(progress: Progress) -> str:
