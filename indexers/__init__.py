@@ -1,1 +1,1 @@
-"""Processes that keep a collection up to date. Thin: what they do is in `searchkit.collection.jobs`."""
+"""The processes that keep a collection up to date; the jobs they do are in `searchkit.collection.jobs`."""

@@ -1,4 +1,4 @@
-"""Indexing beside a page: a process of its own queues what is due, works until nothing is left, and ends.
+"""Indexing beside the page: a process that queues what is due, works until nothing is left, and ends.
 
 python -m searchkit.indexers.background COLLECTION [--retry-failed] [PATH…]
 """
@@ -20,27 +20,29 @@ from searchkit.indexers.memory import spare
 from searchkit.indexers.worker import Worker
 
 LOG = "background.log"
-"""What the last of them said on its way out, in the collection's folder."""
+"""File in the collection's folder with the output of the last process."""
 RETRY = "--retry-failed"
 
 _running: dict[Path, subprocess.Popen[bytes]] = {}
+"""Root of a collection → the last process that was started for it."""
 _lock = threading.Lock()
 
 
 def begin(library: Collection, *paths: str, retry_failed: bool = False) -> bool:
-    """Make the paths sources and start indexing them, or all sources without any; False where a process that
-    this one started is at it already (what it is asked for then waits for the next time).
+    """Make the paths sources and start indexing them, or all sources without any.
 
-    Raises `BadInput` for a path that does not exist, `CollectionLocked` while another run goes on.
+    Returns False where a process that this one started is at work already: then nothing is started, and the
+    paths are indexed the next time. Raises `BadInput` for a path that does not exist, `CollectionLocked`
+    while another run goes on.
     """
     with writing(library.root, brief=True, stop=lambda: True):
         targets(library.current, paths)
     with _lock:
         if is_running(library.root):
             return False
-        words = [str(library.root), *([RETRY] if retry_failed else []), *paths]
+        arguments = [str(library.root), *([RETRY] if retry_failed else []), *paths]
         with (library.root / LOG).open("wb") as log:
-            command = [sys.executable, "-P", "-m", "searchkit.indexers.background", *words]
+            command = [sys.executable, "-P", "-m", "searchkit.indexers.background", *arguments]
             _running[library.root] = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
@@ -48,13 +50,13 @@ def begin(library: Collection, *paths: str, retry_failed: bool = False) -> bool:
 
 
 def is_running(root: Path) -> bool:
-    """Whether a process that this one started is still at work."""
+    """Tell whether a process that this one started is still at work."""
     process = _running.get(root)
     return process is not None and process.poll() is None
 
 
 def last_words(root: Path) -> str:
-    """What the last one said, if it ended badly; empty otherwise."""
+    """Return the last line that the last process printed if it ended badly; empty otherwise."""
     process = _running.get(root)
     if process is None or process.poll() in (None, 0):
         return ""
@@ -63,15 +65,16 @@ def last_words(root: Path) -> str:
 
 
 def main(arguments: list[str]) -> int:
+    """Index until nothing is left or SIGTERM comes; return the exit code."""
     root, *paths = arguments
     retry = paths[:1] == [RETRY]
     spare()
-    told = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: told.set())
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
         with Collection.open(Path(root), create=False) as library:
-            enqueue(library, *paths[retry:], retry_failed=retry, priority=ASKED, stop=told.is_set)
-            return Worker(library, How(stop=told.is_set)).run(once=True)
+            enqueue(library, *paths[retry:], retry_failed=retry, priority=ASKED, stop=stop.is_set)
+            return Worker(library, How(stop=stop.is_set)).run(once=True)
     except SearchkitError as error:
         print(f"{error} ({error.hint})" if error.hint else error, file=sys.stderr)
         return 1

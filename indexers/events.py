@@ -1,4 +1,4 @@
-"""What the system says about changes below some folders, where it says anything."""
+"""Changes below folders, as the operating system reports them."""
 
 from __future__ import annotations
 
@@ -14,48 +14,50 @@ import watchfiles
 logger = logging.getLogger(__name__)
 
 DEBOUNCE = 400
-"""Milliseconds in which changes are collected."""
+"""Milliseconds for which changes are collected before they are handed on."""
 REMOTE = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "gluster", "lustre", "vboxsf", "drvfs", "fuse.sshfs")
 """Beginnings of the names of file systems that report only what this machine changed itself."""
 MOUNTS = Path("/proc/self/mountinfo")
+"""File in which Linux lists the mounted file systems."""
 
 
 class Events:
     """Changes below the folders that were last given to `follow`, collected by a thread."""
 
     def __init__(self) -> None:
-        self._found: Queue[list[str]] = Queue()
+        self._changed: Queue[list[str]] = Queue()
         self._folders: tuple[str, ...] = ()
         self._end, self._ready = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self.failed = False
-        """The system refused to watch so much."""
+        """Whether the system has refused to watch so many folders."""
 
     def follow(self, folders: Sequence[str]) -> bool:
-        """Watch these from now on, that is from its return on; says whether that changed anything."""
-        wanted = tuple(sorted(folders))
-        if wanted == self._folders or self.failed:
+        """Watch these folders from its return on; tell whether they are others than before."""
+        watched = tuple(sorted(folders))
+        if watched == self._folders or self.failed:
             return False
         self.close()
-        self._folders, self._end, self._ready = wanted, threading.Event(), threading.Event()
-        if wanted:
-            arguments = wanted, self._end, self._ready
+        self._folders, self._end, self._ready = watched, threading.Event(), threading.Event()
+        if watched:
+            arguments = watched, self._end, self._ready
             self._thread = threading.Thread(target=self._run, args=arguments, daemon=True)
             self._thread.start()
             self._ready.wait()
         return True
 
     def get(self, timeout: float) -> list[str]:
-        """Paths where something changed, all that have come; none after so many seconds."""
+        """Return all paths at which something has changed; none after `timeout` seconds without a change."""
         paths: list[str] = []
         try:
-            paths += self._found.get(timeout=timeout)
+            paths += self._changed.get(timeout=timeout)
             while True:
-                paths += self._found.get_nowait()
+                paths += self._changed.get_nowait()
         except Empty:
             return paths
 
     def close(self) -> None:
+        """End the thread, and watch nothing."""
         self._end.set()
         if self._thread is not None:
             self._thread.join()
@@ -75,7 +77,7 @@ class Events:
             ):
                 ready.set()
                 if changes:
-                    self._found.put([path for _, path in changes])
+                    self._changed.put([path for _, path in changes])
         except (OSError, RuntimeError) as error:  # too many folders for the system, or one has gone
             if not end.is_set() and all(map(os.path.isdir, folders)):
                 self.failed = True
@@ -85,13 +87,13 @@ class Events:
 
 
 def reports(folder: str) -> bool:
-    """Whether the system tells of all changes below a folder: not of those that another machine makes."""
+    """Tell whether the system reports all changes below a folder: it does not report another machine's."""
     return os.path.isdir(folder) and not _file_system(os.path.realpath(folder)).startswith(REMOTE)
 
 
 def _file_system(path: str) -> str:
-    """The kind of the file system that a path is on; "" where the system does not tell."""
-    best, found = "", ""
+    """Return the kind of file system that a path is on; "" where the system does not tell."""
+    best, kind = "", ""
     try:
         lines = MOUNTS.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
@@ -101,5 +103,5 @@ def _file_system(path: str) -> str:
         point = before.split()[4].encode("utf-8", "surrogateescape").decode("unicode_escape", "replace")
         inside = path == point or path.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best):
-            best, found = point, after.split()[0]
-    return found
+            best, kind = point, after.split()[0]
+    return kind

@@ -1,10 +1,10 @@
-"""The memory of a process that lasts: how much it holds, and how it is kept from growing.
+"""The memory of a long-running process: how much it holds, and how it is kept from growing.
 
 Lance works in a dozen threads, which come and go. glibc gives each a heap of its own, and keeps there what
 is freed: after 2,000 changes in 100,000 files a watcher used 81 MB and held 332 MB of free memory. With
 one heap, and large blocks outside of it, what is freed goes back to the system.
 
-Compaction reads ahead of what it writes, by itself up to 2 GB.
+Compaction reads ahead of what it writes, up to 2 GB if nothing limits it.
 """
 
 from __future__ import annotations
@@ -21,17 +21,21 @@ SETTINGS = {
     "LANCE_IO_THREADS": "2",
     "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
-"""What compaction reads ahead, in bytes, and takes at once, in rows; how many threads read files, of which
-each keeps some memory; and that Arrow has no store of memory of its own. Unless these variables are set."""
+"""Environment variables and the values that they get where they are not set: the bytes that compaction reads
+ahead, the rows it takes at once, the threads that read files (each keeps some memory), and the system's
+malloc for Arrow instead of a pool of its own."""
 LARGE = 1 << 20
 """Bytes from which a block is given back to the system as soon as it is freed."""
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
-"""Of glibc's malloc.h."""
+"""Parameters of `mallopt`, as glibc's malloc.h numbers them."""
 
 
 def spare() -> None:
-    """Have this process hold no more than it uses. To be called before it starts threads: for processes that
-    are searchkit's own, since it changes how all of their memory is handed out."""
+    """Make this process hold no more memory than it uses.
+
+    Call it before the process starts threads, and only in a process that is searchkit's own: it changes how
+    all memory of the process is handed out.
+    """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     if sys.platform != "linux":
@@ -43,7 +47,7 @@ def spare() -> None:
 
 
 def resident() -> int:
-    """Megabytes of memory that this process holds; where the system does not tell, the most it ever held."""
+    """Return the megabytes that this process holds; the most it ever held where the system does not tell."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return pages * resource.getpagesize() >> 20

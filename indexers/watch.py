@@ -1,9 +1,8 @@
-"""Keep a collection up to date: queue what the system says has changed, look at everything now and then, and
-work at the queue.
+"""Keep a collection up to date: queue reported changes, scan everything now and then, and work at the queue.
 
-One thread does what is queued. Others look at folders meanwhile, so that no change waits for a look, however
-long that takes; dropping what is gone is a look too. A look only queues, or drops what is not there at the
-time, so it undoes nothing of what a change did while it went on.
+One thread does the queued jobs. Others scan folders meanwhile, so that no change waits for a scan, however
+long that takes; a sweep, which drops what is gone, runs there too. A scan only queues, and a sweep only drops
+what is not there at the time: neither undoes what a change did while it went on.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ from searchkit.types import IndexReport, Runtime
 logger = logging.getLogger(__name__)
 
 POLL = 10.0
-"""Seconds between two looks at a source whose changes nobody reports: a network drive, one that is away, a
+"""Seconds between two scans of a source whose changes nobody reports: a network drive, one that is offline, a
 single file."""
 STEP = 0.2
-"""Seconds between two questions whether to stop."""
+"""Seconds for which it waits for changes before it asks whether to stop."""
 BEAT = 2.0
-"""Seconds between two looks into the queue, which others fill too."""
+"""Seconds between two readings of the queue, which others fill too."""
 
 
 def watch(
@@ -49,22 +48,21 @@ def watch(
     threads: int = 2,
     runtime: Runtime = AUTO,
 ) -> None:
-    """Index the paths, then keep all sources up to date until `stop()` is true: at once where the system
-    reports changes, and by looking at everything `every` so many seconds. With `poll` nothing is reported.
-    `runtime` says on what the encoder runs.
+    """Index the paths, then keep all sources up to date until `stop()` is true.
 
-    The collection is made when it is not there. While another process writes to it this one waits; errors of
-    searchkit are raised. `on_report` is called after every look and every change, from the thread that called
-    this.
+    A change is indexed at once where the system reports it, and everything is scanned `every` so many
+    seconds; with `poll` the system's reports are not used. `runtime` says where the encoder runs. The
+    collection is made when it is not there. While another process writes to it this one waits; errors of
+    searchkit are raised. `on_report` is called after every scan and every change, in the calling thread.
     """
     over = threading.Event()
     how = How(batch_size, threads, stop=lambda: stop() or over.is_set())
-    with Collection.open(collection, runtime=runtime) as library, ThreadPoolExecutor(2, "look") as beside:
-        watching = _Watching(library, how, on_report, beside, poll=poll)
+    with Collection.open(collection, runtime=runtime) as library, ThreadPoolExecutor(2, "scan") as pool:
+        watching = _Watching(library, how, on_report, pool, poll=poll)
         try:
             watching.run(paths, every)
         finally:
-            over.set()  # for the looks that go on
+            over.set()  # for the scans that go on
             watching.events.close()
 
 
@@ -76,41 +74,48 @@ class _Watching:
         library: Collection,
         how: How,
         on_report: Callable[[IndexReport], object],
-        beside: ThreadPoolExecutor,
+        pool: ThreadPoolExecutor,
         *,
         poll: bool,
     ) -> None:
-        self.library, self.how, self.on_report, self.beside, self.poll = library, how, on_report, beside, poll
+        self.library, self.how, self.on_report, self.pool, self.poll = library, how, on_report, pool, poll
         self.events = Events()
         # to compact after each file is much work where a collection is large, and the next file waits for it
         self.worker = Worker(library, how, eager=False, kinds=("file", "refresh"), on_report=self._add)
-        self.files: set[str] = set()
-        self.folders: set[str] = set()
-        """What has changed and is not queued: files, and what is none, or not any more…"""
+        self.changed_files: set[str] = set()
+        """Files that have changed and are not queued."""
+        self.changed_folders: set[str] = set()
+        """Changed paths that are not queued and are no files: new folders, and files that are gone."""
         self.noticed: set[str] = set()
-        """…and what of that is being looked at."""
-        self.wanted: deque[tuple[Sequence[str], bool]] = deque()
-        """Looks to come: at these paths, or at all sources; and whether to tell of it if nothing is found."""
+        """Changed folders that are being scanned."""
+        self.scans: deque[tuple[Sequence[str], bool]] = deque()
+        """Scans to come: the paths (none: all sources), and whether to report a scan that finds nothing."""
         self.polled: list[str] = []
+        """Sources whose changes nobody reports."""
         self.running: dict[str, Future[IndexReport]] = {}
-        self.busy = self.tell = False
-        self.missed = False
-        """Something was queued: to be dropped, it may be."""
+        """"folders", "scan" and "sweep" → the one that goes on in the pool."""
+        self.busy = False
+        """Whether the queue may hold more to do."""
+        self.to_report = False
+        """Whether `done` is to be reported when the queue is empty."""
+        self.sweep_soon = False
+        """Whether something was queued since the last sweep: there may be jobs to drop files."""
         self.done, self.began = IndexReport(), 0.0
         """What was done since the last report, and when that began."""
-        self.whole = self.looked = self.swept = self.beaten = time.monotonic()
-        """When everything was looked at, a part of it, what is gone, and the queue."""
+        self.scanned_all = self.scanned = self.swept = self.worked = time.monotonic()
+        """Times of the last scan of everything, any scan, the last sweep and the last turn at the queue."""
 
     def run(self, paths: Sequence[str], every: float) -> None:
+        """Scan the paths, or all sources without any, then go on until it is told to stop."""
         if not paths:
             self._patiently(self._follow)
-            self.wanted.clear()  # the first look is at all of them
-        self.wanted.append((paths, True))
+            self.scans.clear()  # the first scan is of all of them
+        self.scans.append((paths, True))
         while not self.how.stop():
             self._patiently(lambda: self._step(every))
 
     def _patiently(self, do: Callable[[], object]) -> None:
-        """Where the collection, or its catalog, is not to be had, wait: what is to be done is still known."""
+        """Do something; wait a little where another process holds the collection or the catalog is away."""
         try:
             do()
         except CollectionLocked as error:
@@ -121,103 +126,105 @@ class _Watching:
             self.worker.wait(BEAT)
 
     def _step(self, every: float) -> None:
+        """Queue what has changed, take in the scans that have ended, begin others, and do some jobs."""
         for path in self.events.get(0 if self.busy else STEP):
-            (self.files if os.path.isfile(path) else self.folders).add(path)
-        if self.files:
-            self._add(IndexReport(queued=notice(self.library, self.files)))
-            self.files = set()
+            (self.changed_files if os.path.isfile(path) else self.changed_folders).add(path)
+        if self.changed_files:
+            self._add(IndexReport(queued=notice(self.library, self.changed_files)))
+            self.changed_files = set()
         for name in [name for name, future in self.running.items() if future.done()]:
             self._end(name)
         self._begin(every)
         if self.how.stop():
             return
-        if self.busy or time.monotonic() - self.beaten >= BEAT:  # others queue, and some waits for its time
-            self.beaten = time.monotonic()
+        if self.busy or time.monotonic() - self.worked >= BEAT:  # others queue too, and some jobs wait
+            self.worked = time.monotonic()
             self.busy = self.worker.turn()
-        if self.tell and not self.busy:
+        if self.to_report and not self.busy:
             self._report()
 
     def _begin(self, every: float) -> None:
-        """Look at what is to be looked at: at one thing at a time, but new folders wait for nothing."""
+        """Begin what is due: one scan or sweep at a time, but new folders wait for neither."""
         now = time.monotonic()
-        if self.folders and "folders" not in self.running:
-            self.noticed, self.folders = self.folders, set()
+        if self.changed_folders and "folders" not in self.running:
+            self.noticed, self.changed_folders = self.changed_folders, set()
             self._start("folders", self._notice)
-        if "look" in self.running or "sweep" in self.running:
+        if "scan" in self.running or "sweep" in self.running:
             return
-        if now - self.swept >= (BEAT if self.missed else POLL) and not (self.running or self.busy):
-            self.swept, self.missed = now, False  # after files and new folders, which may hold what moved
+        if now - self.swept >= (BEAT if self.sweep_soon else POLL) and not (self.running or self.busy):
+            self.swept, self.sweep_soon = now, False  # after files and new folders, which may hold what moved
             self._start("sweep", self._sweep)
-        elif self.wanted:
-            self._start("look", self._look)
-        elif now - self.whole >= every:
-            self.whole = now
-            self.wanted.append(((), True))
-        elif self.polled and now - self.looked >= min(POLL, every):
-            self.looked = now
-            self.wanted.append((self.polled, True))
+        elif self.scans:
+            self._start("scan", self._scan)
+        elif now - self.scanned_all >= every:
+            self.scanned_all = now
+            self.scans.append(((), True))
+        elif self.polled and now - self.scanned >= min(POLL, every):
+            self.scanned = now
+            self.scans.append((self.polled, True))
 
-    def _start(self, name: str, find: Callable[[], IndexReport]) -> None:
+    def _start(self, name: str, work: Callable[[], IndexReport]) -> None:
         began = time.monotonic()
 
         def timed() -> IndexReport:
-            report = find()
+            report = work()
             report.seconds = time.monotonic() - began
             return report
 
-        self.running[name] = self.beside.submit(timed)
+        self.running[name] = self.pool.submit(timed)
 
-    def _look(self) -> IndexReport:
-        paths, _ = self.wanted[0]
+    def _scan(self) -> IndexReport:
+        paths, _ = self.scans[0]
         return enqueue(self.library, *paths, stop=self.how.stop)
 
     def _notice(self) -> IndexReport:
         return IndexReport(queued=notice(self.library, self.noticed, stop=self.how.stop))
 
     def _sweep(self) -> IndexReport:
-        """Drop what is gone; with a worker of its own, since it walks through whole sources."""
+        """Drop what is gone, with a worker of its own, since that walks through whole sources."""
         done: list[IndexReport] = []
         Worker(self.library, self.how, kinds=("sweep",), on_report=done.append).drain()
         return reduce(merged, done, IndexReport())
 
     def _end(self, name: str) -> None:
-        """Take what was found; what could not be looked at is kept for another time."""
+        """Take in the report of what has ended; folders that could not be scanned are scanned later."""
         try:
-            found = self.running.pop(name).result()
+            report = self.running.pop(name).result()
         except (CollectionLocked, *UNAVAILABLE):
-            self.folders |= self.noticed if name == "folders" else set()
+            self.changed_folders |= self.noticed if name == "folders" else set()
             raise
-        self.missed = self.missed or found.queued > 0
-        if name != "look":
-            self._add(found)
+        self.sweep_soon = self.sweep_soon or report.queued > 0
+        if name != "scan":
+            self._add(report)
             return
-        paths, tell = self.wanted.popleft()
-        self._add(found, tell=tell)
-        self.looked = time.monotonic()
-        self.whole = self.whole if paths else self.looked
+        paths, always_report = self.scans.popleft()
+        self._add(report, always_report=always_report)
+        self.scanned = time.monotonic()
+        self.scanned_all = self.scanned_all if paths else self.scanned
         self._follow()
 
-    def _add(self, report: IndexReport, *, tell: bool = False) -> None:
-        """To what there is to tell: something was found or done, or is to be told anyway."""
-        if not self.tell:
+    def _add(self, report: IndexReport, *, always_report: bool = False) -> None:
+        """Add a report to what was done since the last one, unless nothing was and it need not be told."""
+        if not self.to_report:
             self.began = time.monotonic() - report.seconds
         self.busy = self.busy or report.queued > 0
-        did = report.queued or report.indexed or report.reused or report.deleted or report.warnings
-        self.tell = self.tell or tell or bool(did)
-        if self.tell:
+        changed = report.queued or report.indexed or report.reused or report.deleted or report.warnings
+        self.to_report = self.to_report or always_report or bool(changed)
+        if self.to_report:
             self.done = merged(self.done, report)
 
     def _report(self) -> None:
+        """Report what was done, with the number of files that have failed, and begin anew."""
         self.done.failed = len(self.library.catalog.failures())
         self.done.seconds = time.monotonic() - self.began
-        done, self.done, self.tell = self.done, IndexReport(), False
+        done, self.done, self.to_report = self.done, IndexReport(), False
         self.on_report(done)
 
     def _follow(self) -> None:
-        """Watch the sources that report changes; the others are looked at more often."""
+        """Watch the sources whose changes are reported; the others are scanned more often."""
         sources = self.library.catalog.sources()
         live = [s.path for s in sources if not self.poll and s.state == "ready" and reports(s.path)]
         if self.events.follow(live) and live:
-            self.wanted.append((live, False))  # what changed between the look and now
+            self.scans.append((live, False))  # what changed between the scan and now
         live = [] if self.events.failed else live
         self.polled = [s.path for s in sources if s.path not in live]

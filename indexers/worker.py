@@ -1,4 +1,4 @@
-"""A worker: claims jobs, does them, and leaves nothing half done when it goes."""
+"""A worker: claims jobs, does them, and leaves nothing half done when it ends."""
 
 from __future__ import annotations
 
@@ -27,23 +27,25 @@ from searchkit.types import IndexReport
 logger = logging.getLogger(__name__)
 
 BATCHES = 4
-"""Claimed at once, so that files are read while others are encoded."""
+"""Batches that are claimed at once, so that files are read while others are encoded."""
 IDLE = 1.0
-"""Seconds between two looks into an empty queue."""
+"""Seconds between two readings of an empty queue."""
 STEP = 0.1
+"""Seconds after which a pause asks whether to stop, and the first pause after an error of the machine."""
 LONGEST_PAUSE = 60.0
+"""Seconds that such a pause, which doubles each time, may last."""
 HARD = 1.5
-"""Times the memory that a worker may hold: beyond, it ends in the middle of a batch, as if it were killed."""
+"""Multiple of the memory limit beyond which a worker ends in the middle of a batch, as if it were killed."""
 WATCH = 0.25
-"""Seconds between two looks at it."""
+"""Seconds between two readings of the memory."""
 FULL = 75
 """The exit code of a worker that has grown too large: start another (`supervise` does)."""
 MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
-"""Errors of the machine, not of a job."""
+"""Error numbers that the machine is to blame for, not a job."""
 
 
 class Worker:
-    """Works at the queue of the space that is active, whichever that is at the time."""
+    """Does the jobs of the active space, whichever that is at the time of each claim."""
 
     def __init__(
         self,
@@ -57,16 +59,16 @@ class Worker:
     ) -> None:
         self._library, self._how, self._megabytes = library, how, megabytes
         self._eager = eager
-        """Compacts and measures as soon as nothing else is left, not only when that is due."""
+        """Whether to compact and measure as soon as nothing else is left, not only when that is due."""
         self._kinds, self._on_report = kinds, on_report
         self._name = this_process()
         self._owed: list[Job] = []
-        """Jobs that could not be given back because the catalog did not answer."""
+        """Jobs still to be given back, since the catalog did not answer."""
         self._pause = STEP
         self._ready = False
 
     def run(self, *, once: bool = False) -> int:
-        """Until it is told to stop; with `once`, until nothing is waiting. Returns 0, or `FULL`."""
+        """Work until it is told to stop, or with `once` until nothing is waiting. Returns 0, or `FULL`."""
         while not self._how.stop():
             if self._megabytes and (size := resident()) > self._megabytes:
                 logger.warning("%d MB in memory, more than %d: ending", size, self._megabytes)
@@ -79,12 +81,12 @@ class Worker:
         return 0
 
     def drain(self) -> None:
-        """Until there is nothing to be had from the queue now."""
+        """Work until the queue has nothing to claim."""
         while not self._how.stop() and self.turn():
             pass
 
     def turn(self) -> bool:
-        """Claim something and do it; False when there was nothing, or the catalog does not answer."""
+        """Claim jobs and do them; False when there were none, or the catalog does not answer."""
         library = self._library.current
         queue = library.catalog.jobs
         try:
@@ -109,7 +111,7 @@ class Worker:
         try:
             if not self._ready:
                 with writing(library.root, brief=True, stop=self._how.stop):
-                    _ = library.store  # made by one: its key must be declared before the first row
+                    _ = library.store  # made by one process: its key must be declared before the first row
                 self._ready = True
             self._on_report(perform(library, claimed, self._how))
             self._pause = STEP
@@ -135,7 +137,7 @@ class Worker:
             self._owed += claimed
 
     def _rest(self, error: Exception) -> None:
-        """Wait until the machine may have recovered: longer each time."""
+        """Wait until the machine may have recovered, longer each time."""
         logger.warning("waiting %.1f s: %s", self._pause, str(error).splitlines()[0] if str(error) else error)
         self.wait(self._pause)
         self._pause = min(LONGEST_PAUSE, 2 * self._pause)
@@ -148,13 +150,14 @@ class Worker:
             return False
 
     def wait(self, seconds: float) -> None:
+        """Wait for so many seconds, or until it is told to stop."""
         end = time.monotonic() + seconds
         while not self._how.stop() and (left := end - time.monotonic()) > 0:
             time.sleep(min(STEP, left))
 
     @contextmanager
     def _beating(self, library: OpenSpace, claimed: Sequence[Job]) -> Iterator[None]:
-        """Hold on to the claims while they are worked at."""
+        """Renew the leases of the claims while they are worked at, and watch the memory meanwhile."""
         over = threading.Event()
 
         def beat() -> None:
@@ -184,11 +187,11 @@ def supervise(arguments: Sequence[str], workers: int, stop: Callable[[], bool]) 
     """
     command = [sys.executable, "-c", "from searchkit.cli.main import main; main()", *arguments]
     running = [subprocess.Popen(command) for _ in range(workers)]
-    told = False
+    stopped = False
     worst = 0
     while running:
-        if stop() and not told:
-            told = True
+        if stop() and not stopped:
+            stopped = True
             for process in running:
                 process.terminate()
         for process in list(running):
@@ -196,17 +199,17 @@ def supervise(arguments: Sequence[str], workers: int, stop: Callable[[], bool]) 
             if code is None:
                 continue
             running.remove(process)
-            if (code == FULL or code < 0) and not told:
+            if (code == FULL or code < 0) and not stopped:
                 logger.warning("a worker ended with %d: starting another", code)
                 running.append(subprocess.Popen(command))
-            elif not told:
+            elif not stopped:
                 worst = worst or code
         time.sleep(STEP)
     return worst
 
 
 def _is_the_machine(error: Exception) -> bool:
-    """Whether a disk is full or a database stopped: then no job is to blame."""
+    """Tell whether the machine is to blame and no job: a full disk, a stopped database."""
     if isinstance(error, UNAVAILABLE):
         return True
     return (isinstance(error, OSError) and error.errno in MACHINE) or "No space left" in str(error)

@@ -1,7 +1,8 @@
-"""Settings: every value, and where it came from. flag > SEARCHKIT_* > searchkit.toml > default.
+"""Settings: every value, and where it came from.
 
-Of the files only one is read: `searchkit.toml` in the current folder, else the one in the user's
-configuration folder. An empty environment variable counts as not set.
+A flag goes before a SEARCHKIT_* variable, that before `searchkit.toml`, and that before the default. One file
+is read: the `searchkit.toml` of the current folder, else the one in the user's configuration folder. An
+empty environment variable counts as not set.
 """
 
 from __future__ import annotations
@@ -28,67 +29,74 @@ COLLAPSE = ("exact", "near", "none")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 DEBUG = "SEARCHKIT_DEBUG"
-"""Shows tracebacks."""
-UI_TOKEN, UI_SHARED = "SEARCHKIT_UI_TOKEN", "SEARCHKIT_UI_SHARED"
-"""What the page asks for; whether other machines can reach it."""
+"""The variable that makes errors show their tracebacks."""
+UI_TOKEN = "SEARCHKIT_UI_TOKEN"
+"""The variable with the token that the page asks for."""
+UI_SHARED = "SEARCHKIT_UI_SHARED"
+"""The variable that is set where other machines can reach the page."""
 BESIDE = (DEBUG, UI_TOKEN, UI_SHARED)
-"""For the environment only: no settings."""
+"""Variables that begin with SEARCHKIT_ and have no key in `searchkit.toml`."""
 
 
 def _processors() -> int:
-    """Up to eight of the processors: beyond that, decoding waits for the encoder."""
+    """Return the number of processors, eight at most: beyond that, decoding waits for the encoder."""
     return min(8, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the command line works with. `origins` has a word for each of the other fields."""
+    """The merged settings that the command line works with."""
 
     collection: str | None = None
-    """A name or a path; None is the collection "default"."""
+    """Name or path of the collection; None is the one named "default"."""
     model: str | None = None
-    """None is the encoder that the collection was made with; for a new one, the bundled one."""
+    """Name or folder of the encoder; None is the collection's own, or for a new one the bundled one."""
     catalog: str | None = None
-    """A PostgreSQL address for the catalog of a collection that is made; None is a file in its folder."""
+    """PostgreSQL address for the catalog of a new collection; None is a file in its folder."""
     batch_size: int = 32
+    """Items that are encoded and kept at once."""
     threads: int = field(default_factory=_processors)
     """Threads that read and decode files."""
     chunking: str | None = None
-    """How documents are cut: "window", "heading", "sentence" or "late". None is the collection's own, …"""
+    """How documents become passages: "window", "heading", "sentence" or "late"; None is the collection's."""
     chunk_tokens: int | None = None
+    """Tokens of a passage at most; None is the collection's number."""
     chunk_overlap: int | None = None
-    """… as for these two; a new one gets the defaults."""
+    """Tokens that neighbouring passages share; None is the collection's number."""
     language: str | None = None
-    """Whose stems are found in hybrid search: "english", …, "none", or "auto" for what most passages are in.
-    None is the collection's own."""
+    """Language of the stems in hybrid search: "english" and others, "none", or "auto" for the one of most
+    passages; None is the collection's."""
     ocr: bool | None = None
-    """Whether text in scans and pictures is read; None is as the collection does, a new one not, …"""
+    """Whether text in scans and pictures is read; None is the collection's choice, which begins as no."""
     ocr_languages: str = "eng"
-    """… and in which languages, as tesseract names them: "eng+deu"."""
+    """Languages of that text, as tesseract names them: "eng+deu"."""
     k: int = 10
+    """Hits at most."""
     collapse: str = "exact"
+    """Copies that become one hit: "exact", "near" (bursts and near-copies too) or "none"."""
     min_confidence: float = 0.0
+    """Confidence, 0 to 1, below which a hit is left out."""
     device: str = "auto"
     """Where networks run: "auto", "cpu", "cuda" or "mps"."""
     dtype: str = "auto"
-    """In which numbers: "auto", "float32", "bfloat16" or "float16"."""
+    """Numbers that networks compute with: "auto", "float32", "bfloat16" or "float16"."""
     offline: bool = False
-    """Nothing is fetched: a model that is not on this machine is missing."""
+    """Whether a model that is not on this machine counts as missing instead of being fetched."""
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """Of each setting: "flag", "default", the name of the variable or the path of the file."""
+    """Setting → "flag", "default", the name of the variable or the path of the file."""
 
     def runtime(self, *, accept_licence: bool = False) -> Runtime:
-        """Where and how an encoder is to run."""
+        """Return where and how an encoder is to run."""
         from searchkit.types import Runtime  # numpy, which most of the command line starts without
 
         return Runtime(self.device, self.dtype, self.offline, accept_licence)
 
     def read_by(self) -> str | None:
-        """The languages of OCR; empty for none, None for what the collection has."""
+        """Return the languages of OCR: empty to read none, None for the collection's choice."""
         return None if self.ocr is None else self.ocr_languages * self.ocr
 
     def passages(self) -> Chunking:
-        """How documents are to be cut."""
+        """Return how documents are to be cut; None in a field is the collection's value."""
         from searchkit.types import Chunking
 
         return Chunking(self.chunking, self.chunk_tokens, self.chunk_overlap)
@@ -97,24 +105,24 @@ class Settings:
 def load(**flags: object) -> Settings:
     """Merge what was given as flags (None: not given) with the environment, the file and the defaults.
 
-    Raises `BadInput` naming the file or variable for a key that is not known and a value that cannot be.
+    Raises `BadInput`, which names the file or variable, for an unknown key and for an unusable value.
     """
     values: dict[str, Any] = {}
     origins = dict.fromkeys(KEYS, "default")
-    given = [("flag", key, value) for key, value in flags.items() if value is not None]
-    for origin, key, raw in [*_file(), *_environment(), *given]:  # the later, the stronger
+    from_flags = [("flag", key, value) for key, value in flags.items() if value is not None]
+    for origin, key, raw in [*_file(), *_environment(), *from_flags]:  # a later one wins
         values[key], origins[key] = _checked(key, raw, origin), origin
     return Settings(**values, origins=origins)
 
 
 def file_in_use() -> Path | None:
-    """The `searchkit.toml` that is read, if there is one."""
-    places = (Path.cwd() / FILE, user_config_path("searchkit") / FILE)
-    return next((path for path in places if path.is_file()), None)
+    """Return the `searchkit.toml` that is read, if there is one."""
+    candidates = (Path.cwd() / FILE, user_config_path("searchkit") / FILE)
+    return next((path for path in candidates if path.is_file()), None)
 
 
 Given = tuple[str, str, object]
-"""(where it was given, the setting, its raw value)."""
+"""Where a value was given, the setting, and the raw value."""
 
 
 def _environment() -> Iterator[Given]:
@@ -168,28 +176,28 @@ def _natural(raw: object) -> int:
 
 
 def _whole(raw: object, least: int) -> int:
-    wanted = ValueError(f"a whole number of {least} or more")
+    invalid = ValueError(f"a whole number of {least} or more")
     if isinstance(raw, bool) or not isinstance(raw, int | str):
-        raise wanted
+        raise invalid
     try:
         number = int(raw)
     except ValueError:
-        raise wanted from None
+        raise invalid from None
     if number < least:
-        raise wanted
+        raise invalid
     return number
 
 
 def _share(raw: object) -> float:
-    wanted = ValueError("a number from 0 to 1")
+    invalid = ValueError("a number from 0 to 1")
     if isinstance(raw, bool) or not isinstance(raw, int | float | str):
-        raise wanted
+        raise invalid
     try:
         number = float(raw)
     except ValueError:
-        raise wanted from None
+        raise invalid from None
     if not 0 <= number <= 1:  # false for nan too
-        raise wanted
+        raise invalid
     return number
 
 
@@ -204,10 +212,14 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[object], str]:
 
 def _switch(raw: object) -> bool:
     words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-    found = raw if isinstance(raw, bool) else words.get(str(raw).lower())
-    if found is None:
+    value = raw if isinstance(raw, bool) else words.get(str(raw).lower())
+    if value is None:
         raise ValueError("true or false")
-    return found
+    return value
+
+
+def _language(raw: object) -> str:
+    return _one_of((AUTOMATIC, PLAIN, *STEMMED))(raw.lower() if isinstance(raw, str) else raw)
 
 
 KEYS: Mapping[str, Callable[[object], Any]] = {
@@ -219,9 +231,7 @@ KEYS: Mapping[str, Callable[[object], Any]] = {
     "chunking": _one_of(CHUNKING),
     "chunk_tokens": _count,
     "chunk_overlap": _natural,
-    "language": lambda raw: _one_of((AUTOMATIC, PLAIN, *STEMMED))(
-        raw.lower() if isinstance(raw, str) else raw
-    ),
+    "language": _language,
     "k": _count,
     "collapse": _one_of(COLLAPSE),
     "min_confidence": _share,
@@ -231,5 +241,5 @@ KEYS: Mapping[str, Callable[[object], Any]] = {
     "dtype": _one_of(DTYPES),
     "offline": _switch,
 }
-"""Every setting, and the function that reads it from a flag, a variable or the file; its `ValueError` says
-what the value must be."""
+"""Setting → the function that reads it from a flag, a variable or the file; its `ValueError` says what the
+value must be."""

@@ -1,1 +1,1 @@
-"""The page in the browser. `launch` starts `server`, which serves `app`; `views` are its pages."""
+"""The page in the browser: `launch` starts `server`, which serves `app`, whose pages are in `views`."""

@@ -1,4 +1,4 @@
-"""A visitor's question: read from the address the first time, kept in the session, written back."""
+"""A visitor's question: read from the address once, kept in the session, and written back to the address."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from searchkit.ui.components import printable
 
 PICTURES = sorted(suffix.removeprefix(".") for suffix in SUFFIXES)
 MOST = 240
-"""Hits that are looked for at once; pages turn among them."""
+"""Hits that one search asks for; the visitor turns pages among them."""
 MEGAPIXELS = 50
-"""Of an uploaded picture: it is a stranger's, and a small file may hold very many."""
+"""The largest upload that is decoded: a stranger's small file may hold very many pixels."""
 KINDS = {"all": None, "pictures": "image", "passages": "passage"}
 TEXTS = ("q", "not", "folder", "label", "since", "until")
 LISTS = ("like", "unlike")
@@ -39,14 +39,14 @@ KEPT = (*TEXTS, "kind", *LISTS, "weight", "exact", "near", "group", "size")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked for, and among what."""
+    """What a visitor searches for, and among which items."""
 
     words: str = ""
     avoid: str = ""
     picture: bytes | None = field(default=None, repr=False)
     picture_name: str = ""
     weight: float = 1.0
-    """Of the picture and of what is to be liked, where the words count 1."""
+    """How much the picture and the liked items count; the words count 1."""
     like: tuple[str, ...] = ()
     unlike: tuple[str, ...] = ()
     kind: str | None = None
@@ -64,28 +64,30 @@ class Question:
 
     @property
     def key(self) -> str:
-        """Equal for equal questions."""
-        said = [getattr(self, one.name) for one in fields(self)]
-        return hashlib.sha256(repr(said).encode("utf-8", "replace")).hexdigest()
+        """A hash of all fields: equal for equal questions."""
+        values = [getattr(self, field.name) for field in fields(self)]
+        return hashlib.sha256(repr(values).encode("utf-8", "replace")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was found, and how; `asked` is what a rating is about."""
+    """The hits of a question, and how they were found."""
 
     hits: tuple[Hit, ...]
     trace: Trace
     seconds: float
-    asked: str | Item | None
+    """Wall time of the search."""
+    rated_for: str | Item | None
+    """The words or the picture that a rating is about; None where no rating is possible."""
 
     @property
     def is_picked(self) -> bool:
-        """By hand, on the map: nothing was searched."""
+        """Whether the hits were picked on the map, without a search."""
         return not self.trace.plan
 
 
-def keep() -> None:
-    """Take the question from the address in a new session; keep it when the visitor looks at another page."""
+def restore() -> None:
+    """Take the question from the address in a new session; keep it while the visitor is on another page."""
     state = st.session_state
     if "started" not in state:
         state["started"] = True
@@ -105,17 +107,17 @@ def keep() -> None:
 
 
 def write_back() -> None:
-    """The address says what is asked, so that it can be kept and sent."""
+    """Write the question into the address, so that it can be kept as a bookmark and sent."""
     state = st.session_state
-    said: dict[str, Any] = {name: printable(str(state[name])) for name in TEXTS if state.get(name)}
-    said |= {name: list(state[name]) for name in LISTS if state.get(name)}
+    parameters: dict[str, Any] = {name: printable(str(state[name])) for name in TEXTS if state.get(name)}
+    parameters |= {name: list(state[name]) for name in LISTS if state.get(name)}
     if state.get("kind", "all") != "all":
-        said["kind"] = state["kind"]
-    if said != {name: _plain(name) for name in st.query_params}:
-        st.query_params.from_dict(said)
+        parameters["kind"] = state["kind"]
+    if parameters != {name: _parameter(name) for name in st.query_params}:
+        st.query_params.from_dict(parameters)
 
 
-def _plain(name: str) -> str | list[str]:
+def _parameter(name: str) -> str | list[str]:
     return st.query_params.get_all(name) if name in LISTS else st.query_params[name]
 
 
@@ -126,17 +128,18 @@ def _date(text: Any) -> dt.date | None:
         return None
 
 
-def came(field: str) -> None:
-    """The picture in this field is the one that is asked with: chosen, or pasted, after any other."""
+def use_picture_of(field: str) -> None:
+    """Ask with the picture in this field, the last one that was chosen or pasted."""
     st.session_state["picture from"] = field
 
 
-def without_picture() -> None:
+def remove_picture() -> None:
+    """Ask without any picture that was chosen or pasted."""
     st.session_state["picture from"] = ""
 
 
-def question(**pictures: UploadedFile | None) -> Question:
-    """What the widgets say; `pictures` by the fields that they were put into."""
+def read_widgets(**pictures: UploadedFile | None) -> Question:
+    """Return the question that the widgets hold; `pictures` are named by the fields they were put into."""
     state = st.session_state
     upload = pictures.get(state.get("picture from", ""))
     return Question(
@@ -158,112 +161,115 @@ def question(**pictures: UploadedFile | None) -> Question:
     )
 
 
-def answer(library: Collection, asked: Question) -> Answer:
-    """What is found for it; once a session, as long as the collection stays what it is."""
-    stamp = (asked.key, library.manifest.space, library.store.version, getattr(library.adapter, "name", ""))
+def answer(library: Collection, question: Question) -> Answer:
+    """Return the session's answer to a question; search only where question or collection have changed."""
+    adapter = getattr(library.adapter, "name", "")
+    stamp = (question.key, library.manifest.space, library.store.version, adapter)
     known = st.session_state.get("answer")
     if known is None or known[0] != stamp:
-        known = stamp, ask(library, asked)
+        known = stamp, ask(library, question)
         st.session_state["answer"] = known
-    found: Answer = known[1]
-    return found
+    kept: Answer = known[1]
+    return kept
 
 
-def ask(library: Collection, asked: Question) -> Answer:
-    """Search. Raises `BadInput`, `Unreadable` in the visitor's terms, `NothingIndexed`."""
+def ask(library: Collection, question: Question) -> Answer:
+    """Search. Raises `BadInput`, `Unreadable` with the upload's name, `NothingIndexed`."""
     trace = Trace()
     began = time.perf_counter()
-    with _as_file(asked) as image:
-        wanted = [Part(image=image, weight=asked.weight)] if image else []
-        wanted += [Part(item=one, weight=asked.weight) for one in asked.like]
-        unwanted = [Part(text=asked.avoid)] if asked.avoid else []
-        unwanted += [Part(item=one) for one in asked.unlike]
+    with _as_file(question) as image:
+        wanted = [Part(image=image, weight=question.weight)] if image else []
+        wanted += [Part(item=item, weight=question.weight) for item in question.like]
+        unwanted = [Part(text=question.avoid)] if question.avoid else []
+        unwanted += [Part(item=item) for item in question.unlike]
         hits = library.search(
-            asked.words or None,
+            question.words or None,
             positives=wanted,
             negatives=unwanted,
             k=MOST,
-            kind=asked.kind,
-            filter=below(asked.folder) if asked.folder else None,
-            label=asked.label,
-            since=asked.since,
-            until=asked.until,
-            collapse="near" if asked.near else "exact",
-            group="document" if asked.group else None,
-            hybrid=asked.exact and bool(asked.words),
+            kind=question.kind,
+            filter=below(question.folder) if question.folder else None,
+            label=question.label,
+            since=question.since,
+            until=question.until,
+            collapse="near" if question.near else "exact",
+            group="document" if question.group else None,
+            hybrid=question.exact and bool(question.words),
             trace=trace,
         )
-    return Answer(tuple(hits), trace, time.perf_counter() - began, _rated(library, asked))
+    return Answer(tuple(hits), trace, time.perf_counter() - began, _rated_for(library, question))
 
 
-def _rated(library: Collection, asked: Question) -> str | Item | None:
-    """What a rating of these results is about: the words alone, or the one picture; else nothing."""
-    plain = not (asked.avoid or asked.unlike or asked.picture)
-    if plain and asked.words and not asked.like:
-        return asked.words
-    if plain and len(asked.like) == 1 and not asked.words:
-        items = library.store.get(list(asked.like))
+def _rated_for(library: Collection, question: Question) -> str | Item | None:
+    """Return what a rating of the hits is about: the words alone, or the one picture; None for a mixture."""
+    plain = not (question.avoid or question.unlike or question.picture)
+    if plain and question.words and not question.like:
+        return question.words
+    if plain and len(question.like) == 1 and not question.words:
+        items = library.store.get(list(question.like))
         return items[0] if items and items[0].kind.value == "image" else None
     return None
 
 
 @contextmanager
-def _as_file(asked: Question) -> Iterator[str | None]:
-    """The uploaded bytes in a file that is gone afterwards.
+def _as_file(question: Question) -> Iterator[str | None]:
+    """Write the uploaded bytes to a temporary file, and give its path.
 
-    Its name has no suffix: even where the folder for temporary files is a source, it is not indexed.
+    The name has no suffix: even where the folder for temporary files is a source, the file is not indexed.
     """
-    if asked.picture is None:
+    if question.picture is None:
         yield None
         return
-    check_pixels(asked)
+    check_pixels(question)
     with tempfile.NamedTemporaryFile(prefix="searchkit-query-") as file:
-        file.write(asked.picture)
+        file.write(question.picture)
         file.flush()
         try:
             yield file.name
         except Unreadable as error:
-            reason = str(error).replace(file.name, asked.picture_name)
+            reason = str(error).replace(file.name, question.picture_name)
             raise Unreadable(reason, hint=f"pictures are: {', '.join(PICTURES)}") from error
 
 
-def check_pixels(asked: Question) -> None:
-    """Before anything is decoded: the head of the file says how large the picture is."""
+def check_pixels(question: Question) -> None:
+    """Raise `Unreadable` for an upload of too many pixels; the file's header tells, nothing is decoded."""
     try:
-        with Image.open(io.BytesIO(asked.picture or b""), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(question.picture or b""), formats=FORMATS) as image:
             pixels = image.width * image.height
     except Exception:  # whatever it is, decoding will say so in words
         return
     if pixels > MEGAPIXELS * 1_000_000:
         raise Unreadable(
-            f"{asked.picture_name} has {pixels / 1e6:.0f} megapixels",
+            f"{question.picture_name} has {pixels / 1e6:.0f} megapixels",
             hint=f"upload a picture of at most {MEGAPIXELS} megapixels",
         )
 
 
-def is_item(said: str) -> bool:
-    """Whether a word of the address may be the id of an item."""
-    return re.fullmatch(ID, said) is not None
+def is_item_id(text: str) -> bool:
+    """Tell whether a word of the address may be the id of an item."""
+    return re.fullmatch(ID, text) is not None
 
 
-# what buttons do, before the page is drawn again
+# callbacks of buttons: Streamlit runs them before it draws the page again
 
 
 def more_like(*items: str) -> None:
     """Ask for what is like these items, and for nothing else, on the page *Search*."""
-    _empty()
-    without_picture()
+    _clear()
+    remove_picture()
     st.session_state["like"] = list(items)
     st.session_state["to search"] = True
 
 
 def less_like(item: str) -> None:
+    """Add an item to those that are to be avoided."""
     st.session_state["unlike"] = [*st.session_state.get("unlike", ()), item]
 
 
-def no_more(name: str, *items: str) -> None:
-    st.session_state[name] = [one for one in st.session_state[name] if one not in items]
+def take_out(name: str, *items: str) -> None:
+    """Take items out of the list "like" or "unlike"."""
+    st.session_state[name] = [item for item in st.session_state[name] if item not in items]
 
 
-def _empty() -> None:
+def _clear() -> None:
     st.session_state.update({"q": "", "not": "", "like": [], "unlike": []})

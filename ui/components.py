@@ -1,4 +1,4 @@
-"""What all pages share: the collection, what is said when something is missing or wrong, and names.
+"""What all pages share: the collection, the text for missing things and errors, and names.
 
 Names of files and texts of documents are other people's. They are drawn by `st.text`, which shows every
 character as it is, or put into HTML by `escaped`; never by what reads Markdown.
@@ -28,25 +28,27 @@ from searchkit.views.facets import Facets
 logger = logging.getLogger(__name__)
 
 MATCH = 0.5
-"""The confidence from which on a hit counts as found; below, unrelated queries do as well."""
+"""The least confidence of a hit that is shown as found; unrelated queries reach what is below."""
 WORDS = ((0.9, "strong"), (MATCH, "likely"), (0.0, "weak"))
-A_PAGE = 24
+"""Least confidence, and the word for it."""
+HITS_PER_PAGE = 24
 FRESH = 5
-"""Seconds for which counts are not counted again."""
+"""Seconds for which the collection's status is kept."""
 STALE = 30
-"""The same for those beside the filters, which every question needs."""
+"""Seconds for which facets are kept although the collection changes: every question needs them."""
 
-_counted: dict[Path, tuple[tuple[str, int], float, Facets]] = {}
+_facets: dict[Path, tuple[tuple[str, int], float, Facets]] = {}
+"""Root of a collection → its version when the facets were counted, the time, and the facets."""
 _counting = threading.Lock()
 
 
 def collection() -> Collection:
-    """The collection that the server was started for. Raises `CollectionMissing`."""
+    """Return the collection that the server was started for. Raises `CollectionMissing`."""
     return _opened(os.environ.get("SEARCHKIT_COLLECTION") or None)
 
 
 def filled() -> Collection:
-    """The same, where something is in it. Raises `NothingIndexed` too."""
+    """Return the collection where something is in it. Raises `CollectionMissing`, `NothingIndexed`."""
     library = collection()
     if not sum(facets().kinds.values()):
         raise NothingIndexed(f"{library.root} holds nothing yet", hint="searchkit index FOLDER")
@@ -55,7 +57,7 @@ def filled() -> Collection:
 
 @st.cache_resource(show_spinner="Opening the collection", on_release=Collection.close)
 def _opened(where: str | None) -> Collection:
-    """One for all visitors. Its encoder is loaded while the first of them still types."""
+    """Open the collection once for all visitors; its encoder is loaded while the first of them types."""
     library = Collection.open(where, create=False)
     threading.Thread(target=_warm, args=(library,), name="warm", daemon=True).start()
     return library
@@ -64,22 +66,23 @@ def _opened(where: str | None) -> Collection:
 def _warm(library: Collection) -> None:
     try:
         library.current.search("a word", k=1)
-    except Exception as error:  # who searches will be told, and nobody waits for this thread
+    except Exception as error:  # whoever searches is told, and nobody waits for this thread
         logger.info("not warm: %s", error)
 
 
 def status() -> Status:
+    """Return the collection's status, kept for FRESH seconds."""
     return _status(str(collection().root))
 
 
 def facets() -> Facets:
-    """As long as the collection stays what it is, and while it changes for some seconds longer."""
+    """Return what a search can be limited to, counted anew after a change, but at most each STALE seconds."""
     library = collection().current
     version, now = (library.manifest.space, library.store.version), time.monotonic()
     with _counting:
-        known = _counted.get(library.root)
+        known = _facets.get(library.root)
         if known is None or (known[0] != version and (now - known[1] > STALE or not known[2].folders)):
-            known = _counted[library.root] = version, now, facets_of.facets(library)
+            known = _facets[library.root] = version, now, facets_of.facets(library)
     return known[2]
 
 
@@ -89,21 +92,24 @@ def _status(root: str) -> Status:
 
 
 def forget() -> None:
-    """What was counted is counted again."""
+    """Drop the kept status and facets, so that they are counted again."""
     _status.clear()
-    _counted.clear()
+    _facets.clear()
 
 
-# what is said instead of results
+# in place of results
 
 
 def invitation() -> None:
+    """Say that nothing is indexed yet, and how to index a folder."""
     st.info("There is nothing to search yet. Add a folder on the page *Library*, or with this command:")
-    where = os.environ.get("SEARCHKIT_COLLECTION")
-    st.code(shlex.join(["searchkit", "index", "FOLDER", *(["-c", where] if where else [])]), language=None)
+    collection = os.environ.get("SEARCHKIT_COLLECTION")
+    option = ["-c", collection] if collection else []
+    st.code(shlex.join(["searchkit", "index", "FOLDER", *option]), language=None)
 
 
 def problem(error: SearchkitError) -> None:
+    """Show an error and its hint."""
     st.error("That did not work.")
     st.text(homely(str(error)))
     if error.hint:
@@ -114,10 +120,10 @@ def problem(error: SearchkitError) -> None:
 
 
 def in_pages(hits: Sequence[Hit], show: Callable[[Sequence[Hit]], object], *, key: str) -> None:
-    """Show those of the page that the visitor has turned to; below them, where there are more, the pages."""
-    pages = -(-len(hits) // A_PAGE)
+    """Show the hits of the page that the visitor has turned to and, where there are more, the pages."""
+    pages = -(-len(hits) // HITS_PER_PAGE)
     number = min(st.session_state.get(key, 1), pages)
-    show(hits[(number - 1) * A_PAGE : number * A_PAGE])
+    show(hits[(number - 1) * HITS_PER_PAGE : number * HITS_PER_PAGE])
     if pages > 1:
         st.pagination(pages, key=key)
 
@@ -126,12 +132,12 @@ def in_pages(hits: Sequence[Hit], show: Callable[[Sequence[Hit]], object], *, ke
 
 
 def printable(text: str) -> str:
-    """A name that is not UTF-8 has surrogates, which cannot be sent to a browser."""
+    """Replace surrogates, which stand for bytes that are not UTF-8 and cannot be sent to a browser."""
     return text.encode("utf-8", "replace").decode()
 
 
 def on_one_line(text: str | None) -> str:
-    """A passage as it is shown among others.
+    """Return a passage as one printable line.
 
     >>> on_one_line(" two\\n words "), on_one_line(None)
     ('two words', '')
@@ -140,7 +146,7 @@ def on_one_line(text: str | None) -> str:
 
 
 def homely(text: str) -> str:
-    """A path, or a text with paths, as it is shown: what lies in the home folder begins with "~".
+    """Shorten the home folder to "~" in a path or in a text with paths.
 
     >>> home = os.path.expanduser("~")
     >>> homely(f"{home}/a"), homely(f"cannot read '{home}/a'"), homely(home)
@@ -153,7 +159,7 @@ def homely(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """As HTML that shows just this text.
+    """Return HTML that shows just this text.
 
     >>> escaped("<b>&'")
     '&lt;b&gt;&amp;&#x27;'
@@ -162,14 +168,15 @@ def escaped(text: str) -> str:
 
 
 def name(item: Item) -> str:
-    """The path below its source, which tells apart files of one name in two folders; and the page."""
+    """Return the path below its source, which tells files of one name apart, and the page."""
     below = item.path.removeprefix(item.source + os.sep)
-    shown = printable(os.path.basename(item.path) if below == item.path else below)
-    return shown if item.page is None else f"{shown}, page {item.page}"
+    path = printable(os.path.basename(item.path) if below == item.path else below)
+    return path if item.page is None else f"{path}, page {item.page}"
 
 
 def word(confidence: float) -> str:
-    """
+    """Return the word for a confidence.
+
     >>> word(0.934), word(0.5), word(0.2)
     ('strong', 'likely', 'weak')
     """
@@ -177,6 +184,6 @@ def word(confidence: float) -> str:
 
 
 def badge(confidence: float) -> str:
-    """HTML: how sure a hit is, in words and colour."""
-    said = word(confidence)
-    return f'<span class="sk-sure sk-{said}">{said} {confidence:.2f}</span>'
+    """Return HTML that shows a confidence as a word, a colour and a number."""
+    level = word(confidence)
+    return f'<span class="sk-sure sk-{level}">{level} {confidence:.2f}</span>'

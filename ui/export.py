@@ -22,9 +22,9 @@ MOST_BYTES = 500_000_000
 
 
 def popover(hits: Sequence[Hit]) -> None:
-    """The button *Save*."""
+    """Draw the button *Save* with its three formats."""
     with st.popover("Save", type="tertiary"):
-        # callables: a file is made when it is asked for
+        # functions: a file is made when it is asked for
         for name, make, kind, suffix in (
             ("CSV", as_csv, "text/csv", "csv"),
             ("JSON", as_json, "application/jsonl", "jsonl"),
@@ -42,12 +42,12 @@ def popover(hits: Sequence[Hit]) -> None:
 
 
 def as_json(hits: Sequence[Hit]) -> bytes:
-    """A line a hit, as `searchkit search --json` writes it."""
+    """Return the hits as JSON, a line each, as `searchkit search --json` writes them."""
     return "".join(json.dumps(hit.to_json(), ensure_ascii=False) + "\n" for hit in hits).encode()
 
 
 def as_csv(hits: Sequence[Hit]) -> bytes:
-    """With a byte order mark, so that spreadsheets read it as UTF-8; no cell is a formula."""
+    """Return the hits as CSV. A byte order mark tells spreadsheets that it is UTF-8; no cell is a formula."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
@@ -58,7 +58,8 @@ def as_csv(hits: Sequence[Hit]) -> bytes:
 
 
 def _cell(value: object) -> object:
-    """
+    """Return what a cell holds: text that would be a formula is quoted.
+
     >>> _cell("=HYPERLINK(0)"), _cell("a-b"), _cell(-0.5), _cell(None)
     ("'=HYPERLINK(0)", 'a-b', -0.5, '')
     """
@@ -68,8 +69,11 @@ def _cell(value: object) -> object:
 
 
 def as_zip(hits: Sequence[Hit]) -> bytes:
-    """The files of the hits, each once, and the list of them. A file that has changed since it was indexed
-    is left out, and so is what would make it larger than MOST_BYTES: `left out.txt` says which and why."""
+    """Return a ZIP with the list of the hits as CSV and their files, each once.
+
+    A file that has changed since it was indexed is left out, and so is one that would make the archive larger
+    than MOST_BYTES; `left out.txt` in it says which and why.
+    """
     out = io.BytesIO()
     left_out, done, size = [], set(), 0
     with zipfile.ZipFile(out, "w") as archive:
@@ -78,14 +82,14 @@ def as_zip(hits: Sequence[Hit]) -> bytes:
             if hit.path in done:
                 continue
             done.add(hit.path)
-            shown = hit.path.encode("utf-8", "replace").decode()
+            path = hit.path.encode("utf-8", "replace").decode()
             try:
                 data = unchanged(hit.item, most=MOST_BYTES - size)
             except SearchkitError as error:
-                left_out.append(f"{shown}: {error}".encode("utf-8", "replace").decode())
+                left_out.append(f"{path}: {error}".encode("utf-8", "replace").decode())
                 continue
             size += len(data)
-            archive.writestr(f"files/{len(done):03d} {os.path.basename(shown)}", data)
+            archive.writestr(f"files/{len(done):03d} {os.path.basename(path)}", data)
         if left_out:
             archive.writestr("left out.txt", "\n".join(left_out) + "\n")
     return out.getvalue()

@@ -1,4 +1,4 @@
-"""Who may talk to the page: this machine alone, or whoever has the token. Nothing else is asked before."""
+"""Who may use the page: this machine alone, or whoever has the token. Every request passes here first."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 COOKIE = "searchkit"
 OPEN = "/_stcore/health"
-"""Says "ok" and no more: whoever started the server waits for it."""
+"""The path that needs no token: it answers "ok" and no more, and whoever started the server waits for it."""
 LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.IGNORECASE)
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -39,9 +39,12 @@ REFUSED = (
 
 
 class Guard:
-    """Middleware. Without a token, requests must name this machine as their host: a page from elsewhere whose
-    name was made to lead here is refused. With one, they must have it: in the address, then as a cookie.
-    A WebSocket is only for pages from here; Streamlit would ask a service elsewhere what "here" is."""
+    """Middleware that refuses requests from elsewhere.
+
+    Without a token, a request must name this machine as its host: a page from elsewhere whose name was made
+    to lead here (DNS rebinding) is refused. With one, a request must have it, first in the address and then
+    as a cookie. A WebSocket must come from a page of this server, whose origin is its host.
+    """
 
     def __init__(self, app: App, token: str = "") -> None:
         self._app, self._token = app, token
@@ -72,14 +75,14 @@ class Guard:
 
     def _has_ticket(self, headers: MutableMapping[bytes, str]) -> bool:
         try:
-            given = SimpleCookie(headers.get(b"cookie", "")).get(COOKIE)
+            cookie = SimpleCookie(headers.get(b"cookie", "")).get(COOKIE)
         except CookieError:
             return False
-        return given is not None and hmac.compare_digest(given.value.encode(), self._ticket.encode())
+        return cookie is not None and hmac.compare_digest(cookie.value.encode(), self._ticket.encode())
 
     def _has_token(self, scope: Message) -> bool:
-        given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        return scope["method"] == "GET" and hmac.compare_digest(given.encode(), self._token.encode())
+        token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        return scope["method"] == "GET" and hmac.compare_digest(token.encode(), self._token.encode())
 
     async def _welcome(self, scope: Message, send: Send) -> None:
         """Give the cookie, and take the token out of the address."""
@@ -90,8 +93,10 @@ class Guard:
 
 
 def _is_own(headers: MutableMapping[bytes, str]) -> bool:
-    """Whether the page that opens a WebSocket came from here. A browser names the page's origin, and lets any
-    page open one; programs that name none are no browsers."""
+    """Tell whether the page that opens a WebSocket came from here.
+
+    A browser lets any page open one and names the page's origin; programs that name none are no browsers.
+    """
     origin = headers.get(b"origin")
     return origin is None or origin.partition("://")[2] == headers.get(b"host")
 

@@ -17,7 +17,7 @@ from searchkit.settings import UI_SHARED, UI_TOKEN
 
 PAGE, SERVER = Path(__file__).with_name("app.py"), Path(__file__).with_name("server.py")
 SHORTEST = 16
-"""Characters of a token that somebody chose."""
+"""Characters of a token, at least."""
 UPLOAD_MEGABYTES = 20
 FORWARDED = (signal.SIGINT, signal.SIGTERM)
 
@@ -31,9 +31,9 @@ def run(
 ) -> int:
     """Serve the page until it is interrupted, and return the server's exit code.
 
-    `collection` is a name or a path; None leaves the choice to SEARCHKIT_COLLECTION. `token` must be had to
-    see the page; an address that other machines can reach takes no less, and folders are not added or
-    removed there. To be called from the main thread, since it handles signals. Raises `BadInput`, also when
+    `collection` is a name or a path; None leaves the choice to SEARCHKIT_COLLECTION. Whoever has the `token`
+    may see the page. An address that other machines can reach needs one, and folders cannot be added or
+    removed there. Call it from the main thread, since it handles signals. Raises `BadInput`, also when
     Streamlit is not installed.
     """
     shared = not _is_loopback(host)
@@ -58,13 +58,13 @@ def _command(host: str, port: int, headless: bool) -> list[str]:
     settings = {
         "server.address": host,
         # without it Streamlit asks a service elsewhere what this machine's address is, to print that
-        "browser.serverAddress": _named(host),
+        "browser.serverAddress": _in_url(host),
         "server.port": port,
         "server.headless": str(headless).lower(),
         "server.maxUploadSize": UPLOAD_MEGABYTES,
         "theme.light.primaryColor": "#1a7f37",
         "theme.dark.primaryColor": "#3fb950",
-        # a full collection after every run takes half a second here, while the browser asks for thumbnails
+        # a full garbage collection after every run takes half a second, while the browser asks for thumbnails
         "runner.postScriptGC": "false",
         "server.fileWatcherType": "none",
         "server.showEmailPrompt": "false",
@@ -77,19 +77,18 @@ def _command(host: str, port: int, headless: bool) -> list[str]:
 
 
 def _wait(server: subprocess.Popen[bytes]) -> int:
-    """The server's exit code, 0 where it ended because it was told to; signals that ask this process to end
-    are passed on to it."""
-    told = False
+    """Wait for the server, pass signals on to it, and return its exit code; 0 where a signal ended it."""
+    signalled = False
 
     def forward(number: int, _frame: FrameType | None) -> None:
-        nonlocal told
-        told = True
+        nonlocal signalled
+        signalled = True
         server.send_signal(number)
 
     before = {number: signal.signal(number, forward) for number in FORWARDED}
     try:
         code = server.wait()
-        return 0 if told else code
+        return 0 if signalled else code
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -100,8 +99,8 @@ def _is_loopback(host: str) -> bool:
     return host == "localhost" or (address is not None and address.is_loopback)
 
 
-def _named(host: str) -> str:
-    """As it stands in an address of the page."""
+def _in_url(host: str) -> str:
+    """Return the host as it is written in the page's URL."""
     address = _address(host)
     if not host or (address is not None and address.is_unspecified):
         return "localhost"

@@ -1,7 +1,7 @@
 """Hits as cards: pictures in a grid, passages below each other, each with what can be done with it.
 
-All of a list is one element of Streamlit's, which `hits.js` draws: an element for each part and button of a
-hit is what made the page slow.
+A list is one element of Streamlit's, which `hits.js` draws: an element for each part and button of a hit
+would make the page slow.
 """
 
 from __future__ import annotations
@@ -17,92 +17,98 @@ from searchkit.collection.previews import thumbnail_name
 from searchkit.errors import Unreadable
 from searchkit.finetuning.ratings import NOTHING, RIGHT, WRONG, rate, rated
 from searchkit.types import Hit, Item, Kind
-from searchkit.ui import asking, look, opened
+from searchkit.ui import asking, dialog, style
 from searchkit.ui.asking import Answer
 from searchkit.ui.components import name, on_one_line, printable, word
-from searchkit.ui.words import parted
+from searchkit.ui.highlight import pieces
 
 THUMBS = "/thumb"
-"""Where the server gives out thumbnails."""
+"""Path at which the server gives out thumbnails."""
 SNIPPET = 420
+"""Characters of a passage that its card shows."""
 NARROWEST = {"small": 110, "medium": 150, "large": 230}
-"""Pixels of a column: two of "medium" fit on a screen of 400."""
+"""Least pixels of a column by size of the pictures: two of "medium" fit on a screen of 400."""
 VALUES = {"right": RIGHT, "wrong": WRONG, "": NOTHING}
-SAID = {value: said for said, value in VALUES.items()}
+"""Name of a rating in `hits.js` → its value."""
+NAMES = {value: name for name, value in VALUES.items()}
 
-_cards = look.component("hits")
+_cards = style.component("hits")
 
 
 def show(library: Collection, answer: Answer, hits: Sequence[Hit], words: str, *, key: str) -> None:
-    """These hits with their buttons; `key` tells lists of one page apart, and stays when another is asked."""
-    can, ratings = ["open", "more"], {}
+    """Draw these hits with their buttons; each list of a page has a `key` that no question changes."""
+    actions, ratings = ["open", "more"], {}
     if not answer.is_picked:
-        can.append("less")
-    if answer.asked is not None:
-        can += ["right", "wrong"]
-        values = rated(library, answer.asked, [hit.item for hit in hits])
-        ratings = {hit.item.id: SAID[value] for hit, value in zip(hits, values, strict=True) if value}
+        actions.append("less")
+    if answer.rated_for is not None:
+        actions += ["right", "wrong"]
+        values = rated(library, answer.rated_for, [hit.item for hit in hits])
+        ratings = {hit.item.id: NAMES[value] for hit, value in zip(hits, values, strict=True) if value}
     shown = {hit.item.id: hit for hit in hits}
-    done = _cards(
+    drawn = cards(library, hits, words, with_confidence=not answer.is_picked)
+    clicked = _cards(
         key=key,
-        data=cards(library, hits, words, sure=not answer.is_picked) | {"can": can, "rated": ratings},
-        on_did_change=partial(_do, key, library, answer.asked, shown),
+        data=drawn | {"can": actions, "rated": ratings},
+        on_did_change=partial(_on_click, key, library, answer.rated_for, shown),
     )
-    what, hit = _asked(done.did, shown)
-    if what == "open" and hit is not None:
-        opened.open_hit(library, answer, hit, words)
+    action, hit = _clicked(clicked.did, shown)
+    if action == "open" and hit is not None:
+        dialog.open_hit(library, answer, hit, words)
 
 
 def show_only(library: Collection, hits: Sequence[Hit], words: str, *, key: str) -> None:
-    """The same without buttons."""
+    """Draw these hits without buttons."""
     _cards(key=key, data=cards(library, hits, words))
 
 
-def _asked(did: Any, shown: Mapping[str, Hit]) -> tuple[str, Hit | None]:
-    """What was clicked, of which hit: a browser may say anything."""
+def _clicked(did: Any, shown: Mapping[str, Hit]) -> tuple[str, Hit | None]:
+    """Return which button was clicked, and of which hit; a browser may send anything."""
     if not isinstance(did, Mapping):
         return "", None
     return str(did.get("what", "")), shown.get(str(did.get("item", "")))
 
 
-def _do(key: str, library: Collection, asked: str | Item | None, shown: Mapping[str, Hit]) -> None:
-    """Before the page is drawn again."""
+def _on_click(key: str, library: Collection, rated_for: str | Item | None, shown: Mapping[str, Hit]) -> None:
+    """Do what a button asks for; Streamlit calls this before it draws the page again."""
     did = st.session_state[key].get("did")
-    what, hit = _asked(did, shown)
+    action, hit = _clicked(did, shown)
     if hit is None:
         return
-    if what == "more":
+    if action == "more":
         asking.more_like(hit.item.id)
-    elif what == "less":
+    elif action == "less":
         asking.less_like(hit.item.id)
-    elif what == "rate" and asked is not None and did.get("value") in VALUES:
-        rate(library, asked, hit.item, VALUES[did["value"]])
+    elif action == "rate" and rated_for is not None and did.get("value") in VALUES:
+        rate(library, rated_for, hit.item, VALUES[did["value"]])
 
 
-def cards(library: Collection, hits: Sequence[Hit], words: str, *, sure: bool = True) -> dict[str, Any]:
-    """What `hits.js` draws, as JSON. It sets all of it as text: nothing of a collection is read as HTML."""
+def cards(
+    library: Collection, hits: Sequence[Hit], words: str, *, with_confidence: bool = True
+) -> dict[str, Any]:
+    """Return what `hits.js` draws, as JSON; it sets all of it as text, and reads no name as HTML."""
     width = NARROWEST[st.session_state.get("size") or "medium"]
-    return {"width": width, "cards": [_card(library, hit, words, sure) for hit in hits]}
+    return {"width": width, "cards": [_card(library, hit, words, with_confidence) for hit in hits]}
 
 
-def _card(library: Collection, hit: Hit, words: str, sure: bool) -> dict[str, Any]:
-    made: dict[str, Any] = {"id": hit.item.id, "name": name(hit.item), "also": _also(hit)}
-    if sure:
-        made["sure"] = [word(hit.confidence), f"{hit.confidence:.2f}"]
+def _card(library: Collection, hit: Hit, words: str, with_confidence: bool) -> dict[str, Any]:
+    card: dict[str, Any] = {"id": hit.item.id, "name": name(hit.item), "also": _counts(hit)}
+    if with_confidence:
+        card["sure"] = [word(hit.confidence), f"{hit.confidence:.2f}"]
     if hit.kind is Kind.IMAGE:
-        return made | _thumb(library, hit.item)
+        return card | _thumb(library, hit.item)
     text = on_one_line(hit.text)
     cut = text if len(text) <= SNIPPET else text[:SNIPPET].rstrip() + " …"
-    return made | {"heading": printable(hit.item.heading or ""), "text": parted(cut, words)}
+    return card | {"heading": printable(hit.item.heading or ""), "text": pieces(cut, words)}
 
 
-def _also(hit: Hit) -> list[str]:
-    said = {"copies": len(hit.copies), "more passages": len(hit.passages)}
-    return [f"and {number} {what}" for what, number in said.items() if number]
+def _counts(hit: Hit) -> list[str]:
+    """Say how many copies and further passages a hit stands for."""
+    counts = {"copies": len(hit.copies), "more passages": len(hit.passages)}
+    return [f"and {count} {what}" for what, count in counts.items() if count]
 
 
 def _thumb(library: Collection, item: Item) -> dict[str, str]:
-    """The address of its thumbnail; of one that cannot be made, the reason."""
+    """Return the address of an item's thumbnail, or the reason why there is none."""
     label = f": {item.label}" if item.label else ""
     try:
         return {"thumb": f"{THUMBS}/{thumbnail_name(library, item)}", "alt": printable(name(item) + label)}

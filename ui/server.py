@@ -1,4 +1,4 @@
-"""What listens: Streamlit's server for `app.py`, a guard before it, and thumbnails beside it."""
+"""The server: Streamlit's for `app.py`, with a guard in front of it and thumbnails beside it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ YEAR = 365 * 24 * 3600
 
 
 def thumb(request: Request) -> Response:
-    """A thumbnail by its name, which is its content's: it may be kept by the browser for ever."""
+    """Answer with a thumbnail; its name follows from its content, so the browser may keep it for ever."""
     thumbs = Thumbs(resolve(os.environ.get("SEARCHKIT_COLLECTION") or None) / THUMBS)
     try:
         data = thumbs.get(request.path_params["name"])
@@ -29,23 +29,23 @@ def thumb(request: Request) -> Response:
         data = None
     if data is None:
         return Response("there is no such thumbnail", 404, media_type="text/plain")
-    kept = {"Cache-Control": f"private, max-age={YEAR}, immutable"}
-    return Response(data, media_type="image/webp", headers=kept)
+    headers = {"Cache-Control": f"private, max-age={YEAR}, immutable"}
+    return Response(data, media_type="image/webp", headers=headers)
 
 
 class AtOnce:
-    """Middleware: what is written to a connection leaves at once.
+    """Middleware that switches Nagle's algorithm off, so that what is written leaves at once.
 
-    Streamlit binds its own socket, for which asyncio does not switch Nagle's algorithm off: the second part
-    of an answer, and all but the first of a run's small messages, would wait some 40 ms for the browser to
-    say that it has the one before.
+    Streamlit binds its own socket, for which asyncio does not do that: the second part of an answer, and all
+    but the first of a run's small messages, would wait some 40 ms for the browser to acknowledge the one
+    before.
     """
 
     def __init__(self, app: App) -> None:
         self._app = app
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        # `receive` is a method of uvicorn's connection; another server keeps what it does
+        # `receive` is a method of uvicorn's connection; with another server nothing is changed
         transport = getattr(getattr(receive, "__self__", None), "transport", None)
         connection = transport.get_extra_info("socket") if transport is not None else None
         if connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):

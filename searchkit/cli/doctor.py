@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from searchkit.cli import output
-from searchkit.cli.index import SOME_FAILED
 from searchkit.cli.options import CollectionName, Json, Quiet
 from searchkit.settings import load
 
@@ -39,7 +38,7 @@ def doctor(
     if not quiet:
         output.note(f"{len(findings)} findings" if findings else "nothing is wrong")
     left = {finding.severity for finding in findings if not finding.fixed}
-    return output.FAILED if "broken" in left else SOME_FAILED if "failed" in left else 0
+    return output.FAILED if "broken" in left else output.SOME_FAILED if "failed" in left else 0
 
 
 def _words(finding: Finding) -> tuple[str, ...]:

@@ -3,21 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from searchkit.cli import output
-from searchkit.cli.options import AcceptLicence, Device, Dtype, Json, Model, Offline, Quiet, Verbose
-from searchkit.cli.progress import Show, bar
+from searchkit.cli.options import (
+    AcceptLicence,
+    ChunkOverlap,
+    ChunkTokens,
+    Json,
+    Model,
+    Quiet,
+    RuntimeOptions,
+    Verbose,
+)
+from searchkit.cli.progress import bar
 from searchkit.settings import load
 
 if TYPE_CHECKING:
-    from searchkit.types import Evaluation, Runtime
+    from searchkit.types import Chunking, Evaluation, Runtime
+
+
+@dataclass(frozen=True)
+class TaskOptions:
+    """The part of an evaluation set that is measured, and how each kind of set is."""
+
+    split: Annotated[str, typer.Option("--split", metavar="NAME", help="The split to measure.")] = "test"
+    chunking: Annotated[
+        Literal["whole", "window", "heading", "sentence", "late"],
+        typer.Option("--chunking", help="BEIR: a vector a document, or one a passage, cut so."),
+    ] = "whole"
+    chunk_tokens: ChunkTokens = None
+    chunk_overlap: ChunkOverlap = None
+    fusion: Annotated[
+        Literal["max", "sum", "reciprocal"],
+        typer.Option("--fusion", help="How passages' scores become a document's."),
+    ] = "max"
+    hybrid: Annotated[
+        Literal["reciprocal", "convex"] | None,
+        typer.Option("--hybrid", help="BEIR: exact words too, fused by rank or by score."),
+    ] = None
+    source: Annotated[
+        str | None, typer.Option("--source", metavar="NAME", help="Labelled images: only those of a source.")
+    ] = None
+    first: Annotated[
+        bool,
+        typer.Option("--first-name", help="Of labels like 'goldfish, Carassius auratus' the first name."),
+    ] = False
+    held_out: Annotated[
+        int,
+        typer.Option(
+            "--held-out", metavar="N", min=0, help="Labelled images: the one in N that is held out."
+        ),
+    ] = 0
+
+    def passages(self) -> Chunking | None:
+        """Return how documents are cut; None where each is encoded whole."""
+        from searchkit.types import Chunking
+
+        if self.chunking == "whole":
+            return None
+        return Chunking(self.chunking, self.chunk_tokens, self.chunk_overlap)
 
 
 def evaluate(
+    *,
     path: Annotated[
         Path,
         typer.Argument(
@@ -26,47 +79,14 @@ def evaluate(
         ),
     ],
     model: Model = None,
-    split: Annotated[str, typer.Option("--split", metavar="NAME", help="The split to measure.")] = "test",
-    chunking: Annotated[
-        Literal["whole", "window", "heading", "sentence", "late"],
-        typer.Option("--chunking", help="BEIR: a vector a document, or one a passage, cut so."),
-    ] = "whole",
-    chunk_tokens: Annotated[
-        int | None, typer.Option("--chunk-tokens", metavar="N", help="Tokens of a passage at most.")
-    ] = None,
-    chunk_overlap: Annotated[
-        int | None, typer.Option("--chunk-overlap", metavar="N", help="Tokens that neighbours share.")
-    ] = None,
-    fusion: Annotated[
-        Literal["max", "sum", "reciprocal"],
-        typer.Option("--fusion", help="How passages' scores become a document's."),
-    ] = "max",
-    hybrid: Annotated[
-        Literal["reciprocal", "convex"] | None,
-        typer.Option("--hybrid", help="BEIR: exact words too, fused by rank or by score."),
-    ] = None,
-    source: Annotated[
-        str | None, typer.Option("--source", metavar="NAME", help="Labelled images: only those of a source.")
-    ] = None,
-    first: Annotated[
-        bool,
-        typer.Option("--first-name", help="Of labels like 'goldfish, Carassius auratus' the first name."),
-    ] = False,
-    held_out: Annotated[
-        int,
-        typer.Option(
-            "--held-out", metavar="N", min=0, help="Labelled images: the one in N that is held out."
-        ),
-    ] = 0,
+    task: TaskOptions,
     compare: Annotated[
         tuple[str, str] | None,
         typer.Option(
             "--compare", metavar="A B", help="Two encoders, or an encoder and an adapter's folder, on pairs."
         ),
     ] = None,
-    device: Device = None,
-    dtype: Dtype = None,
-    offline: Offline = None,
+    runtime: RuntimeOptions,
     accept_licence: AcceptLicence = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -77,89 +97,80 @@ def evaluate(
     A BEIR folder gives nDCG@10, recall and MRR; captioned images the retrieval in both directions; labelled
     images zero-shot top-1 and top-5, with one prompt and with the ensemble of many.
     """
-    settings = load(model=model, device=device, dtype=dtype, offline=offline)
-    runtime = settings.runtime(accept_licence=accept_licence)
+    settings = load(model=model, **vars(runtime))
+    where = settings.runtime(accept_licence=accept_licence)
     if verbose:
         output.say_more()
     if compare is not None:
-        return _compare(path, compare, runtime, as_json=as_json, quiet=quiet)
-    cut = None if chunking == "whole" else (chunking, chunk_tokens, chunk_overlap)
-    with bar(quiet=quiet) as show:
-        texts = {"cut": cut, "fusion": fusion, "hybrid": hybrid}
-        labels = {"source": source, "first": first, "held_out": held_out}
-        found = _measure(path, split, settings.model, runtime, show, {"beir": texts, "labels": labels})
+        return _compare(path, compare, where, as_json=as_json, quiet=quiet)
+    evaluation = _measure(path, settings.model, task, where, quiet=quiet)
     if as_json:
-        output.records([found.to_json()])
+        output.records([evaluation.to_json()])
         return 0
     rows: list[tuple[str, object]] = [
-        ("task", found.task),
-        ("encoder", f"{found.encoder} ({found.dim} dimensions)"),
-        ("queries", found.queries),
+        ("task", evaluation.task),
+        ("encoder", f"{evaluation.encoder} ({evaluation.dim} dimensions)"),
+        ("queries", evaluation.queries),
     ]
-    output.table([*rows, *_flat(found.metrics)])
+    output.table([*rows, *_flat(evaluation.metrics)])
     return 0
 
 
 def _compare(path: Path, names: tuple[str, str], runtime: Runtime, *, as_json: bool, quiet: bool) -> int:
+    """Print the metrics of two encoders on the same pairs, and the difference with its interval."""
     from searchkit.evaluation.compare import rows, to_json
     from searchkit.finetuning.comparison import compare_on_pairs
     from searchkit.types import JSON_SCHEMA
 
     with bar(quiet=quiet) as show:
-        found = compare_on_pairs(
+        compared = compare_on_pairs(
             path, *names, runtime, on_progress=lambda done, total: show("encode", done, total)
         )
     if as_json:
-        metrics = {way: to_json(metrics) for way, metrics in found.items()}
+        metrics = {direction: to_json(differences) for direction, differences in compared.items()}
         output.records(
             [{"schema": JSON_SCHEMA, "task": path.name, "compared": list(names), "metrics": metrics}]
         )
     else:
-        lines = [(way, *row) for way, metrics in found.items() for row in rows(metrics)]
+        lines = [(direction, *row) for direction, metrics in compared.items() for row in rows(metrics)]
         output.table([("searching", "metric", *names, "difference", "95 %"), *lines])
     return 0
 
 
 def _measure(
-    path: Path,
-    split: str,
-    model: str | None,
-    runtime: Runtime,
-    show: Show,
-    options: Mapping[str, Mapping[str, Any]],
+    path: Path, model: str | None, options: TaskOptions, runtime: Runtime, *, quiet: bool
 ) -> Evaluation:
-    """With the options of the task that the file holds."""
+    """Evaluate the encoder as the set asks for: by relevant documents, by labels or by captions."""
     from searchkit import evaluation
     from searchkit.registry import DEFAULT_ENCODER, load_encoder
 
-    task = evaluation.detect_task(path)
-    encoder = load_encoder(model or DEFAULT_ENCODER, runtime)
+    with bar(quiet=quiet) as show:
+        task = evaluation.detect_task(path)
+        encoder = load_encoder(model or DEFAULT_ENCODER, runtime)
 
-    def progress(done: int, total: int) -> None:
-        show("encode", done, total)
+        def progress(done: int, total: int) -> None:
+            show("encode", done, total)
 
-    if task == "labels":
-        source, first = options[task]["source"], options[task]["first"]
-        labelled = evaluation.load_labels(path, split, source)
-        if options[task]["held_out"]:
-            labelled = evaluation.held_out_labels(labelled, options[task]["held_out"])
-        return evaluation.evaluate_labels(encoder, labelled, first=first, on_progress=progress)
-    if task == "beir":
-        from searchkit.types import Chunking
-
-        cut, fusion, hybrid = (options[task][name] for name in ("cut", "fusion", "hybrid"))
-        return evaluation.evaluate_beir(
-            encoder,
-            evaluation.load_beir(path, split),
-            chunking=None if cut is None else Chunking(*cut),
-            fusion=fusion,
-            hybrid=hybrid,
-            on_progress=progress,
-        )
-    return evaluation.evaluate_captions(encoder, evaluation.load_captions(path, split), on_progress=progress)
+        if task == "labels":
+            labelled = evaluation.load_labels(path, options.split, options.source)
+            if options.held_out:
+                labelled = evaluation.held_out_labels(labelled, options.held_out)
+            return evaluation.evaluate_labels(encoder, labelled, first=options.first, on_progress=progress)
+        if task == "beir":
+            return evaluation.evaluate_beir(
+                encoder,
+                evaluation.load_beir(path, options.split),
+                chunking=options.passages(),
+                fusion=options.fusion,
+                hybrid=options.hybrid,
+                on_progress=progress,
+            )
+        captioned = evaluation.load_captions(path, options.split)
+        return evaluation.evaluate_captions(encoder, captioned, on_progress=progress)
 
 
 def _flat(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield a row for each number, named by the keys that lead to it."""
     for name, value in metrics.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name} ")

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from searchkit.cli import output
-from searchkit.cli.options import CollectionName, Device, Dtype, Json, Offline, Quiet
+from searchkit.cli.options import CollectionName, Json, Quiet, RuntimeOptions
 from searchkit.errors import BadInput
 from searchkit.settings import load
+
+if TYPE_CHECKING:
+    from searchkit.collection.labels import Labelled
 
 NOTHING_LABELLED = 1
 
 
 def label(
+    *,
     paths: Annotated[
         list[str] | None, typer.Argument(metavar="PATH", help="Indexed files and folders. Default: all.")
     ] = None,
@@ -34,9 +39,7 @@ def label(
     ] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Take the labels away.")] = False,
     collection: CollectionName = None,
-    device: Device = None,
-    dtype: Dtype = None,
-    offline: Offline = None,
+    runtime: RuntimeOptions,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -49,31 +52,35 @@ def label(
     names = [name.strip() for name in (labels or "").split(",") if name.strip()]
     if bool(names) == clear:
         raise BadInput("give either --labels or --clear", hint='searchkit label --labels "cat,dog,receipt"')
-    settings = load(collection=collection, device=device, dtype=dtype, offline=offline)
-    least = {} if min_confidence is None else {"min_confidence": min_confidence}
+    settings = load(collection=collection, **vars(runtime))
+    threshold = {} if min_confidence is None else {"min_confidence": min_confidence}
     from searchkit.collection.library import Collection
+
+    with Collection.open(settings.collection, create=False, runtime=settings.runtime()) as library:
+        pictures = list(library.label(names, *(paths or ()), **threshold))
+    _print(pictures, as_json=as_json)
+    given = Counter(picture.label for picture in pictures)
+    if not quiet:
+        counts = ", ".join(f"{name or 'none'} {count}" for name, count in given.most_common())
+        output.note(f"labels taken away from {len(pictures)} pictures" if clear else f"labelled: {counts}")
+    return 0 if clear or any(given[name] for name in names) else NOTHING_LABELLED
+
+
+def _print(pictures: Sequence[Labelled], *, as_json: bool) -> None:
     from searchkit.types import JSON_SCHEMA
 
-    given: Counter[str | None] = Counter()
-    with Collection.open(settings.collection, create=False, runtime=settings.runtime()) as library:
-        found = list(library.label(names, *(paths or ()), **least))
-        given.update(one.label for one in found)
     if as_json:
         output.records(
             {
                 "schema": JSON_SCHEMA,
-                "label": one.label,
-                "confidence": round(one.confidence, 4),
-                **output.path_fields(one.path),
+                "label": picture.label,
+                "confidence": round(picture.confidence, 4),
+                **output.path_fields(picture.path),
             }
-            for one in found
+            for picture in pictures
         )
     else:
         output.lines(
-            f"{one.confidence:.3f}\t{output.escape(one.label or '-')}\t{output.escape(one.path)}"
-            for one in found
+            f"{picture.confidence:.3f}\t{output.escape(picture.label or '-')}\t{output.escape(picture.path)}"
+            for picture in pictures
         )
-    if not quiet:
-        counts = ", ".join(f"{name or 'none'} {count}" for name, count in given.most_common())
-        output.note(f"labels taken away from {len(found)} pictures" if clear else f"labelled: {counts}")
-    return 0 if clear or any(given[name] for name in names) else NOTHING_LABELLED

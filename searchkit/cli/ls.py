@@ -9,7 +9,6 @@ import typer
 
 from searchkit.cli import output
 from searchkit.cli.options import CollectionName, Json, Null, Quiet
-from searchkit.cli.search import NOTHING_FOUND
 from searchkit.settings import load
 
 if TYPE_CHECKING:
@@ -24,19 +23,19 @@ def ls(
     quiet: Quiet = False,
 ) -> int:
     """List the indexed files, one path a line."""
-    how = output.form(as_json=as_json, null=null, paths_only=not as_json)
+    form = output.form(as_json=as_json, null=null, paths_only=not as_json)
     settings = load(collection=collection)
     from searchkit.collection.library import Collection
 
     with Collection.open(settings.collection, create=False) as library:
         assets = list(library.assets(under=path))
-    if how is output.Form.JSON:
+    if form is output.Form.JSON:
         output.records(_record(asset) for asset in assets)
     else:
-        output.paths((asset.path for asset in assets), how)
+        output.paths((asset.path for asset in assets), form)
     if not assets and not quiet:
         output.note(f"nothing indexed at or below {path}" if path else "nothing indexed yet")
-    return 0 if assets else NOTHING_FOUND
+    return 0 if assets else output.NOTHING_FOUND
 
 
 def _record(asset: Asset) -> dict[str, Any]:

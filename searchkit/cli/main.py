@@ -1,4 +1,4 @@
-"""The script `searchkit`: all commands, and the boundary where errors end as text and exit codes."""
+"""The script `searchkit`: all commands, and the boundary at which errors become text and exit codes."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from searchkit.cli.index import index
 from searchkit.cli.label import label
 from searchkit.cli.ls import ls
 from searchkit.cli.models import models
+from searchkit.cli.options import expanded
 from searchkit.cli.reinforce import reinforce
 from searchkit.cli.rm import rm
 from searchkit.cli.search import search
@@ -58,12 +59,12 @@ COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
 
 
 def _leave(code: int, **_: object) -> None:
-    """Commands return their exit codes."""
+    """End with the exit code that a command returned."""
     raise typer.Exit(code)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(asked: bool) -> None:
+    if asked:
         from searchkit import __version__
 
         typer.echo(f"searchkit {__version__}")
@@ -92,7 +93,7 @@ def searchkit(
 
 
 for _command, _example in COMMANDS:
-    app.command(epilog=f"Example: {_example}")(_command)
+    app.command(epilog=f"Example: {_example}")(expanded(_command))
 
 
 def main() -> None:

@@ -53,7 +53,7 @@ def _list(*, as_json: bool) -> int:
     from searchkit.types import JSON_SCHEMA
 
     speeds = load_speeds()
-    found = [(record, is_here(record), speeds.get(record.name)) for record in encoder_records()]
+    encoders = [(record, is_here(record), speeds.get(record.name)) for record in encoder_records()]
     if as_json:
         output.records(
             {
@@ -63,7 +63,7 @@ def _list(*, as_json: bool) -> int:
                 "images_per_second": speed and speed.images_per_second,
                 "texts_per_second": speed and speed.texts_per_second,
             }
-            for record, here, speed in found
+            for record, here, speed in encoders
         )
         return 0
     head = ("name", "here", "licence", "dim", "languages", "window", "pixels", "MB", "images/s", "texts/s")
@@ -80,7 +80,7 @@ def _list(*, as_json: bool) -> int:
             f"{speed.images_per_second:.0f}" if speed and speed.images_per_second else "",
             f"{speed.texts_per_second:.0f}" if speed else "",
         )
-        for record, here, speed in found
+        for record, here, speed in encoders
     ]
     output.table([head, *rows])
     return 0
@@ -90,14 +90,14 @@ def _pull(name: str, runtime: Runtime, *, as_json: bool, quiet: bool) -> int:
     from searchkit.registry import pull
     from searchkit.types import JSON_SCHEMA
 
-    found = pull(name, runtime)
+    pulled = pull(name, runtime)
     if as_json:
-        record = {"schema": JSON_SCHEMA, "name": found.name, "sha256": found.sha256}
-        output.records([{**record, **output.path_fields(str(found.folder))}])
+        record = {"schema": JSON_SCHEMA, "name": pulled.name, "sha256": pulled.sha256}
+        output.records([{**record, **output.path_fields(str(pulled.folder))}])
     else:
-        output.paths([str(found.folder)])
+        output.paths([str(pulled.folder)])
         if not quiet:
-            output.note(f"{found.name}: {found.megabytes} MB of weights, sha256 {found.sha256}")
+            output.note(f"{pulled.name}: {pulled.megabytes} MB of weights, sha256 {pulled.sha256}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""All that the command line prints, and the one place where errors become text and exit codes.
+"""What the command line prints, and the one place where errors become text and exit codes.
 
 stdout carries results as bytes, so that any file name can be printed; stderr carries words for a person.
 """
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from searchkit.search.trace import Trace
     from searchkit.types import Hit, IndexReport
 
+NOTHING_FOUND = 1
 FAILED = 2
+SOME_FAILED = 3
 INTERRUPTED = 130
 
 
@@ -40,7 +42,7 @@ class Form(StrEnum):
 
 
 def form(*, as_json: bool = False, null: bool = False, paths_only: bool = False) -> Form:
-    """The form that the flags ask for. Raises `BadInput` for JSON together with another."""
+    """Return the form that the flags ask for. Raises `BadInput` for JSON together with another."""
     if as_json and (null or paths_only):
         raise BadInput("--json does not go with -f or -0", hint="choose one of them")
     if as_json:
@@ -52,25 +54,24 @@ def form(*, as_json: bool = False, null: bool = False, paths_only: bool = False)
 
 
 def hits(
-    found: Sequence[Hit],
-    how: Form,
+    results: Sequence[Hit],
+    form: Form,
     trace: Trace | None = None,
-    more: Sequence[Mapping[str, Any]] | None = None,
+    extra_fields: Sequence[Mapping[str, Any]] | None = None,
 ) -> None:
-    """One hit a line, with a `trace` where each leg had it; on a terminal a passage's beginning follows, and
-    what else the hit stands for. In JSON each hit has `more` of its own."""
-    if how in (Form.PATHS, Form.NULL):
-        paths(dict.fromkeys(hit.path for hit in found), how)
-    elif how is Form.JSON:
-        added = more or [{}] * len(found)
-        pairs = zip(found, added, strict=True)
-        records({**hit.to_json(), **_legs(hit, trace), **one} for hit, one in pairs)
+    """Print hits. As lines, a `trace` adds the rank that each leg gave, and a terminal shows the beginning of
+    a passage and the hit's copies; as JSON, each hit gets its `extra_fields`."""
+    if form in (Form.PATHS, Form.NULL):
+        paths(dict.fromkeys(hit.path for hit in results), form)
+    elif form is Form.JSON:
+        pairs = zip(results, extra_fields or [{}] * len(results), strict=True)
+        records({**hit.to_json(), **_legs(hit, trace), **extra} for hit, extra in pairs)
     else:
-        lines(line for hit in found for line in _lines(hit, trace))
+        lines(line for hit in results for line in _lines(hit, trace))
 
 
 def explained(trace: Trace) -> None:
-    """How a search went as a whole."""
+    """Say on stderr how a search went as a whole: the plan of each kind, and the time of each step."""
     for kind, plan in trace.plan.items():
         note(f"{kind}: {plan}")
     note("times: " + ", ".join(f"{step} {took:.1f} ms" for step, took in trace.milliseconds.items()))
@@ -79,15 +80,15 @@ def explained(trace: Trace) -> None:
 def _legs(hit: Hit, trace: Trace | None) -> dict[str, Any]:
     if trace is None:
         return {}
-    found = trace.of(hit.item.id).items()
-    return {"explain": {leg: {"rank": rank, "score": round(score, 6)} for leg, (rank, score) in found}}
+    legs = trace.of(hit.item.id).items()
+    return {"explain": {leg: {"rank": rank, "score": round(score, 6)} for leg, (rank, score) in legs}}
 
 
 def _lines(hit: Hit, trace: Trace | None) -> Iterator[str]:
     line = f"{hit.confidence:.3f}\t{hit.score:.3f}\t{escape(hit.path)}{_page(hit.page)}"
     if trace is not None:
-        found = trace.of(hit.item.id).items()
-        line += "\t" + ", ".join(f"{leg} {rank} ({score:.3f})" for leg, (rank, score) in found)
+        legs = trace.of(hit.item.id).items()
+        line += "\t" + ", ".join(f"{leg} {rank} ({score:.3f})" for leg, (rank, score) in legs)
     yield line
     if not sys.stdout.isatty():
         return
@@ -105,33 +106,33 @@ def _page(number: int | None) -> str:
     return "" if number is None else f":{number}"
 
 
-def paths(found: Iterable[str], how: Form = Form.PATHS) -> None:
-    """A path a line with control characters escaped, or with `Form.NULL` the bytes as they are."""
-    if how is Form.NULL:
-        _write(os.fsencode(path) + b"\0" for path in found)
+def paths(names: Iterable[str], form: Form = Form.PATHS) -> None:
+    """Print a path a line with control characters escaped, or with `Form.NULL` the bytes as they are."""
+    if form is Form.NULL:
+        _write(os.fsencode(path) + b"\0" for path in names)
     else:
-        lines(map(escape, found))
+        lines(map(escape, names))
 
 
-def records(found: Iterable[Mapping[str, Any]]) -> None:
-    """A JSON object a line, in UTF-8 whatever the locale."""
-    _write(json.dumps(record, ensure_ascii=False).encode("utf-8", "replace") + b"\n" for record in found)
+def records(objects: Iterable[Mapping[str, Any]]) -> None:
+    """Print a JSON object a line, in UTF-8 whatever the locale."""
+    _write(json.dumps(record, ensure_ascii=False).encode("utf-8", "replace") + b"\n" for record in objects)
 
 
 def table(rows: Sequence[Sequence[object]]) -> None:
-    """Columns of equal width, two spaces between them."""
+    """Print rows in aligned columns with two spaces between them."""
     cells = [[escape(str(cell)) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
 
 
-def lines(found: Iterable[str]) -> None:
-    """Lines of text as they are; bytes of names that are not UTF-8 are written as those bytes."""
-    _write(line.encode("utf-8", "surrogateescape") + b"\n" for line in found)
+def lines(texts: Iterable[str]) -> None:
+    """Print lines of text as they are; bytes of names that are not UTF-8 are written as those bytes."""
+    _write(line.encode("utf-8", "surrogateescape") + b"\n" for line in texts)
 
 
 def path_fields(path: str) -> dict[str, str]:
-    """A path for JSON: as text, and in base64 too where it is not UTF-8."""
+    """Return the JSON fields of a path: its text, and its bytes in base64 too where it is not UTF-8."""
     raw = os.fsencode(path)
     shown = raw.decode("utf-8", "replace")
     if shown.encode() == raw:
@@ -140,12 +141,12 @@ def path_fields(path: str) -> dict[str, str]:
 
 
 def about(path: str | None, message: str) -> str:
-    """The message with its path in front, unless it names it already; one line."""
+    """Return a message as one line with its path in front, unless it names the path already."""
     return escape(message if path is None or path in message else f"{path}: {message}")
 
 
 def escape(text: str) -> str:
-    r"""Control characters and line separators as escapes, so that a name is one line and moves no cursor.
+    r"""Write control characters and line separators as escapes: a name is one line and moves no cursor.
 
     >>> escape("a\nb\x1b[2J \u2028 é")
     'a\\nb\\x1b[2J \\u2028 é'
@@ -168,28 +169,30 @@ def _write(chunks: Iterable[bytes]) -> None:
 
 
 def note(message: str) -> None:
+    """Print a line on stderr."""
     print(escape(message), file=sys.stderr)
 
 
 def say_more() -> None:
-    """Show what the library logs."""
+    """Show what the library logs, on stderr."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     logging.getLogger("searchkit").setLevel(logging.INFO)
 
 
 def say_less() -> None:
-    """Show only what failed of what the library logs."""
+    """Show only the errors among what the library logs."""
     logging.getLogger("searchkit").setLevel(logging.ERROR)
 
 
 def summary(report: IndexReport) -> None:
-    """The warnings of a run and its counts, in one line."""
+    """Say on stderr what an index run did: its warnings, then its counts in one line."""
     for warning in report.warnings:
         note(f"warning: {warning}")
     if report.left_out:
         from searchkit.types import LEFT_OUT
 
-        note("not findable: " + ", ".join(f"{n} {LEFT_OUT[name]}" for name, n in report.left_out.items()))
+        counts = (f"{count} {LEFT_OUT[name]}" for name, count in report.left_out.items())
+        note(f"not findable: {', '.join(counts)}")
     failed = f"failed {report.failed}" + " (searchkit doctor lists them)" * bool(report.failed)
     rest = f", offline sources {report.offline}" if report.offline else ""
     rest += f", read by OCR {report.read_by_ocr}" if report.read_by_ocr else ""
@@ -199,7 +202,7 @@ def summary(report: IndexReport) -> None:
     )
 
 
-TROUBLE = {
+TROUBLES = {
     "No space left|disk is full": ("the disk is full", "free some space and run again: what is done is kept"),
     "database is locked": ("another program holds the catalog", "end it, or wait, and run again"),
     "connection failed|server closed the connection|connection is (lost|closed)|terminating connection": (
@@ -207,12 +210,12 @@ TROUBLE = {
         "start it and run again: what is done is kept",
     ),
 }
-"""What the libraries below say when the machine, not searchkit, is in the way; and what is said of it."""
+"""Pattern of what a library reports when the machine is in the way → message, hint."""
 
 
 def failure(error: Exception) -> int:
-    """Print what went wrong and what to do about it; returns the exit code."""
-    trouble = next((said for signs, said in TROUBLE.items() if re.search(signs, str(error))), None)
+    """Print what went wrong and what to do about it; return the exit code."""
+    trouble = next((words for pattern, words in TROUBLES.items() if re.search(pattern, str(error))), None)
     if isinstance(error, SearchkitError):
         message, hint, code = str(error), error.hint, error.exit_code
     elif trouble is not None:

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from types import FrameType
 
 Show = Callable[[str, int, int], None]
-"""(what is being done, how many are done, of how many; 0: not known yet)."""
+"""Takes what is being done, how many are done, and of how many (0: not known yet)."""
 
 
 @contextmanager
 def bar(*, quiet: bool = False) -> Iterator[Show]:
-    """A function that draws progress; where stderr is no terminal, or with `quiet`, it does nothing."""
+    """Give a function that draws progress; it does nothing with `quiet`, or where stderr is no terminal."""
     if quiet or not sys.stderr.isatty():
         yield lambda stage, done, total: None
         return
@@ -34,25 +34,25 @@ def bar(*, quiet: bool = False) -> Iterator[Show]:
 
 @contextmanager
 def stopping() -> Iterator[Callable[[], bool]]:
-    """A function that says whether SIGINT or SIGTERM has come. The second one acts as it always did."""
+    """Give a function that says whether SIGINT or SIGTERM has come; a second signal is not caught."""
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in signals}
-    asked = False
+    signalled = False
 
     def restore() -> None:
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        asked = True
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        nonlocal signalled
+        signalled = True
         restore()
         # not print: a handler may run in the middle of another write to the same stream
         os.write(2, b"\nstopping when this batch is kept; once more stops at once\n")
 
     for number in signals:
-        signal.signal(number, ask)
+        signal.signal(number, handle)
     try:
-        yield lambda: asked
+        yield lambda: signalled
     finally:
         restore()

@@ -23,9 +23,9 @@ def rm(
     from searchkit.types import JSON_SCHEMA
 
     with Collection.open(settings.collection, create=False) as library:
-        gone = library.remove(*paths)
+        removed = library.remove(*paths)
     if as_json:
-        output.records([{"schema": JSON_SCHEMA, "removed": gone}])
+        output.records([{"schema": JSON_SCHEMA, "removed": removed}])
     if not quiet:
-        output.note(f"removed {gone} from the collection; the disk was not touched")
+        output.note(f"removed {removed} from the collection; the disk was not touched")
     return 0

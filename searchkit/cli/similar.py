@@ -10,40 +10,32 @@ from searchkit.cli import output
 from searchkit.cli.options import (
     CollectionName,
     Count,
-    Device,
-    Dtype,
-    Json,
+    FormOptions,
     KindName,
-    Null,
-    Offline,
-    PathsOnly,
     Quiet,
+    RuntimeOptions,
 )
-from searchkit.cli.search import NOTHING_FOUND
 from searchkit.settings import load
 
 
 def similar(
+    *,
     file: Annotated[str, typer.Argument(metavar="FILE", help="A picture, or an indexed document.")],
     k: Count = None,
     kind: KindName = None,
-    device: Device = None,
-    dtype: Dtype = None,
-    offline: Offline = None,
-    paths_only: PathsOnly = False,
-    null: Null = False,
-    as_json: Json = False,
+    runtime: RuntimeOptions,
+    printed: FormOptions,
     collection: CollectionName = None,
     quiet: Quiet = False,
 ) -> int:
     """Find what is like a file."""
-    how = output.form(as_json=as_json, null=null, paths_only=paths_only)
-    settings = load(collection=collection, k=k, device=device, dtype=dtype, offline=offline)
+    form = output.form(**vars(printed))
+    settings = load(collection=collection, k=k, **vars(runtime))
     from searchkit.collection.library import Collection
 
     with Collection.open(settings.collection, create=False, runtime=settings.runtime()) as library:
-        found = library.similar(file, k=settings.k, kind=kind)
-    output.hits(found, how)
-    if not found and not quiet:
+        hits = library.similar(file, k=settings.k, kind=kind)
+    output.hits(hits, form)
+    if not hits and not quiet:
         output.note("nothing found")
-    return 0 if found else NOTHING_FOUND
+    return 0 if hits else output.NOTHING_FOUND

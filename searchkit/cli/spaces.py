@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from searchkit.cli import output
 from searchkit.cli.options import CollectionName, Json, Quiet
 from searchkit.settings import load
+
+if TYPE_CHECKING:
+    from searchkit.collection.spaces import SpaceStatus
 
 
 def spaces(
@@ -29,36 +33,38 @@ def spaces(
     as it was: 'rollback' changes back at once, 'prune' deletes it for good.
     """
     settings = load(collection=collection)
-    from searchkit.collection import spaces as library
     from searchkit.collection.library import Collection
+    from searchkit.collection.spaces import prune, rollback
+    from searchkit.collection.spaces import spaces as spaces_of
     from searchkit.types import JSON_SCHEMA
 
-    with Collection.open(settings.collection, create=False) as opened:
+    with Collection.open(settings.collection, create=False) as library:
         if action == "list":
-            rows = library.spaces(opened)
-            if as_json:
-                output.records(row.to_json() for row in rows)
-                return 0
-            output.table(
-                [("", "space", "model", "files", "items", "MB", "made")]
-                + [
-                    (
-                        "*" * row.active,
-                        row.space,
-                        row.model,
-                        f"{row.files} of {row.of}",
-                        row.items,
-                        row.megabytes,
-                        dt.datetime.fromtimestamp(row.created).strftime("%Y-%m-%d %H:%M"),
-                    )
-                    for row in rows
-                ]
-            )
+            _list(spaces_of(library), as_json=as_json)
             return 0
-        changed = [library.rollback(opened, space)] if action == "rollback" else library.prune(opened, space)
+        changed = [rollback(library, space)] if action == "rollback" else prune(library, space)
     if as_json:
         output.records([{"schema": JSON_SCHEMA, "action": action, "spaces": changed}])
     if not quiet:
         words = "answers again; run searchkit index" if action == "rollback" else "deleted"
         output.note(", ".join(f"{key} {words}" for key in changed) or "there is nothing to delete")
     return 0
+
+
+def _list(spaces: Sequence[SpaceStatus], *, as_json: bool) -> None:
+    if as_json:
+        output.records(space.to_json() for space in spaces)
+        return
+    rows = [
+        (
+            "*" * space.active,
+            space.space,
+            space.model,
+            f"{space.files} of {space.of}",
+            space.items,
+            space.megabytes,
+            dt.datetime.fromtimestamp(space.created).strftime("%Y-%m-%d %H:%M"),
+        )
+        for space in spaces
+    ]
+    output.table([("", "space", "model", "files", "items", "MB", "made"), *rows])

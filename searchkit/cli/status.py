@@ -15,9 +15,10 @@ from searchkit.settings import load
 
 if TYPE_CHECKING:
     from searchkit.collection.library import Collection
+    from searchkit.collection.status import Status
 
 BEAT = 1.0
-"""Seconds between two looks at the queue."""
+"""Seconds between two readings of the queue."""
 
 
 def status(
@@ -30,38 +31,44 @@ def status(
     """Say what a collection holds, and what is queued."""
     settings = load(collection=collection)
     from searchkit.collection.library import Collection
-    from searchkit.stores.words import PLAIN
-    from searchkit.types import LEFT_OUT
 
     with Collection.open(settings.collection, create=False) as library:
         if watch:
             return _watch(library, as_json)
-        found = library.status()
+        current = library.status()
     if as_json:
-        output.records([found.to_json()])
-        return 0
-    rows = [
-        ("collection", found.root),
-        ("encoder", found.encoder),
-        ("images", found.images),
-        ("documents", f"{found.documents} ({found.passages} passages, {found.pictures} pictures)"),
-        ("passages by", found.chunking),
-        ("words by", "themselves" if found.language == PLAIN else f"{found.language.title()} stems"),
-        ("failed", f"{found.failed}" + " (searchkit doctor lists them)" * bool(found.failed)),
-        ("searched by", "FAISS" if found.accelerated else "the store itself"),
-        ("size", f"{found.megabytes} MB"),
-    ]
-    rows += [("by OCR", f"{found.passages_by_ocr} passages ({found.ocr or 'off'})")] * bool(
-        found.ocr or found.passages_by_ocr
-    )
-    rows += [("queue", _words(found.jobs))] * bool(found.jobs)
-    rows += [("not findable", f"{count} {LEFT_OUT[name]}") for name, count in found.left_out.items()]
-    rows += [("source", f"{source.path} ({source.state}, {source.files} files)") for source in found.sources]
-    output.table(rows)
+        output.records([current.to_json()])
+    else:
+        output.table(_rows(current))
     return 0
 
 
+def _rows(status: Status) -> list[tuple[str, object]]:
+    """Return the name and the value of every line, leaving out what there is nothing to say of."""
+    from searchkit.stores.words import PLAIN
+    from searchkit.types import LEFT_OUT
+
+    ocr = f"{status.passages_by_ocr} passages ({status.ocr or 'off'})"
+    rows: list[tuple[str, object]] = [
+        ("collection", status.root),
+        ("encoder", status.encoder),
+        ("images", status.images),
+        ("documents", f"{status.documents} ({status.passages} passages, {status.pictures} pictures)"),
+        ("passages by", status.chunking),
+        ("words by", "themselves" if status.language == PLAIN else f"{status.language.title()} stems"),
+        ("failed", f"{status.failed}" + " (searchkit doctor lists them)" * bool(status.failed)),
+        ("searched by", "FAISS" if status.accelerated else "the store itself"),
+        ("size", f"{status.megabytes} MB"),
+    ]
+    rows += [("by OCR", ocr)] * bool(status.ocr or status.passages_by_ocr)
+    rows += [("queue", _words(status.jobs))] * bool(status.jobs)
+    rows += [("not findable", f"{count} {LEFT_OUT[name]}") for name, count in status.left_out.items()]
+    rows += [("source", f"{source.path} ({source.state}, {source.files} files)") for source in status.sources]
+    return rows
+
+
 def _watch(library: Collection, as_json: bool) -> int:
+    """Print the state of the queue at each change until Ctrl-C."""
     from searchkit.types import JSON_SCHEMA
 
     shown: Mapping[str, int] | None = None
@@ -79,5 +86,5 @@ def _watch(library: Collection, as_json: bool) -> int:
 
 
 def _words(jobs: Mapping[str, int]) -> str:
-    """Files by what has become of their jobs."""
+    """Say how many files wait, run, are done and are dead."""
     return ", ".join(f"{state} {jobs.get(state, 0)}" for state in ("waiting", "running", "done", "dead"))

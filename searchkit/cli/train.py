@@ -5,17 +5,26 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from searchkit.cli import output
-from searchkit.cli.options import Device, Json, Quiet
+from searchkit.cli.options import Device, Json, Quiet, Steps
 from searchkit.cli.progress import bar
 from searchkit.errors import BadInput
 
 
+class Folders(NamedTuple):
+    """Where the data sets lie, where the run keeps what it needs to go on, and where the encoder goes."""
+
+    data: Path
+    work: Path
+    out: Path
+
+
 def train(
+    *,
     data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Where the recipe's data sets are.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write the encoder.")],
     recipe: Annotated[
@@ -28,9 +37,7 @@ def train(
         str | None,
         typer.Option("--parent", metavar="NAME|FOLDER", help="Start from this encoder, not the recipe's."),
     ] = None,
-    steps: Annotated[
-        int | None, typer.Option("--steps", metavar="N", min=1, help="Instead of the recipe's number.")
-    ] = None,
+    steps: Steps = None,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Instead of what a recipe with a parent says."),
@@ -49,21 +56,23 @@ def train(
     """
     # Huge pages for large activations: a step takes a sixth less and more. Read once, when torch is imported.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    from searchkit.encoders.device import placement
     from searchkit.finetuning.plan import is_plan
+
+    has_parent = is_plan(recipe)
+    if not has_parent and (parent is not None or changes):
+        raise BadInput(f"the recipe {recipe} starts from nothing", hint="leave out --parent and --set")
+    changed = {"parent": parent, "steps": steps, **_changes(changes or [])}
+    from searchkit.encoders.device import placement
     from searchkit.types import JSON_SCHEMA, Runtime
 
     if not quiet:
         output.say_more()
-    work = work or out.with_name(f"{out.name}.work")
+    folders = Folders(data, work or out.with_name(f"{out.name}.work"), out)
     where = placement(Runtime(device=device or "cpu")).device.type
-    if is_plan(recipe):
-        changed = {"parent": parent, "steps": steps, **_changes(changes or [])}
-        folder = _from_parent(recipe, changed, data=data, work=work, out=out, quiet=quiet)
-    elif parent is not None or changes:
-        raise BadInput(f"the recipe {recipe} starts from nothing", hint="leave out --parent and --set")
+    if has_parent:
+        folder = _from_parent(recipe, changed, folders, quiet=quiet)
     else:
-        folder = _from_teacher(recipe, steps, where, data=data, work=work, out=out, processes=processes)
+        folder = _from_teacher(recipe, folders, steps=steps, device=where, processes=processes)
     if as_json:
         output.records([{"schema": JSON_SCHEMA, **output.path_fields(str(folder))}])
     else:
@@ -72,17 +81,15 @@ def train(
 
 
 def _changes(given: list[str]) -> dict[str, Any]:
-    """Each KEY=VALUE with its value as TOML."""
+    """Read each KEY=VALUE as a line of TOML."""
     try:
         return tomllib.loads("\n".join(given))
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"--set: {error}", hint="values are as in a recipe: --set batch=128") from error
 
 
-def _from_parent(
-    recipe: str, changed: dict[str, Any], *, data: Path, work: Path, out: Path, quiet: bool
-) -> Path:
-    """Both towers of an encoder that is there already, on texts and pictures."""
+def _from_parent(recipe: str, changed: dict[str, Any], folders: Folders, *, quiet: bool) -> Path:
+    """Train both towers of an encoder that is there already, on texts and pictures."""
     from searchkit.finetuning.plan import load_plan
     from searchkit.finetuning.run import run_plan
     from searchkit.types import Runtime
@@ -91,21 +98,27 @@ def _from_parent(
     with bar(quiet=quiet) as show:
         return run_plan(
             plan,
-            data,
-            work,
-            out,
+            folders.data,
+            folders.work,
+            folders.out,
             Runtime(dtype="float32"),
             on_step=lambda done, total, loss: show(f"loss {loss:.3f}", done, total),
         )
 
 
-def _from_teacher(
-    recipe: str, steps: int | None, device: str, *, data: Path, work: Path, out: Path, processes: int
-) -> Path:
-    """An image tower from nothing, against a locked text tower and teachers."""
+def _from_teacher(recipe: str, folders: Folders, *, steps: int | None, device: str, processes: int) -> Path:
+    """Train an image tower from nothing, against a locked text tower and teachers."""
     from searchkit.encoders.minilm import minilm
-    from searchkit.training.loop import train as run
+    from searchkit.training.loop import train as distil
     from searchkit.training.recipe import load_recipe
 
-    encode = minilm().encode
-    return run(load_recipe(recipe), data, work, out, encode, steps=steps, device=device, processes=processes)
+    return distil(
+        load_recipe(recipe),
+        folders.data,
+        folders.work,
+        folders.out,
+        minilm().encode,
+        steps=steps,
+        device=device,
+        processes=processes,
+    )

@@ -8,14 +8,12 @@ import typer
 
 from searchkit.cli import output
 from searchkit.cli.options import (
-    BatchSize,
+    BatchOptions,
     CollectionName,
-    Device,
-    Dtype,
     Json,
-    Offline,
+    Paths,
     Quiet,
-    Threads,
+    RuntimeOptions,
     Verbose,
 )
 from searchkit.cli.progress import stopping
@@ -26,20 +24,16 @@ if TYPE_CHECKING:
 
 
 def watch(
-    paths: Annotated[
-        list[str] | None, typer.Argument(metavar="PATH", help="Folders and files. Default: all known.")
-    ] = None,
+    *,
+    paths: Paths = None,
     every: Annotated[
         float, typer.Option("--every", metavar="SECONDS", min=0.1, help="Between two looks at everything.")
     ] = 900.0,
     poll: Annotated[
         bool, typer.Option("--poll", help="Look for changes; network drives are looked at in any case.")
     ] = False,
-    batch_size: BatchSize = None,
-    threads: Threads = None,
-    device: Device = None,
-    dtype: Dtype = None,
-    offline: Offline = None,
+    batch: BatchOptions,
+    runtime: RuntimeOptions,
     as_json: Json = False,
     collection: CollectionName = None,
     quiet: Quiet = False,
@@ -50,30 +44,23 @@ def watch(
     A change is indexed within seconds; everything is looked at now and then besides. Says something when
     something changed; --json prints a report after every look.
     """
-    settings = load(
-        collection=collection,
-        batch_size=batch_size,
-        threads=threads,
-        device=device,
-        dtype=dtype,
-        offline=offline,
-    )
+    settings = load(collection=collection, **vars(batch), **vars(runtime))
     from searchkit.indexers.memory import spare
-    from searchkit.indexers.watch import watch as run
+    from searchkit.indexers.watch import watch as keep_up_to_date
 
     spare()
     if verbose:
         output.say_more()
 
     def on_report(report: IndexReport) -> None:
-        news = report.indexed or report.reused or report.deleted or report.warnings
-        if verbose or (news and not quiet):
+        changed = report.indexed or report.reused or report.deleted or report.warnings
+        if verbose or (changed and not quiet):
             output.summary(report)
         if as_json:
             output.records([report.to_json()])
 
     with stopping() as stop:
-        run(
+        keep_up_to_date(
             settings.collection,
             paths or (),
             every=every,

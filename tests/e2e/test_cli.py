@@ -112,17 +112,57 @@ def picture(path: Path, colour: tuple[int, int, int]) -> None:
 # help and version
 
 
+HEAVY = {
+    *("torch", "lancedb", "transformers", "sqlalchemy", "faiss", "numpy", "pyarrow", "PIL", "rich"),
+    *("streamlit", "pandas", "scipy", "watchfiles"),
+}
+
+
 def test_help_imports_nothing_heavy() -> None:
-    heavy = {"torch", "lancedb", "transformers", "sqlalchemy", "faiss", "numpy", "pyarrow", "PIL", "rich"}
     code = (
         "import sys\n"
         "from searchkit.cli.main import app\n"
         "try: app(['--help'])\n"
-        f"finally: print(sorted({heavy!r} & set(sys.modules)), file=sys.stderr)\n"
+        f"finally: print(sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
     assert "Find pictures and documents by meaning" in done.stdout
     assert done.stderr == "[]\n"
+
+
+MISUSED = (
+    "search",
+    "search dogs --context 1",
+    "search dogs --json -0",
+    "search dogs --min-confidence 2",
+    "similar cat.jpg --json -f",
+    "ls --json -0",
+    "index . --queue --prune",
+    "index . --model pocket --exclude *.psd",
+    "index . -b 0",
+    "watch --threads 0",
+    "worker -b 0",
+    "label",
+    "adapt",
+    "adapt --own --steps 3",
+    "models pull",
+    "train --data . --out here --recipe pocket --parent pocket",
+)
+
+
+def test_what_is_used_wrongly_is_refused_before_anything_heavy_is_imported() -> None:
+    code = (
+        "import sys\n"
+        "from searchkit.cli.main import app\n"
+        "from searchkit.errors import BadInput\n"
+        f"for line in {MISUSED!r}:\n"
+        "    try: app(line.split())\n"
+        "    except BadInput: pass\n"
+        "    else: print('not refused:', line)\n"
+        f"    print(line, sorted({HEAVY!r} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    assert done.stdout.splitlines() == [f"{line} []" for line in MISUSED], done.stderr
 
 
 @pytest.mark.parametrize(("command", "example"), COMMANDS, ids=lambda value: getattr(value, "__name__", ""))

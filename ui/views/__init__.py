@@ -1,4 +1,4 @@
-"""One module a page; each has a function `page` that draws it.
+"""The pages: one module each, with a function `page` that draws it.
 
-Not named `pages`: Streamlit makes pages of its own of what lies in a folder of that name.
+The folder is not named `pages`: Streamlit makes pages of its own of what lies in a folder of that name.
 """

@@ -1,4 +1,4 @@
-"""Adapt: learn from ratings or pairs what questions mean here; and two models beside each other."""
+"""The page *Adapt*: learn from ratings or pairs what questions mean here, and compare two models."""
 
 from __future__ import annotations
 
@@ -20,17 +20,20 @@ from searchkit.finetuning.adapt import Report, adapt, adapters, learning, use
 from searchkit.finetuning.curve import Learning
 from searchkit.finetuning.ratings import pairs, write_pairs
 from searchkit.ui import components, results
-from searchkit.ui.asking import Answer, Question, ask
+from searchkit.ui.asking import Question, ask
 from searchkit.ui.components import homely, printable
 
 SIDE_BY_SIDE = 6
+"""Hits of each model that are compared."""
 BEAT = 1.0
+"""Seconds between two drawings of the progress."""
 MEGABYTES = 100
+"""The largest upload of pairs."""
 
 
 @dataclass(slots=True)
 class Run:
-    """One adaptation, in a thread of its own: it goes on when its visitor leaves."""
+    """One adaptation, in a thread of its own, which goes on when its visitor leaves."""
 
     name: str
     step: str = "begin"
@@ -42,14 +45,16 @@ class Run:
 
     @property
     def goes_on(self) -> bool:
+        """Whether the thread still runs."""
         return self.thread is not None and self.thread.is_alive()
 
 
 _runs: dict[Path, Run] = {}
-"""The last one of each collection: what is learned is the collection's, not a visitor's."""
+"""Root of a collection → its last adaptation, which belongs to the collection and not to a visitor."""
 
 
 def page() -> None:
+    """Draw the page: what is learned and was, and two models side by side."""
     library = components.filled()
     learn, beside = st.tabs(["Learn", "Compare models"])
     with learn:
@@ -73,6 +78,7 @@ def _learn(library: Collection) -> None:
 
 
 def _begin(library: Collection) -> None:
+    """Draw the fields and the button that start an adaptation."""
     rated = sum(1 for _ in pairs(library))
     upload = st.file_uploader(
         "Pairs as CSV, JSONL or parquet (text, image, text2, image2, negatives); without, what was rated",
@@ -81,14 +87,15 @@ def _begin(library: Collection) -> None:
         max_upload_size=MEGABYTES,
     )
     force = st.toggle("Use it even where it is not proven better", key="force")
-    said = f"Learn from {upload.name}" if upload is not None else f"Learn from {rated} ratings"
-    if st.button(printable(said), type="primary", disabled=not (rated or upload), key="learn"):
+    title = f"Learn from {upload.name}" if upload is not None else f"Learn from {rated} ratings"
+    if st.button(printable(title), type="primary", disabled=not (rated or upload), key="learn"):
         data = (Path(upload.name).suffix.lower(), upload.getvalue()) if upload is not None else None
         _start(library, data, force)
         st.rerun()
 
 
 def _start(library: Collection, upload: tuple[str, bytes] | None, force: bool) -> None:
+    """Start a thread that learns from an upload (suffix and bytes), or from the ratings without one."""
     run = Run("ratings" if upload is None else "pairs")
 
     def work() -> None:
@@ -113,7 +120,7 @@ def _start(library: Collection, upload: tuple[str, bytes] | None, force: bool) -
 
 
 def _progress(library: Collection, run: Run | None, was_going: bool) -> None:
-    """Drawn anew every second while something is learned, here or in another process, and once at its end."""
+    """Draw how far an adaptation is: anew every second while one runs, here or in another process."""
     known = learning(library)
     if run is not None and run.goes_on:
         share = run.done / run.total if run.total else 0.0
@@ -133,10 +140,9 @@ def _progress(library: Collection, run: Run | None, was_going: bool) -> None:
     if run is not None and run.report is not None:
         _report(run.report)
     if known is not None and known.looks:
-        with st.expander(
-            f"How it learned from {printable(known.pairs)}", key="learned", on_change="rerun"
-        ) as one:
-            if one.open:
+        title = f"How it learned from {printable(known.pairs)}"
+        with st.expander(title, key="learned", on_change="rerun") as curves:
+            if curves.open:
                 _curves(known)
                 st.text(printable(known.ended) or "It ended early: its process is gone.")
 
@@ -147,61 +153,64 @@ def _left(known: Learning | None) -> str:
 
 
 def _done(known: Learning) -> float:
-    return max((some[-1][1].done for some in known.looks.values()), default=0.0)
+    """Return the share that is done of the furthest way of searching."""
+    return max((looks[-1][1].done for looks in known.looks.values()), default=0.0)
 
 
 def _curves(known: Learning) -> None:
-    """The loss, and the score that a map is chosen by, step by step."""
-    looks = [
+    """Draw the loss, and the score that a map is chosen by, against the steps."""
+    rows = [
         {**asdict(look), "what": f"{way}, {look.attempt} of {look.attempts}"}
-        for way, some in known.looks.items()
-        for _, look in some
+        for way, looks in known.looks.items()
+        for _, look in looks
     ]
     titles = {"loss": "loss", "score": f"{PRIMARY} of pairs it does not learn from; dashed: before"}
     for column, (name, title) in zip(st.columns(2), titles.items(), strict=True):
         column.html(f'<span class="sk-dim">{title}</span>')
-        column.vega_lite_chart(spec=_lines(looks, name), width="stretch", alt=f"{title}, by step")
+        column.vega_lite_chart(spec=_chart(rows, name), width="stretch", alt=f"{title}, by step")
 
 
-def _lines(looks: list[dict[str, Any]], name: str) -> dict[str, Any]:
+def _chart(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """Return a Vega-Lite chart of the column `name`; a score has a dashed line for what it was before."""
     axis = {"type": "quantitative"}
     colour = {"field": "what", "type": "nominal", "title": None, "legend": {"orient": "bottom", "columns": 2}}
     x = {"field": "step", "title": "step", **axis}
 
-    def drawn(mark: dict[str, Any], value: str) -> dict[str, Any]:
+    def layer(mark: dict[str, Any], value: str) -> dict[str, Any]:
         y = {"field": value, "title": None, "scale": {"zero": False}, **axis}
         return {"mark": mark, "encoding": {"x": x, "y": y, "color": colour}}
 
-    layers = [drawn({"type": "line", "point": True}, name)]
+    layers = [layer({"type": "line", "point": True}, name)]
     if name == "score":
-        layers.append(drawn({"type": "line", "strokeDash": [4, 4], "opacity": 0.6}, "before"))
-    return {"data": {"values": looks}, "height": 300, "layer": layers}
+        layers.append(layer({"type": "line", "strokeDash": [4, 4], "opacity": 0.6}, "before"))
+    return {"data": {"values": rows}, "height": 300, "layer": layers}
 
 
 def _report(report: Report) -> None:
+    """Show what an adaptation has decided, and the figures that it rests on."""
     if report.in_use:
         st.success("In use: questions go through it from now on.")
     elif report.accepted:
         st.info("Better, and not in use.")
     else:
         st.warning("Not better with certainty: nothing was changed.")
-    for one in report.verdicts:
+    columns = ("metric", "before", "after", "difference", "95 %")
+    for verdict in report.verdicts:
         st.text(
-            f"{one.direction}: {'accepted' if one.accepted else 'rejected'}, {one.why} "
-            f"({one.train} pairs to learn from, {one.held_out} held-out questions)"
+            f"{verdict.direction}: {'accepted' if verdict.accepted else 'rejected'}, {verdict.why} "
+            f"({verdict.train} pairs to learn from, {verdict.held_out} held-out questions)"
         )
-        names = ("metric", "before", "after", "difference", "95 %")
-        st.dataframe(
-            [dict(zip(names, row, strict=True)) for row in rows(one.found)], hide_index=True, width="stretch"
-        )
-    for left in report.left_out:
-        st.text(f"not tried: {left}")
+        metrics = [dict(zip(columns, row, strict=True)) for row in rows(verdict.found)]
+        st.dataframe(metrics, hide_index=True, width="stretch")
+    for direction in report.left_out:
+        st.text(f"not tried: {direction}")
     if report.bad:
         st.text(f"{len(report.bad)} of {report.rows} rows could not be used; row {report.bad[0].row}: ")
         st.text(printable(report.bad[0].reason))
 
 
 def _adapters(library: Collection) -> None:
+    """List the adapters, each with a button that puts it in use or takes it out."""
     known = list(adapters(library))
     if not known:
         return
@@ -221,38 +230,39 @@ def _adapters(library: Collection) -> None:
 
 
 def _compare(library: Collection) -> None:
+    """Draw two columns, each with a choice of space and its hits for the same words."""
     known = spaces(library)
     if len(known) < 2:
         st.info("There is one model here. Another one fills beside it:")
         st.code(f"searchkit index --model NAME -c {homely(str(library.root))}", language=None)
         return
     words = st.text_input("Ask both", key="both", placeholder="two dogs on a beach")
-    names = {one.space: f"{one.model} ({one.files} of {one.of} files)" for one in known}
-    for place, column in enumerate(st.columns(2)):
+    names = {state.space: f"{state.model} ({state.files} of {state.of} files)" for state in known}
+    for side, column in enumerate(st.columns(2)):
         with column:
-            key = st.selectbox(
-                f"Model {place + 1}", list(names), index=place, format_func=names.get, key=f"side {place}"
+            space = st.selectbox(
+                f"Model {side + 1}", list(names), index=side, format_func=names.get, key=f"side {side}"
             )
             if words.strip():
-                _side(library, key, words.strip(), place)
+                _side(library, space, words.strip(), side)
 
 
 def _side(library: Collection, space: str, words: str, side: int) -> None:
-    """What one space finds; its own thumbnails, and no buttons: they would ask the other."""
+    """Draw what one space finds: with its own thumbnails, and without buttons, which would ask the other."""
     try:
-        one = _answering(library, space)
-        found: Answer = ask(one, Question(words=words))
+        opened = _opened(library, space)
+        answer = ask(opened, Question(words=words))
     except SearchkitError as error:
         components.problem(error)
         return
-    st.html(f'<span class="sk-dim">{found.seconds:.2f} s</span>')
-    results.show_only(one, found.hits[:SIDE_BY_SIDE], words, key=f"hits {side}")
+    st.html(f'<span class="sk-dim">{answer.seconds:.2f} s</span>')
+    results.show_only(opened, answer.hits[:SIDE_BY_SIDE], words, key=f"hits {side}")
 
 
-def _answering(library: Collection, space: str) -> OpenSpace:
-    """Kept for the session: loading a model takes seconds."""
+def _opened(library: Collection, space: str) -> OpenSpace:
+    """Return the collection as this space answers it, kept for the session: models take seconds to load."""
     known = st.session_state.setdefault("sides", {})
     if space not in known or known[space].current.manifest.space != space:
         known[space] = answering(library, space)
-    found: OpenSpace = known[space]
-    return found
+    opened: OpenSpace = known[space]
+    return opened

@@ -1,4 +1,4 @@
-"""Library: what is indexed, what could not be read, and what answers."""
+"""The page *Library*: what is indexed, what could not be read, and the models."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from searchkit.ui import components
 from searchkit.ui.components import escaped, homely
 
 FAILURES = 200
+"""Rows of the failure ledger that are shown."""
 BEAT = 1.0
-"""Seconds between two looks at the queue."""
+"""Seconds between two readings of the queue."""
 
 
 def page() -> None:
+    """Draw the page: counts, the progress of indexing, folders, failures and models."""
     try:
         library = components.collection()
     except CollectionMissing:
@@ -33,30 +35,30 @@ def page() -> None:
         _add(None)
         return
     status = components.status()
-    said = {"Pictures": status.images + status.pictures, "Documents": status.documents}
-    said |= {"Passages": status.passages, "MB on disk": round(status.megabytes)}
+    counts = {"Pictures": status.images + status.pictures, "Documents": status.documents}
+    counts |= {"Passages": status.passages, "MB on disk": round(status.megabytes)}
     with st.container(horizontal=True, gap="medium"):
-        for name, number in said.items():
+        for name, number in counts.items():
             st.metric(name, f"{number:,}", width="content")
-    _work(library)
+    _progress(library)
     _sources(library, status.sources, library.failures())
     _ledger(library, library.failures())
     if status.left_out:
         with st.expander(f"Cannot be found in documents: {sum(status.left_out.values())}"):
-            st.text("\n".join(f"{n} {LEFT_OUT.get(what, what)}" for what, n in status.left_out.items()))
+            st.text("\n".join(f"{n} {LEFT_OUT.get(name, name)}" for name, n in status.left_out.items()))
     _spaces(library, spaces(library))
 
 
 def _is_local() -> bool:
-    """Who comes over the network may search, and change nothing about which folders are read."""
+    """Tell whether the page is for this machine alone; visitors over the network may only search."""
     return not os.environ.get(UI_SHARED)
 
 
-# what goes on
+# indexing in progress
 
 
-def _work(library: Collection) -> None:
-    """Drawn anew every second while something goes on, and once more when it ends."""
+def _progress(library: Collection) -> None:
+    """Draw the progress of indexing: anew every second while files are left, and once more when none is."""
     busy = background.is_running(library.root) or _left(library) > 0
     st.fragment(_bar, run_every=BEAT if busy else None)(library, busy)
 
@@ -68,6 +70,7 @@ def _left(library: Collection) -> int:
 
 
 def _bar(library: Collection, was_busy: bool) -> None:
+    """Draw the bar, and an error where the process that indexes has ended badly."""
     current = library.current
     counts = current.catalog.jobs.counts(current.manifest.space)
     left = counts.get("waiting", 0) + counts.get("running", 0)
@@ -97,7 +100,7 @@ def _sources(library: Collection, sources: Sequence[SourceStatus], failures: Seq
     st.subheader("Folders")
     for source in sources:
         inside = source.path.rstrip(os.sep) + os.sep
-        failed = sum(one.path == source.path or one.path.startswith(inside) for one in failures)
+        failed = sum(row.path == source.path or row.path.startswith(inside) for row in failures)
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.html(
                 f"<b>{escaped(homely(source.path))}</b><br>{_state(source)} "
@@ -113,8 +116,8 @@ def _sources(library: Collection, sources: Sequence[SourceStatus], failures: Seq
 
 def _state(source: SourceStatus) -> str:
     kind = "strong" if source.state == "ready" else "weak"
-    said = source.state if source.state == "ready" else f"{source.state}: attach it; its files stay findable"
-    return f'<span class="sk-sure sk-{kind}">{escaped(said)}</span>'
+    text = source.state if source.state == "ready" else f"{source.state}: attach it; its files stay findable"
+    return f'<span class="sk-sure sk-{kind}">{escaped(text)}</span>'
 
 
 def _add(library: Collection | None) -> None:
@@ -123,15 +126,15 @@ def _add(library: Collection | None) -> None:
         sent = st.form_submit_button("Add and index", type="primary")
     if not sent or not path.strip():
         return
-    wanted = os.path.abspath(os.path.expanduser(path.strip()))
-    if not os.path.isdir(wanted):
-        components.problem(BadInput(f"{wanted} is not a folder", hint="write the whole path of a folder"))
+    folder = os.path.abspath(os.path.expanduser(path.strip()))
+    if not os.path.isdir(folder):
+        components.problem(BadInput(f"{folder} is not a folder", hint="write the whole path of a folder"))
         return
     if library is None:
         with Collection.open(os.environ.get("SEARCHKIT_COLLECTION") or None):
             pass
         library = components.collection()
-    _start(library, wanted)
+    _start(library, folder)
 
 
 def _start(library: Collection, *paths: str, retry_failed: bool = False) -> None:
@@ -143,7 +146,7 @@ def _start(library: Collection, *paths: str, retry_failed: bool = False) -> None
         components.problem(error)
         return
     components.forget()
-    time.sleep(0.2)  # until it has begun
+    time.sleep(0.2)  # until the process has begun
     st.rerun()
 
 
@@ -168,7 +171,7 @@ def _ledger(library: Collection, failures: Sequence[Failure]) -> None:
     if not failures:
         return
     st.subheader(f"Could not be read: {len(failures)}")
-    rows = [{"file": homely(one.path), "reason": homely(one.reason)} for one in failures[:FAILURES]]
+    rows = [{"file": homely(row.path), "reason": homely(row.reason)} for row in failures[:FAILURES]]
     st.dataframe(rows, hide_index=True, width="stretch")
     if len(failures) > FAILURES:
         st.text(f"and {len(failures) - FAILURES} more: searchkit doctor")
@@ -179,29 +182,30 @@ def _ledger(library: Collection, failures: Sequence[Failure]) -> None:
 # spaces
 
 
-def _spaces(library: Collection, known: Sequence[SpaceStatus]) -> None:
+def _spaces(library: Collection, states: Sequence[SpaceStatus]) -> None:
     st.subheader("Models")
-    for one in known:
+    for space in states:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            state = "answers" if one.active else "kept"
-            kind = "strong" if one.active else "weak"
-            share = one.files / one.of if one.of else 1.0
+            state = "answers" if space.active else "kept"
+            kind = "strong" if space.active else "weak"
+            share = space.files / space.of if space.of else 1.0
             st.html(
-                f'<b>{escaped(one.model)}</b> <span class="sk-sure sk-{kind}">{state}</span><br>'
-                f'<span class="sk-dim">{one.files:,} of {one.of:,} files ({share:.0%}), {one.items:,} items, '
-                f"{one.megabytes:,.0f} MB</span>"
+                f'<b>{escaped(space.model)}</b> <span class="sk-sure sk-{kind}">{state}</span><br>'
+                f'<span class="sk-dim">{space.files:,} of {space.of:,} files ({share:.0%}), '
+                f"{space.items:,} items, {space.megabytes:,.0f} MB</span>"
             )
-            if not one.active and _is_local():
-                _change(library, one)
+            if not space.active and _is_local():
+                _change(library, space)
 
 
-def _change(library: Collection, one: SpaceStatus) -> None:
-    if st.button("Let it answer", key=f"use {one.space}", type="tertiary"):
-        _do(lambda: rollback(library, one.space))
+def _change(library: Collection, space: SpaceStatus) -> None:
+    """Draw the buttons that make a space active and delete it."""
+    if st.button("Let it answer", key=f"use {space.space}", type="tertiary"):
+        _do(lambda: rollback(library, space.space))
     with st.popover("Delete", type="tertiary"):
         st.text("What it holds is encoded again when it is wanted again.")
-        if st.button("Delete it", key=f"prune {one.space}", type="primary"):
-            _do(lambda: prune(library, one.space))
+        if st.button("Delete it", key=f"prune {space.space}", type="primary"):
+            _do(lambda: prune(library, space.space))
 
 
 def _do(change: Callable[[], object]) -> None:

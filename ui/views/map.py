@@ -1,4 +1,4 @@
-"""Map: the collection as a scatter; what is alike lies together."""
+"""The page *Map*: the collection as a scatter plot, in which similar items lie together."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from searchkit.collection import Collection
 from searchkit.ingest.thumbs import name_of
 from searchkit.search.trace import Trace
 from searchkit.types import Item, Kind
-from searchkit.ui import asking, components, export, look, results
+from searchkit.ui import asking, components, export, results, style
 from searchkit.ui.asking import KINDS, Answer
 from searchkit.ui.components import name, on_one_line, printable
 from searchkit.views.projection import METHODS, MOST, Point, project, typical
 
 LIKED = 12
-"""Items at most that are asked with together."""
+"""Items at most that one question is made of."""
 COLOURS = 10
-"""Groups that have a colour of their own; the others are "other"."""
+"""Groups that have a colour of their own; the rest is "other"."""
 BEGINNING = 120
 """Characters of a passage that are shown at its point."""
-SAID = (
+DESCRIPTION = (
     "Items as points: those that are alike lie near each other. Arrows go from point to point, Space picks "
     "one, Escape lets go"
 )
 
-_scatter = look.component("scatter")
+_scatter = style.component("scatter")
 
 
 def page() -> None:
+    """Draw the page: the map, and the items that are picked on it."""
     library = components.filled().current
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = KINDS[
@@ -56,36 +57,37 @@ def page() -> None:
             '<span class="sk-dim">Draw around points, or click one or a group, to see what they are.</span>'
         )
         return
-    _hits(library, [point.item for point in picked])
+    _show_picked(library, [point.item for point in picked])
 
 
 @st.cache_data(max_entries=8, show_spinner="Drawing the map")
 def _points(root: str, version: int, kind: str | None, method: str) -> list[Point]:
-    """As long as the collection's store stays what it is."""
+    """Return the points, computed once for each version of the store."""
     return project(components.collection(), kind=kind, method=method)
 
 
 def _drawn(library: Collection, points: Sequence[Point], by: str) -> dict[str, Any]:
-    """What `scatter.js` draws: [x, y, group, name, thumbnail, text] of each point, and the groups' names."""
+    """Return what `scatter.js` draws: x, y, group, name, thumbnail and text of each point, and the groups."""
     groups = Counter(_group(point.item, by) for point in points)
     largest = groups.most_common(COLOURS)
     numbers = {group: number for number, (group, _) in enumerate(largest)}
-    others = len(points) - sum(count for _, count in largest)
+    rest = len(points) - sum(count for _, count in largest)
     drawn = [
         [
             round(point.x, 4),
             round(point.y, 4),
             numbers.get(_group(point.item, by), COLOURS),
             name(point.item),
-            *_seen(library, point.item),
+            *_preview(library, point.item),
         ]
         for point in points
     ]
-    return {"points": drawn, "groups": [*largest, *([("other", others)] if others else [])], "said": SAID}
+    shown = [*largest, *([("other", rest)] if rest else [])]
+    return {"points": drawn, "groups": shown, "said": DESCRIPTION}
 
 
-def _seen(library: Collection, item: Item) -> tuple[str, str]:
-    """Its thumbnail, or how its text begins."""
+def _preview(library: Collection, item: Item) -> tuple[str, str]:
+    """Return the address of an item's thumbnail and the beginning of its text; one of them is empty."""
     if item.kind is Kind.IMAGE:
         return f"{results.THUMBS}/{name_of(item, library.manifest.space)}", ""
     return "", on_one_line(item.text)[:BEGINNING]
@@ -100,15 +102,15 @@ def _group(item: Item, by: str) -> str:
 
 
 def _picked(points: Sequence[Point], numbers: Any) -> list[Point]:
-    """What was picked by its number: a browser may say anything."""
+    """Return the points of the numbers that were picked; a browser may send anything."""
     if not isinstance(numbers, list):
         return []
-    known = {one for one in numbers if type(one) is int and 0 <= one < len(points)}
-    return [points[one] for one in sorted(known)]
+    known = {number for number in numbers if type(number) is int and 0 <= number < len(points)}
+    return [points[number] for number in sorted(known)]
 
 
-def _hits(library: Collection, items: Sequence[Item]) -> None:
-    """What was picked, the most typical first: to be opened, saved, or asked with."""
+def _show_picked(library: Collection, items: Sequence[Item]) -> None:
+    """Draw the picked items, the most typical first, to be opened, saved or asked with."""
     hits = typical(library, items)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.html(f'<span class="sk-dim" role="status">{len(hits)} item{"s" if len(hits) > 1 else ""}</span>')

@@ -1,4 +1,4 @@
-"""Search: ask in words, with a picture, or with what was found before."""
+"""The page *Search*: ask in words, with a picture, or with hits of an earlier search."""
 
 from __future__ import annotations
 
@@ -18,26 +18,28 @@ from searchkit.ui.components import MATCH, homely, printable
 from searchkit.ui.launch import UPLOAD_MEGABYTES
 
 PREVIEW = 128
+"""Pixels of the uploaded picture as it is sent to the browser."""
 SINGLY = 3
-"""Items that are asked with, up to which each has a line of its own."""
+"""The most items of a question that have a line each; more of them share one."""
 
 
 def page() -> None:
+    """Draw the page: the fields of a question, its filters, and the hits."""
     library = components.filled().answering
-    asked = asking.question(**_question())
-    _filters(library, asked)
+    question = asking.read_widgets(**_fields())
+    _filters(question)
     asking.write_back()
-    _likes(library, asked)
-    if asked.is_empty:
-        _beginning()
+    _likes(library, question)
+    if question.is_empty:
+        _introduction()
         results.show_only(library, [], "", key="hits")  # its script comes while the visitor still types
         return
-    answer = asking.answer(library, asked)
-    _found(library, asked, answer)
+    answer = asking.answer(library, question)
+    _answer(library, question, answer)
 
 
-def _question() -> dict[str, UploadedFile | None]:
-    """Draws the fields of a question; returns what is in those that take a picture."""
+def _fields() -> dict[str, UploadedFile | None]:
+    """Draw the fields of a question; return the uploads by the field that they are in."""
     words, more = st.columns([6, 1], vertical_alignment="bottom")
     words.text_input(
         "Search", key="q", placeholder="two dogs on a beach   ( / )", label_visibility="collapsed"
@@ -58,13 +60,19 @@ def _question() -> dict[str, UploadedFile | None]:
 
 
 def _upload(label: str, key: str) -> UploadedFile | None:
-    given = st.file_uploader(
-        label, type=PICTURES, key=key, max_upload_size=UPLOAD_MEGABYTES, on_change=asking.came, args=(key,)
+    upload = st.file_uploader(
+        label,
+        type=PICTURES,
+        key=key,
+        max_upload_size=UPLOAD_MEGABYTES,
+        on_change=asking.use_picture_of,
+        args=(key,),
     )
-    return given
+    return upload
 
 
-def _filters(library: Collection, asked: Question) -> None:
+def _filters(question: Question) -> None:
+    """Draw what a search can be limited to, with counts."""
     facets = components.facets()
     counts = {
         "all": sum(facets.kinds.values()),
@@ -80,8 +88,9 @@ def _filters(library: Collection, asked: Question) -> None:
             format_func=lambda kind: f"{kind} {counts[kind]}",
             label_visibility="collapsed",
         )
-        on = sum(map(bool, (asked.folder, asked.label, asked.since, asked.until)))
-        with st.popover(f"Filters: {on}" if on else "Filters", type="primary" if on else "secondary"):
+        limits = sum(map(bool, (question.folder, question.label, question.since, question.until)))
+        title = f"Filters: {limits}" if limits else "Filters"
+        with st.popover(title, type="primary" if limits else "secondary"):
             _choice("Folder", "folder", facets.folders)
             if facets.labels:
                 _choice("Label", "label", facets.labels)
@@ -91,7 +100,7 @@ def _filters(library: Collection, asked: Question) -> None:
 
 
 def _choice(label: str, key: str, counts: Mapping[str, int]) -> None:
-    """One of these with its count, or any; what an address asked for and is not there stays to be seen."""
+    """Draw a choice among values with their counts; a value from the address stays, even if there is none."""
     options = ["", *counts]
     if st.session_state.get(key) and st.session_state[key] not in options:
         options.append(st.session_state[key])
@@ -99,51 +108,51 @@ def _choice(label: str, key: str, counts: Mapping[str, int]) -> None:
         label,
         options,
         key=key,
-        format_func=lambda one: f"{_shown(one)}  ({counts.get(one, 0)})" if one else "any",
+        format_func=lambda value: f"{_shortened(value)}  ({counts.get(value, 0)})" if value else "any",
     )
 
 
-def _shown(text: str) -> str:
-    """Of a long folder the end, which tells folders apart."""
-    text = homely(text)
-    parts = text.split(os.sep)
-    return text if len(parts) < 4 else os.sep.join(["…", *parts[-3:]])
+def _shortened(folder: str) -> str:
+    """Return the end of a long path, which tells folders apart."""
+    folder = homely(folder)
+    parts = folder.split(os.sep)
+    return folder if len(parts) < 4 else os.sep.join(["…", *parts[-3:]])
 
 
-def _likes(library: Collection, asked: Question) -> None:
-    """What is asked with, to be seen and taken away."""
-    for key, said, ids in (("like", "Like", asked.like), ("unlike", "Unlike", asked.unlike)):
-        items = library.store.get([one for one in ids if asking.is_item(one)])
+def _likes(library: Collection, question: Question) -> None:
+    """Draw the items and the picture of the question, each with a button that takes it out."""
+    for key, word, ids in (("like", "Like", question.like), ("unlike", "Unlike", question.unlike)):
+        items = library.store.get([text for text in ids if asking.is_item_id(text)])
         if len(items) > SINGLY:
-            _liked(f"{said} {len(items)} items", key, *(item.id for item in items))
+            _liked(f"{word} {len(items)} items", key, *(item.id for item in items))
             continue
         for item in items:
-            _liked(f"{said}: {components.name(item)}", key, item.id)
-    if asked.picture is not None:
+            _liked(f"{word}: {components.name(item)}", key, item.id)
+    if question.picture is not None:
         with st.container(horizontal=True, vertical_alignment="center"):
-            _preview(asked)
-            st.text(f"Like the picture {printable(asked.picture_name)}")
-            st.button("Remove", key="no picture", type="tertiary", on_click=asking.without_picture)
+            _preview(question)
+            st.text(f"Like the picture {printable(question.picture_name)}")
+            st.button("Remove", key="no picture", type="tertiary", on_click=asking.remove_picture)
 
 
-def _liked(said: str, key: str, *ids: str) -> None:
+def _liked(text: str, key: str, *ids: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.text(said)
+        st.text(text)
         button = f"no {key} {ids[0]}"
-        st.button("Remove", key=button, type="tertiary", on_click=asking.no_more, args=(key, *ids))
+        st.button("Remove", key=button, type="tertiary", on_click=asking.take_out, args=(key, *ids))
 
 
-def _preview(asked: Question) -> None:
-    """Of a picture that can be read; of another, the search will say why not."""
+def _preview(question: Question) -> None:
+    """Draw the uploaded picture small; where it cannot be read, the search says why."""
     try:
-        asking.check_pixels(asked)
-        small = decode(asked.picture or b"", name=asked.picture_name, at_least=PREVIEW).image
+        asking.check_pixels(question)
+        small = decode(question.picture or b"", name=question.picture_name, at_least=PREVIEW).image
     except Unreadable:
         return
     st.image(shrunk(small, PREVIEW), alt="", width=PREVIEW // 2)
 
 
-def _beginning() -> None:
+def _introduction() -> None:
     st.html(
         '<p class="sk-dim">Say what is to be seen or read, in your own words: “two dogs on a beach”, “how is '
         "syrup for the bees mixed”. Or paste a picture, or drop one here, to find what is like it. “Ask "
@@ -151,26 +160,29 @@ def _beginning() -> None:
     )
 
 
-def _found(library: Collection, asked: Question, answer: Answer) -> None:
-    sure = [hit for hit in answer.hits if hit.confidence >= MATCH]
+def _answer(library: Collection, question: Question, answer: Answer) -> None:
+    """Draw the hits that count as found in pages, and the weak ones behind an expander."""
+    found = [hit for hit in answer.hits if hit.confidence >= MATCH]
     weak = [hit for hit in answer.hits if hit.confidence < MATCH]
-    if sure:
-        many = f"{len(sure)} or more" if len(sure) == asking.MOST else str(len(sure))
+    if found:
+        count = f"{len(found)} or more" if len(found) == asking.MOST else str(len(found))
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            st.html(f'<span class="sk-dim" role="status">{many} found, {answer.seconds:.2f} s</span>')
-            export.popover(sure)
+            st.html(f'<span class="sk-dim" role="status">{count} found, {answer.seconds:.2f} s</span>')
+            export.popover(found)
         # another question begins on its first page
         components.in_pages(
-            sure,
-            lambda shown: results.show(library, answer, shown, asked.words, key="hits"),
-            key=f"page {asked.key}",
+            found,
+            lambda shown: results.show(library, answer, shown, question.words, key="hits"),
+            key=f"page {question.key}",
         )
     else:
         st.info("Nothing here matches.")
-        filtered = (asked.kind, asked.folder, asked.label, asked.since, asked.until)
-        st.text("Try other words" + (", or without the filters." if any(filtered) else "."))
+        filters = (question.kind, question.folder, question.label, question.since, question.until)
+        st.text("Try other words" + (", or without the filters." if any(filters) else "."))
     if weak:
         # on_change: without it the thumbnails would be made before anybody opens it
         with st.expander(f"Weak results: {len(weak)}", key="weak", on_change="rerun") as more:
             if more.open:
-                results.show(library, answer, weak[: components.A_PAGE], asked.words, key="hits weak")
+                results.show(
+                    library, answer, weak[: components.HITS_PER_PAGE], question.words, key="hits weak"
+                )

@@ -1,4 +1,4 @@
-"""The whole of one hit, in a dialog: the picture, or the passage and its page; and why it was found."""
+"""One hit in a dialog: its picture, or its passage and page, and why it was found."""
 
 from __future__ import annotations
 
@@ -12,54 +12,56 @@ from searchkit.types import Hit, Item, Kind
 from searchkit.ui import components
 from searchkit.ui.asking import Answer
 from searchkit.ui.components import badge, escaped, name
-from searchkit.ui.words import marked
+from searchkit.ui.highlight import marked
 from searchkit.views.relevance import FLAT, heat, shown, warmest
 
 AROUND = 1
-"""Passages before and after one that is opened: it should be seen without scrolling."""
+"""Passages shown before and after the hit: few, so that it is seen without scrolling."""
 
 
 @st.dialog("Result", width="large")
 def open_hit(library: Collection, answer: Answer, hit: Hit, words: str) -> None:
-    """All there is to see of one hit."""
+    """Show one hit whole, in a dialog."""
     st.text(name(hit.item))
-    sure = "" if answer.is_picked else badge(hit.confidence)
-    st.html(f'<span class="sk-line">{sure}{_facts(hit.item)}</span>')
+    confidence = "" if answer.is_picked else badge(hit.confidence)
+    st.html(f'<span class="sk-line">{confidence}{_facts(hit.item)}</span>')
     if hit.kind is Kind.IMAGE:
-        _large(library, hit.item, words)
+        _picture(library, hit.item, words)
     else:
-        _document(library, hit, words)
+        _passage(library, hit, words)
     if hit.copies:
         with st.expander(f"The same, or nearly, in {len(hit.copies)} more files"):
             st.text("\n".join(map(components.homely, hit.copies)))
     if not answer.is_picked:
         with st.expander("Why this result"):
-            why(answer, hit)
+            _explain(answer, hit)
 
 
 def _facts(item: Item) -> str:
-    said = []
+    """Return HTML with what is known of an item: its size, its label, its heading."""
+    facts = []
     if item.width and item.height:
-        said.append(f"{item.width} × {item.height}")
+        facts.append(f"{item.width} × {item.height}")
     if item.label:
-        said.append(f"{item.label} {item.label_confidence or 0:.2f}")
+        facts.append(f"{item.label} {item.label_confidence or 0:.2f}")
     if item.heading:
-        said.append(item.heading)
-    return "".join(f'<span class="sk-dim">{escaped(one)}</span>' for one in said)
+        facts.append(item.heading)
+    return "".join(f'<span class="sk-dim">{escaped(fact)}</span>' for fact in facts)
 
 
-def _large(library: Collection, item: Item, words: str) -> None:
-    where = bool(words) and st.toggle("Show where it fits the words", key=f"where {item.id}")
+def _picture(library: Collection, item: Item, words: str) -> None:
+    """Show a picture and, if it is asked for, where it fits the words."""
+    with_heat = bool(words) and st.toggle("Show where it fits the words", key=f"where {item.id}")
     try:
         data, alt = picture(library, item), name(item)
-        if where:
+        if with_heat:
             with st.spinner("Looking at its parts"):
                 grid = heat(library, item, words)
             data = shown(data, grid)
             alt = f"{alt}: fits “{components.printable(words)}” best {place(grid)}, where it is in colour"
         with st.container(key="large"):
             st.image(data, alt=alt)
-        if where:
+        if with_heat:
             st.html(
                 f'<span class="sk-dim">Bright and in colour where it fits best ({place(grid)}), dark where '
                 "least. Each part was compared with the words by itself.</span>"
@@ -70,7 +72,7 @@ def _large(library: Collection, item: Item, words: str) -> None:
 
 
 def place(grid: np.ndarray) -> str:
-    """The warmest part of a picture, in words.
+    """Return the warmest part of a picture in words; `grid` is (rows, columns) of cosines.
 
     >>> place(np.arange(36).reshape(6, 6)), place(np.ones((6, 6)))
     ('at the lower right', 'everywhere alike')
@@ -84,7 +86,8 @@ def place(grid: np.ndarray) -> str:
     return f"at the {down} {across}" if down else f"at the {across}"
 
 
-def _document(library: Collection, hit: Hit, words: str) -> None:
+def _passage(library: Collection, hit: Hit, words: str) -> None:
+    """Show a passage between its neighbours and, of a PDF, its page beside it."""
     item = hit.item
     near = library.around(hit, passages=AROUND)
     assert item.start is not None and item.end is not None
@@ -97,24 +100,24 @@ def _document(library: Collection, hit: Hit, words: str) -> None:
     if item.page is None or not item.path.lower().endswith(".pdf"):
         st.html(text)
     else:
-        said, drawn = st.columns(2)
-        said.html(text)
+        left, right = st.columns(2)
+        left.html(text)
         try:
             data = page(item)
-            with drawn.container(key="paper"):
+            with right.container(key="paper"):
                 st.image(data, alt=f"Page {item.page} of {name(item)}", width="stretch")
         except SearchkitError as error:
-            with drawn:
+            with right:
                 components.problem(error)
     st.text(components.homely(item.path))
 
 
-def why(answer: Answer, hit: Hit) -> None:
-    """How it was found: by which legs, at which rank; and how all were."""
+def _explain(answer: Answer, hit: Hit) -> None:
+    """Show which legs found a hit, at which rank and score, and how the search went as a whole."""
     legs = answer.trace.of(hit.item.id)
-    said = {"meaning": "meaning", "text": "exact words", "name": "words of the file's name"}
+    names = {"meaning": "meaning", "text": "exact words", "name": "words of the file's name"}
     rows = [
-        {"found by": said.get(leg, leg), "rank": rank, "score": round(score, 4)}
+        {"found by": names.get(leg, leg), "rank": rank, "score": round(score, 4)}
         for leg, (rank, score) in legs.items()
     ]
     if rows:

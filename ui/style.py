@@ -1,4 +1,4 @@
-"""How the page looks; what its keys do is in `keys.js`, what its components do in scripts of their own."""
+"""The page's style sheet, icon and scripts."""
 
 from __future__ import annotations
 
@@ -65,26 +65,27 @@ STYLE = """<style>
 
 @cache
 def script(name: str) -> str:
+    """Return the text of a script that lies beside this module."""
     return Path(__file__).with_name(f"{name}.js").read_text("utf-8")
 
 
 def component(name: str) -> Any:
-    """What calls a component that `name`.js draws."""
+    """Return a function that draws the component of `name`.js."""
     js = script("element") + script(name)
     return st.components.v2.component(f"searchkit_{name}", js=js, isolate_styles=False)
 
 
 @cache
 def icon() -> Image.Image:
-    """A magnifying glass, drawn here: Streamlit lets browsers fetch emoji and symbols from elsewhere."""
-    drawn = Image.new("RGBA", (64, 64))
-    pen = ImageDraw.Draw(drawn)
+    """Draw a magnifying glass: Streamlit lets browsers fetch emoji and symbols from elsewhere."""
+    glass = Image.new("RGBA", (64, 64))
+    pen = ImageDraw.Draw(glass)
     pen.line((40, 40, 58, 58), fill="#1a9f47", width=11)
     pen.ellipse((4, 4, 46, 46), outline="#1a9f47", width=9)
-    return drawn
+    return glass
 
 
-def dress() -> None:
-    """Both are the page's own words: nothing of a collection is among them."""
+def apply() -> None:
+    """Put the style sheet and the keyboard shortcuts into the page; neither holds text of a collection."""
     st.html(STYLE)
     st.html(f"<script>{script('keys')}</script>", unsafe_allow_javascript=True)
