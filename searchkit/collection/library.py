@@ -37,11 +37,10 @@ from searchkit.types import (
 )
 
 if TYPE_CHECKING:
-    from searchkit.protocols import Encoder, Reranker
+    from searchkit.protocols import Encoder, Reranker, VectorStore
     from searchkit.search.adapter import Adapter
     from searchkit.search.trace import Trace
     from searchkit.stores.faiss import Accelerator
-    from searchkit.stores.lance import LanceStore
 
 
 class Collection:
@@ -115,10 +114,10 @@ class Collection:
         return self.current.encoder
 
     @property
-    def store(self) -> LanceStore:
+    def store(self) -> VectorStore:
         return self.current.store
 
-    def store_of(self, space: str) -> LanceStore:
+    def store_of(self, space: str) -> VectorStore:
         """The store of any space that the collection holds."""
         return self.current.store_of(space)
 

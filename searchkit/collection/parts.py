@@ -31,9 +31,8 @@ from searchkit.search.plan import Planner
 from searchkit.types import Runtime, Space
 
 if TYPE_CHECKING:
-    from searchkit.protocols import Encoder
+    from searchkit.protocols import Encoder, VectorStore
     from searchkit.stores.faiss import Accelerator
-    from searchkit.stores.lance import LanceStore
 
 SEEN_FOR = 1.0
 """Seconds for which what another process may have measured is not read again."""
@@ -48,7 +47,7 @@ class Shared:
         self.root = root
         self.runtime = replace(runtime, accept_licence=True)  # it was accepted when the collection was made
         self.encoders = {} if encoder is None else {encoder.space.key: encoder}
-        self.stores: dict[str, LanceStore] = {}
+        self.stores: dict[str, VectorStore] = {}
         """The open store of each space: whoever writes and whoever reads have one view of a table."""
         self._catalog = catalog
 
@@ -110,10 +109,10 @@ class Parts:
         return encoder
 
     @cached_property
-    def store(self) -> LanceStore:
+    def store(self) -> VectorStore:
         return self.store_of(self.manifest.space)
 
-    def store_of(self, space: str) -> LanceStore:
+    def store_of(self, space: str) -> VectorStore:
         """The store of any space that the collection holds."""
         from searchkit.stores.lance import LanceStore
 

@@ -65,10 +65,10 @@ def confidence(score: float, reference: Reference | None) -> float:
     """
     if reference is None:
         return 0.5
-    return 0.5 * math.erfc(-standing(score, reference) / math.sqrt(2))
+    return 0.5 * math.erfc(-z_score(score, reference) / math.sqrt(2))
 
 
-def standing(score: float, reference: Reference) -> float:
+def z_score(score: float, reference: Reference) -> float:
     """The z-score: deviations above the level of confidence 0.5. It tells apart what confidence calls 1."""
     return (score - reference.level) / reference.deviation
 

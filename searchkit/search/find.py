@@ -11,7 +11,7 @@ import numpy as np
 from searchkit.catalog.catalog import Reference
 from searchkit.errors import BadInput
 from searchkit.protocols import Reranker
-from searchkit.search.confidence import PAIRS, confidence, standing
+from searchkit.search.confidence import PAIRS, confidence, z_score
 from searchkit.search.fold import COLLAPSE, GROUP, Folded, VectorsOf, collapse, group, near_level
 from searchkit.search.hybrid import DEPTH, Scored, fuse
 from searchkit.search.trace import Trace
@@ -61,7 +61,7 @@ class Scale:
     def z_score(self, candidate: Candidate) -> float:
         """Standard deviations above what neutral queries reach; the cosine where nothing was measured."""
         references = [known for known in self._of[candidate.item.kind] if known is not None]
-        return min([standing(candidate.score, known) for known in references], default=candidate.score)
+        return min([z_score(candidate.score, known) for known in references], default=candidate.score)
 
 
 def find(
