@@ -17,6 +17,7 @@ import numpy as np
 
 from searchkit.collection.lock import writing
 from searchkit.collection.manifest import ADAPTERS, read_manifest, write_manifest
+from searchkit.collection.upkeep import measure
 from searchkit.errors import BadInput, CollectionError, NothingIndexed
 from searchkit.finetuning.curve import Curve, Learning, read_learning
 from searchkit.finetuning.gate import Verdict, judge
@@ -30,6 +31,7 @@ from searchkit.types import JSON_SCHEMA, Kind, Vectors
 
 if TYPE_CHECKING:
     from searchkit.collection.library import Collection
+    from searchkit.collection.open_space import OpenSpace
 
 MINING = 2000
 """The most training questions that are put to the collection for hard negatives."""
@@ -69,7 +71,7 @@ class Report:
 
 
 def adapt(
-    library: Collection,
+    library: Collection | OpenSpace,
     path: Path,
     *,
     replay: Path | None = None,
@@ -87,6 +89,7 @@ def adapt(
     be used or are too few, `NothingIndexed`, `CollectionLocked`.
     """
     began = time.monotonic()
+    library = library.current  # whatever becomes active meanwhile
     if library.store.count() == 0:
         raise NothingIndexed(f"{library.root} holds nothing yet", hint="searchkit index FOLDER")
     with Curve(library.root / ADAPTERS, path.name, on_progress) as curve:
@@ -129,28 +132,29 @@ def adapt(
     return report
 
 
-def learning(library: Collection) -> Learning | None:
+def learning(library: Collection | OpenSpace) -> Learning | None:
     """The adaptation that runs, in whatever process, or the last one; None where there was none."""
     return read_learning(library.root / ADAPTERS)
 
 
-def use(library: Collection, name: str | None) -> None:
+def use(library: Collection | OpenSpace, name: str | None) -> None:
     """Put the adapter of that name in use, or none. Searches that run go on; the next ones go through it.
 
     What neutral queries find is measured first, since confidence follows it. Raises `BadInput` for a name
     that is not there, `CollectionError`, `SpaceMismatch`, `CollectionLocked`.
     """
+    library = library.current
     with writing(library.root):
         if name is not None:
             known = [known for known, _ in adapters(library)]
             if name not in known:
                 hint = f"there are: {', '.join(known) or 'none'}"
                 raise BadInput(f"{library.root} has no adapter {name!r}", hint=hint)
-            library.measure(load_adapter(library.root / ADAPTERS / name, library.manifest.space))
+            measure(library, load_adapter(library.root / ADAPTERS / name, library.manifest.space))
         write_manifest(library.root, replace(read_manifest(library.root), adapter=name or ""))
 
 
-def adapters(library: Collection) -> Iterator[tuple[str, dict[str, Any]]]:
+def adapters(library: Collection | OpenSpace) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name and card of every adapter that can be read, by name."""
     folder = library.root / ADAPTERS
     for place in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -161,7 +165,7 @@ def adapters(library: Collection) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _verdicts(
-    library: Collection,
+    library: Collection | OpenSpace,
     prepared: Prepared,
     generic: Generic,
     near: float,
@@ -195,7 +199,7 @@ def _verdicts(
             yield verdict
 
 
-def _nearby(library: Collection, direction: Direction, prepared: Prepared) -> Vectors | None:
+def _nearby(library: Collection | OpenSpace, direction: Direction, prepared: Prepared) -> Vectors | None:
     """The vectors of what the training questions find among the passages of the collection, (k, dim).
 
     None for other kinds and ways of asking, where the encoder's opinion says too little.
@@ -216,12 +220,12 @@ def _maps_to_use(verdicts: Sequence[Verdict], force: bool) -> dict[tuple[str, Ki
     }
 
 
-def _maps_in_use(library: Collection) -> Mapping[tuple[str, Kind], QueryMap]:
+def _maps_in_use(library: Collection | OpenSpace) -> Mapping[tuple[str, Kind], QueryMap]:
     return library.adapter.maps if library.adapter is not None else {}
 
 
 def _named(
-    library: Collection, path: Path, pairs: Pairs, learned: Mapping[tuple[str, Kind], QueryMap]
+    library: Collection | OpenSpace, path: Path, pairs: Pairs, learned: Mapping[tuple[str, Kind], QueryMap]
 ) -> Adapter:
     """The adapter under a name of its own: equal names mean equal contents, so none is ever replaced."""
     maps = {**_maps_in_use(library), **learned}
@@ -236,7 +240,11 @@ def _named(
 
 
 def _save(
-    library: Collection, adapter: Adapter, report: Report, pairs: Pairs, options: Mapping[str, Any]
+    library: Collection | OpenSpace,
+    adapter: Adapter,
+    report: Report,
+    pairs: Pairs,
+    options: Mapping[str, Any],
 ) -> None:
     """Write the adapter with a card: what it came from, how it was learned and what it is worth."""
     made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -33,6 +33,7 @@ from searchkit.types import JSON_SCHEMA, Runtime
 
 if TYPE_CHECKING:
     from searchkit.collection.library import Collection
+    from searchkit.collection.open_space import OpenSpace
 
 ENCODERS = "encoders"
 MINING = 500
@@ -72,7 +73,7 @@ class EncoderReport:
 
 
 def adapt_encoder(
-    library: Collection,
+    library: Collection | OpenSpace,
     path: Path,
     how: str,
     *,
@@ -93,6 +94,7 @@ def adapt_encoder(
     began = time.monotonic()
     if how not in WAYS:
         raise BadInput(f"no way to adapt is named {how!r}", hint=f"adapter, {', '.join(WAYS)}")
+    library = library.current  # whatever becomes active meanwhile
     if library.store.count() == 0:
         raise NothingIndexed(f"{library.root} holds nothing yet", hint="searchkit index FOLDER")
     on_progress("read", 0, 0)
@@ -129,7 +131,7 @@ def adapt_encoder(
     return EncoderReport(how, folder, *sizes, result, time.monotonic() - began)
 
 
-def _passages(library: Collection, prepared: Prepared) -> dict[str, np.ndarray]:
+def _passages(library: Collection | OpenSpace, prepared: Prepared) -> dict[str, np.ndarray]:
     """Text and vector, (dim,), of what the training questions find among the passages of the collection."""
     sides, train = prepared.pairs.sides, prepared.parts.train
     questions = sorted({pair.query for pair in train if sides[pair.query].text is not None})

@@ -15,12 +15,13 @@ from searchkit.types import Kind, Vectors
 
 if TYPE_CHECKING:
     from searchkit.collection.library import Collection
+    from searchkit.collection.open_space import OpenSpace
 
 DISTRACTORS = 5000
 """The most items of the collection that held-out questions are put to beside their answers."""
 
 
-def stored_vectors(library: Collection) -> Stored:
+def stored_vectors(library: Collection | OpenSpace) -> Stored:
     """A function that gives the vector of a picture that is indexed, by the sha256 of its file."""
     contents = library.catalog.contents(library.manifest.space)
 
@@ -38,7 +39,7 @@ def stored_vectors(library: Collection) -> Stored:
     return stored
 
 
-def distractors(library: Collection, kind: Kind, answers: Vectors, near: float) -> Vectors:
+def distractors(library: Collection | OpenSpace, kind: Kind, answers: Vectors, near: float) -> Vectors:
     """Up to DISTRACTORS items of a kind, (m, dim), evenly spread, none of them nearly the same as an
     answer."""
     total = library.store.count(kind=kind)
@@ -52,7 +53,7 @@ def distractors(library: Collection, kind: Kind, answers: Vectors, near: float) 
     return np.concatenate(kept)
 
 
-def passages_near(library: Collection, questions: Vectors, most: int) -> dict[str, str]:
+def passages_near(library: Collection | OpenSpace, questions: Vectors, most: int) -> dict[str, str]:
     """Id and text of every passage that one of the questions, (n, dim), finds; `most` questions are asked."""
     asked = questions[:: -(-len(questions) // most) or 1]
     hits = (hit for question in asked for hit in library.store.search(question, LOOK, kind=Kind.PASSAGE))
