@@ -141,6 +141,9 @@ class Parser(Protocol):
     """With the version of the library underneath, e.g. "pypdfium2 5.15.2": the ledger keeps it."""
     suffixes: frozenset[str]
     """Lower-case, with the dot."""
+    capped: bool = False
+    """Whether a file may make it take long or much, so that it must run in a process that can be ended
+    (`parsers/capped.py`); False where time and memory follow from the size of the file alone."""
 
     def parse(self, path: Path) -> Document: ...
 

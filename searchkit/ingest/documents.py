@@ -20,6 +20,7 @@ from searchkit.ingest.chunking import chunker, room, settled
 from searchkit.ingest.images import Picture, decode, enough
 from searchkit.ingest.ocr import PAGE_WIDTH, Ocr
 from searchkit.ingest.thumbs import from_file
+from searchkit.parsers import capped
 from searchkit.protocols import Encoder, Parser
 from searchkit.types import Chunking, Document, Passage
 
@@ -69,7 +70,7 @@ class DocumentReader:
         """Raises `Unreadable`, while the pieces are made too; `NoText` where there is no piece at all."""
         nothing: NoText | None = None
         try:
-            document = parser.parse(path)
+            document = capped.parse(parser, path)
         except NoText as error:  # a scan, perhaps: then its pictures are what there is
             nothing, document = error, Document("")
         blank = range(1, nothing.pages + 1) if nothing else _blank_pages(document)
@@ -144,7 +145,7 @@ def pictures_in(
     is counted, and the document stays."""
     seen: set[bytes] = set()
     try:
-        for inner in parser.pictures(path):
+        for inner in capped.pictures(parser, path):
             digest = hashlib.sha256(inner.data).digest()
             if digest in seen:
                 left_out["pictures_repeated"] += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import re
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from searchkit.errors import Unreadable
@@ -26,27 +27,38 @@ CHUNK = 1 * MB
 
 def refuse_bombs(data: mmap.mmap, *, path: Path) -> None:
     """Raises `Unreadable` for a PDF that packs one stream twice, or in which one unpacks to too much."""
+    end = -1
     for match in STREAM.finditer(data):
         packings = len(FLATE.findall(match[1]))
         if packings > 1:
             raise Unreadable(f"{path} packs a stream {packings} times, as bombs do")
-        end = data.find(b"endstream", match.end())
-        end = len(data) if end < 0 else end
+        if end < match.end():  # not looked for again by each of the many that one may end
+            end = data.find(b"endstream", match.end())
+            end = len(data) if end < 0 else end
         if packings and end - match.end() >= SMALL and not PICTURE.search(match[1]):
-            _unpack(data[match.end() : end], path)
+            _unpack(data, match.end(), end, path)
 
 
-def _unpack(packed: bytes, path: Path) -> None:
-    unpacker = zlib.decompressobj()
+def _unpack(data: mmap.mmap, start: int, end: int, path: Path) -> None:
     size = pieces = 0
+    for piece in _unpacked(data, start, end):
+        size += len(piece)
+        pieces += len(PIECE.findall(piece))
+        if size > MAX_STREAM or pieces > MAX_PIECES:
+            limits = f"{MAX_STREAM // MB} MB or {MAX_PIECES:,} pieces of text"
+            raise too_much(path, f"a page that unpacks to more than {limits}")
+
+
+def _unpacked(data: mmap.mmap, start: int, end: int) -> Iterator[bytes]:
+    unpacker = zlib.decompressobj()
     try:
-        piece = unpacker.decompress(packed, CHUNK)
-        while piece:
-            size += len(piece)
-            pieces += len(PIECE.findall(piece))
-            if size > MAX_STREAM or pieces > MAX_PIECES:
-                limits = f"{MAX_STREAM // MB} MB or {MAX_PIECES:,} pieces of text"
-                raise too_much(path, f"a page that unpacks to more than {limits}")
-            piece = unpacker.decompress(unpacker.unconsumed_tail, CHUNK)
+        for at in range(start, end, CHUNK):
+            packed = data[at : min(at + CHUNK, end)]
+            while packed and not unpacker.eof:
+                if piece := unpacker.decompress(packed, CHUNK):
+                    yield piece
+                packed = unpacker.unconsumed_tail
+            if unpacker.eof:
+                return
     except zlib.error:  # damaged, or encrypted: PDFium's to say
         return
