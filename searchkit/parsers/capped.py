@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from searchkit.errors import NoText, Unreadable
-from searchkit.parsers.child import Answer, Child, Died, Hung
-from searchkit.parsers.limits import MB, PICTURE_SECONDS, TEXT_SECONDS, over_time
+from searchkit.parsers.child import Answer, Child, Died, Full, Hung
+from searchkit.parsers.limits import MB, PICTURE_SECONDS, TEXT_SECONDS, over_memory, over_time
 from searchkit.protocols import Parser
 from searchkit.types import Document, Embedded, Heading, PageSpan
 
@@ -72,7 +72,9 @@ def _ask(parser: Parser, path: Path, do: str, seconds: float) -> Answer:
     for left in reversed(range(1 if do == "more" else TRIES)):
         try:
             answer, _ = READER.ask(question, seconds=seconds)
-            return _checked(answer)
+            return _checked(answer, path)
+        except Full:
+            raise Unreadable(over_memory(path)) from None
         except Hung:
             raise Unreadable(over_time(path, TEXT_SECONDS if do == "parse" else PICTURE_SECONDS)) from None
         except Died as error:
@@ -81,11 +83,13 @@ def _ask(parser: Parser, path: Path, do: str, seconds: float) -> Answer:
     raise AssertionError
 
 
-def _checked(answer: Answer) -> Answer:
+def _checked(answer: Answer, path: Path) -> Answer:
     head: dict[str, Any] = answer[0]
     if "error" not in head:
         return answer
     if "blank" in head:
         raise NoText(head["error"], hint=head["hint"], pages=head["blank"])
+    if head["full"] and head["unexpected"]:  # libraries say almost anything then
+        raise Unreadable(over_memory(path))
     cause = OSError(head["errno"], "while it was read") if head.get("errno") else None
     raise Unreadable(head["error"], hint=head["hint"]) from cause

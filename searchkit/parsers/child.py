@@ -31,8 +31,10 @@ SECONDS = 10.0
 """For one answer. What asks for much gets it in pieces."""
 SPARE = 64_000_000
 """Bytes that it may still have when nothing is open; with more it is ended, and begins anew when it is asked."""
-LOOK = 0.05
-"""Seconds from one look at whether to go on waiting to the next."""
+LOOK = 0.02
+"""Seconds from one look at a process that is waited for to the next."""
+FULL = 0.7
+"""Of its memory, with which a process that ended, or fails, is taken to have wanted more than there was."""
 
 Answer = tuple[dict[str, Any], bytes]
 Stop = Callable[[], bool]
@@ -51,6 +53,10 @@ class Died(Exception):
 
 class Hung(Exception):
     """It did not answer in time, or took more processor time than it may, and was ended."""
+
+
+class Full(Exception):
+    """The process ended over a question, with about as much memory as it may have."""
 
 
 class Reborn(Exception):
@@ -93,7 +99,8 @@ class Child:
         """The answer, and the number of the process that gave it; `born` says which one it must be. It has
         `seconds` of processor time for it, or `SECONDS`.
 
-        Raises `Died`, `Hung`, `Reborn` and `Stopped`.
+        The head of an answer says "full" where that took about as much memory as there may be. Raises `Died`,
+        `Full`, `Hung`, `Reborn` and `Stopped`.
         """
         with self._turn:
             if born is not None and (born != self._born or not self._lives()):
@@ -111,6 +118,7 @@ class Child:
                 except BaseException:  # Ctrl-C: what it answers now would be taken for the next answer
                     self._end()
                     raise
+            answer[0]["full"] = watch.full
             if answer[0].pop("tired", False):
                 self._end()
             return answer, self._born
@@ -159,7 +167,7 @@ class _Watch:
 
     def __init__(self, process: subprocess.Popen[bytes], seconds: float) -> None:
         self._process, self._until, self._stop = process, time.monotonic() + seconds, _stop.get()
-        self._over = threading.Event()
+        self._over, self._begun, self.full = threading.Event(), _held(process.pid), False
         self._why: BaseException | None = None
         self._thread = threading.Thread(target=self._look, daemon=True)
 
@@ -173,6 +181,7 @@ class _Watch:
 
     def _look(self) -> None:
         while not self._over.wait(LOOK):
+            self.full = self.full or _held(self._process.pid) > self._begun + FULL * MEMORY
             if self._stop():
                 self._why = Stopped()
             elif time.monotonic() > self._until:
@@ -185,6 +194,8 @@ class _Watch:
         """Why it has ended, which it did with this code."""
         if self._why is not None:
             return self._why
+        if self.full:
+            return Full()
         return Hung() if returncode and returncode == OUT_OF_TIME else Died(f"it ended with {returncode}")
 
 
@@ -219,7 +230,7 @@ def answer_all(answer: Callable[[dict[str, Any]], Answer], *, idle: Callable[[],
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    begun = _held()
+    begun = _held(os.getpid())
     if begun:
         _limit("RLIMIT_DATA", begun + MEMORY)
     _limit("RLIMIT_CORE", 0)
@@ -232,14 +243,14 @@ def answer_all(answer: Callable[[dict[str, Any]], Answer], *, idle: Callable[[],
         _limit("RLIMIT_CPU", math.ceil(used + question.pop("seconds")))
         head, body = answer(question)
         head["seconds"] = time.process_time() - used
-        head["tired"] = idle() and _held() > begun + SPARE
+        head["tired"] = idle() and _held(os.getpid()) > begun + SPARE
         send(answers, head, body)
 
 
-def _held() -> int:
-    """Bytes of memory of its own that this process has; 0 where the system does not say."""
+def _held(process: int) -> int:
+    """Bytes of memory of its own that a process has; 0 where the system does not say."""
     try:
-        return int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+        return int(Path(f"/proc/{process}/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return 0
 

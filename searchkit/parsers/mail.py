@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import codecs
-import email
 import email.errors
 import email.header
+import email.parser
 import email.policy
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from pathlib import Path
 from searchkit.errors import Unreadable
 from searchkit.parsers.blocks import LINE, Blocks
 from searchkit.parsers.html import parse_page, visible
-from searchkit.parsers.limits import one_file, too_much
+from searchkit.parsers.limits import MB, one_file, too_much
 from searchkit.parsers.text import decode, read_bytes
 from searchkit.protocols import Parser
 from searchkit.types import Document, Embedded
@@ -71,7 +71,10 @@ def _message(path: Path) -> Message:
             )
     if borders * data.count(b"\n") > MAX_COMPARED:
         raise too_much(path, f"{borders:,} parts that hold others, which may all end at each line")
-    return email.message_from_bytes(data, policy=email.policy.compat32)
+    parser = email.parser.BytesFeedParser(policy=email.policy.compat32)
+    for at in range(0, len(data), MB):  # as a whole it would take five times its size
+        parser.feed(data[at : at + MB])
+    return parser.close()
 
 
 def _parts(message: Message, path: Path) -> Iterator[Message]:

@@ -14,8 +14,16 @@ from PIL import Image
 
 from searchkit.errors import NoText, Unreadable
 from searchkit.parsers import child
-from searchkit.parsers.child import Answer, Child, Died, Hung, Reborn
-from searchkit.parsers.limits import MAX_CHARACTERS, MB, PICTURE_SECONDS, TEXT_SECONDS, over_time, too_much
+from searchkit.parsers.child import Answer, Child, Died, Full, Hung, Reborn
+from searchkit.parsers.limits import (
+    MAX_CHARACTERS,
+    MB,
+    PICTURE_SECONDS,
+    TEXT_SECONDS,
+    over_memory,
+    over_time,
+    too_much,
+)
 from searchkit.protocols import Parser
 from searchkit.types import Document, Embedded, PageSpan
 
@@ -23,7 +31,7 @@ PDFIUM = Child("searchkit.parsers.pdfium")
 DEATHS = 2
 """Of PDFium over one question, after which the file is to blame: once may have been something else."""
 SECONDS_A_PIXEL = 1e-7
-"""Of processor time, which a picture adds to what its PDF may take: a page that was scanned takes a second."""
+"""Of processor time, which a picture adds to what its PDF may take: a scanned page, most of a second."""
 SEPARATOR = "\n"
 
 
@@ -49,10 +57,11 @@ class PdfParser(Parser):
         seen = set()
         with _opened(path, PICTURE_SECONDS) as pdf:
             for index in range(pdf.pages):
-                for data in pdf.pictures(index):
+                for data, cost in pdf.pictures(index):
                     digest = hashlib.sha256(data).digest()
                     if digest not in seen:
                         seen.add(digest)
+                        pdf.allow(cost)
                         yield Embedded(data, index + 1)
 
     def drawn(self, path: Path, pages: Sequence[int], *, width: int) -> Iterator[tuple[int, Image.Image]]:
@@ -60,6 +69,7 @@ class PdfParser(Parser):
             for number in pages:
                 image = pdf.drawn(number - 1, width)
                 if image is not None:
+                    pdf.allow(image.width * image.height)
                     yield number, image
 
 
@@ -106,22 +116,22 @@ class _Pdf:
             texts += some
         return texts
 
-    def pictures(self, index: int) -> Iterator[bytes]:
+    def allow(self, pixels: int) -> None:
+        """More time, for something that was worth it."""
+        self._left += SECONDS_A_PIXEL * pixels
+
+    def pictures(self, index: int) -> Iterator[tuple[bytes, int]]:
+        """Each with its pixels, or its bytes where it is as it was in the file."""
         head, body = self._ask("pictures", page=index, index=index)
-        self._left += SECONDS_A_PIXEL * head["pixels"]
         at = 0
-        for length in head["lengths"]:
-            yield body[at : at + length]
+        for length, cost in zip(head["lengths"], head["costs"], strict=True):
+            yield body[at : at + length], cost
             at += length
 
     def drawn(self, index: int, width: int) -> Image.Image | None:
         """None for a page that would have too many pixels."""
         head, body = self._ask("draw", page=index, index=index, width=width)
-        if head["size"] is None:
-            return None
-        across, down = head["size"]
-        self._left += SECONDS_A_PIXEL * across * down
-        return Image.frombytes("RGB", (across, down), body)
+        return None if head["size"] is None else Image.frombytes("RGB", tuple(head["size"]), body)
 
     def close(self) -> None:
         try:
@@ -142,6 +152,8 @@ class _Pdf:
                 return self._answered(self._question(do, given), born=self._born)
             except Reborn:
                 opened = False
+            except Full:
+                raise Unreadable(over_memory(self._path)) from None
             except Died as error:
                 deaths, opened = deaths + 1, False
                 if deaths >= DEATHS:

@@ -92,11 +92,11 @@ class _Documents:
         return {}, "".join(f"{text}\0" for text in texts).encode("utf-8", "surrogatepass")
 
     def _pictures(self, path: Path, number: int, index: int) -> Answer:
-        found, pixels = [], 0
-        for data, size in _page_pictures(self._open[number][0], index):
+        found, costs = [], []
+        for data, cost in _page_pictures(self._open[number][0], index):
             found.append(data)
-            pixels += size
-        return {"lengths": [len(data) for data in found], "pixels": pixels}, b"".join(found)
+            costs.append(cost)
+        return {"lengths": [len(data) for data in found], "costs": costs}, b"".join(found)
 
     def _draw(self, path: Path, number: int, index: int, width: int) -> Answer:
         with closing(self._open[number][0][index]) as found:
@@ -124,8 +124,7 @@ def _page_text(pdf: pypdfium2.PdfDocument, index: int) -> str:
 
 
 def _page_pictures(pdf: pypdfium2.PdfDocument, index: int) -> Iterator[tuple[bytes, int]]:
-    """Of one page, as picture files: its JPEGs as they are, others as PNG, each with its number of pixels.
-    Those that PDFium cannot decode are passed over, and so are those beyond `MAX_PIXELS`."""
+    """Of one page, as picture files: its JPEGs as they are, others as PNG, with their bytes or pixels. Those that PDFium cannot decode are passed over, and so are those beyond `MAX_PIXELS`."""
     with closing(pdf[index]) as page:
         for image in page.get_objects(IMAGES):
             try:
@@ -133,7 +132,8 @@ def _page_pictures(pdf: pypdfium2.PdfDocument, index: int) -> Iterator[tuple[byt
                 if width * height > (MAX_PIXELS if image.get_metadata().bits_per_pixel > 1 else MAX_DOTS):
                     continue
                 if tuple(image.get_filters(skip_simple=True)) == WHOLE_FILES:
-                    yield bytes(image.get_data(decode_simple=True)), 0
+                    data = bytes(image.get_data(decode_simple=True))
+                    yield data, len(data)
                     continue
                 with closing(image.get_bitmap()) as bitmap:
                     picture = io.BytesIO()

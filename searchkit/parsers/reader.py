@@ -48,8 +48,10 @@ class _Reader:
         head: dict[str, Any] = {"error": str(error), "hint": error.hint}
         if isinstance(error, NoText):
             head["blank"] = error.pages
-        if isinstance(error.__cause__, OSError):
-            head["errno"] = error.__cause__.errno
+        cause = error.__cause__
+        head["unexpected"] = cause is not None and not isinstance(cause, OSError)
+        if isinstance(cause, OSError):
+            head["errno"] = cause.errno
         return head
 
     def _some(self) -> Answer:

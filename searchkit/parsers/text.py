@@ -73,7 +73,7 @@ def decode(data: bytes, *, name: str) -> str:
     """
     encoding = guess_encoding(data)
     try:
-        if len(data) > PIECE:
+        if len(data) > MAX_BYTES // 4:
             _refuse_wide(data, encoding, name)
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
@@ -117,7 +117,8 @@ def _refuse_wide(data: bytes, encoding: str, name: str) -> None:
     length = width = 0
     for piece in _pieces(data, encoding):
         length += len(piece)
-        width = max(width, sys.getsizeof(piece) // max(len(piece), 1))  # of a letter: 1, 2 or 4 bytes
+        if piece:  # a letter takes 1, 2 or 4 bytes
+            width = max(width, (sys.getsizeof(piece + piece) - sys.getsizeof(piece)) // len(piece))
         if length * width > MAX_BYTES:
             raise Unreadable(
                 f"{name} takes more than {MAX_BYTES >> 20} MB of memory as text",
