@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +28,7 @@ from searchkit.ingest.load import READ, Failed, Loaded, Loader, decoder_of, fail
 from searchkit.ingest.ocr import Ocr
 from searchkit.ingest.thumbs import name_of
 from searchkit.ingest.walk import Problem, Selection, entry_of, walk
+from searchkit.parsers.child import Stopped, heard
 from searchkit.protocols import Encoder, VectorStore
 from searchkit.types import (
     DEFAULTS,
@@ -123,10 +125,6 @@ class _Scan:
     seen: set[str] = field(default_factory=set)
     blind: list[str] = field(default_factory=list)
     """Paths that could not be looked at: they, and what lies below, are neither seen nor gone."""
-
-
-class _Stopped(Exception):
-    """The run was asked to stop in the middle of a document."""
 
 
 class Ingest:
@@ -269,8 +267,19 @@ class Ingest:
     # encode and write
 
     def _encode(self, source: Source, pending: Sequence[FileEntry], known: dict[str, Asset]) -> None:
-        total = len(pending)
         waiting: list[Loaded] = []
+        try:
+            with heard(self.options.stop):
+                self._encode_each(source, pending, known, waiting)
+        except Stopped:  # over a file that was being read
+            self.report.interrupted = True
+        self._write(source, waiting)
+
+    def _encode_each(
+        self, source: Source, pending: Sequence[FileEntry], known: dict[str, Asset], waiting: list[Loaded]
+    ) -> None:
+        """Those that are still to be written are left in `waiting`."""
+        total = len(pending)
         for done, loaded in enumerate(self._load(pending), start=1):
             if isinstance(loaded, Failed):
                 if loaded.decoder == READ and (why := _away(source.path)):
@@ -283,18 +292,17 @@ class Ingest:
                 self.report.unchanged += 1
             elif self._is_long(loaded):
                 self._write(source, waiting)
-                waiting = []
+                waiting.clear()
                 self._write_long(source, loaded, (done, total))
             else:
                 waiting.append(loaded)
             if sum(map(self._cost, waiting)) >= self.options.batch_size:
                 self._write(source, waiting)
-                waiting = []
+                waiting.clear()
             self._tell("encode", done, total, loaded.entry.path)
             if self.report.interrupted or self.options.stop():
                 self.report.interrupted = True
                 break
-        self._write(source, waiting)
 
     def _fail(self, source: Source, one: Failed) -> None:
         if one.decoder == READ and not os.path.lexists(one.entry.path):
@@ -306,7 +314,14 @@ class Ingest:
         the bytes that they have."""
         if not pending:
             return
-        loader = Loader(self.encoder, self._known, self.chunking, self.options.ocr)
+        over = threading.Event()
+        loader = Loader(
+            self.encoder,
+            self._known,
+            self.chunking,
+            self.options.ocr,
+            stop=lambda: over.is_set() or self.options.stop(),
+        )
         ahead = 2 * self.options.batch_size
         with ThreadPoolExecutor(self.options.threads) as pool:
             queue: deque[tuple[int, Future[Loaded | Failed]]] = deque()
@@ -324,6 +339,7 @@ class Ingest:
                     del future  # with the content, which may be large
                     held -= size
             finally:
+                over.set()  # what is still being read is not waited for
                 pool.shutdown(wait=True, cancel_futures=True)
 
     def _is_long(self, one: Loaded) -> bool:
@@ -372,7 +388,7 @@ class Ingest:
                 self.changed = True
                 written += len(items)
                 pictures += sum(item.kind is Kind.IMAGE for item in items)
-        except (_Stopped, Unreadable) as error:
+        except (Stopped, Unreadable) as error:
             with self.options.exclusive():
                 self.store.delete(ids_of(Content(one.entry.path, one.sha256, written)))
             if isinstance(error, Unreadable):
@@ -391,7 +407,7 @@ class Ingest:
         first = 0
         for pieces, vectors in self._embed.stream(one):
             if self.options.stop():
-                raise _Stopped
+                raise Stopped
             some = _items(source, one, pieces, first=first + len(items))
             self._keep_thumbnails(some, pieces)
             items += some
@@ -407,7 +423,7 @@ class Ingest:
         ids = ids_of(self._known[one.sha256])
         for start in range(0, len(ids), PART):
             if self.options.stop():
-                raise _Stopped
+                raise Stopped
             some = ids[start : start + PART]
             yield [_moved(item, source, one.entry) for item in self.store.get(some)], self.store.vectors(some)
 

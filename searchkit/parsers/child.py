@@ -30,7 +30,7 @@ MAX_MESSAGE = 1 << 30
 SECONDS = 10.0
 """For one answer. What asks for much gets it in pieces."""
 SPARE = 64_000_000
-"""Bytes that it may still have when nothing is open; with more it is ended, and begins anew when it is asked."""
+"""Bytes that it may still have when nothing is open; with more it is ended, and begins anew when asked."""
 LOOK = 0.02
 """Seconds from one look at a process that is waited for to the next."""
 FULL = 0.7
@@ -64,7 +64,7 @@ class Reborn(Exception):
 
 
 class Stopped(BaseException):
-    """Nobody wants the answer any more. No fault of a file, so what is said of faulty files does not catch it."""
+    """Nobody wants the answer any more. It is no fault of a file, so what catches those does not catch it."""
 
 
 @contextmanager
@@ -224,7 +224,9 @@ def _read(source: IO[bytes], count: int) -> bytes:
     return data
 
 
-def answer_all(answer: Callable[[dict[str, Any]], Answer], *, idle: Callable[[], bool] = lambda: True) -> None:
+def answer_all(
+    answer: Callable[[dict[str, Any]], Answer], *, idle: Callable[[], bool] = lambda: True
+) -> None:
     """In the child: answer until the parent is gone, each time within the budget; `idle` says that nothing is
     open. What a library prints goes nowhere, and Ctrl-C is the parent's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -124,7 +124,8 @@ def _page_text(pdf: pypdfium2.PdfDocument, index: int) -> str:
 
 
 def _page_pictures(pdf: pypdfium2.PdfDocument, index: int) -> Iterator[tuple[bytes, int]]:
-    """Of one page, as picture files: its JPEGs as they are, others as PNG, with their bytes or pixels. Those that PDFium cannot decode are passed over, and so are those beyond `MAX_PIXELS`."""
+    """Of one page, as picture files, with their bytes or pixels: its JPEGs as they are, others as PNG. Those
+    that PDFium cannot decode are passed over, and so are those beyond `MAX_PIXELS`."""
     with closing(pdf[index]) as page:
         for image in page.get_objects(IMAGES):
             try:
@@ -139,13 +140,13 @@ def _page_pictures(pdf: pypdfium2.PdfDocument, index: int) -> Iterator[tuple[byt
                     picture = io.BytesIO()
                     _shown(bitmap).save(picture, "PNG", compress_level=1)
                     yield picture.getvalue(), width * height
-            except (pypdfium2.PdfiumError, ValueError):
+            except (pypdfium2.PdfiumError, ValueError, MemoryError):
                 continue
 
 
 def _shown(bitmap: pypdfium2.PdfBitmap) -> Image.Image:
     """In RGB, or in grey, which takes a quarter of the memory."""
-    image = bitmap.to_pil()
+    image: Image.Image = bitmap.to_pil()
     return image if image.mode in ("RGB", "L") else image.convert("RGB")
 
 

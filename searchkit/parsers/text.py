@@ -106,7 +106,7 @@ def guess_encoding(data: bytes) -> str:
 
 
 def _pieces(data: bytes, encoding: str) -> Iterator[str]:
-    """The text piece by piece: as one, letters beyond Latin-1 make the rest of it two or four times as large."""
+    """The text piece by piece: in one, letters beyond Latin-1 make all others two or four times as large."""
     decoder = codecs.getincrementaldecoder(encoding)()
     view = memoryview(data)
     for at in range(0, len(data), PIECE):
