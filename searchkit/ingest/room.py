@@ -16,7 +16,7 @@ class Room:
 
     @contextmanager
     def of(self, amount: int) -> Iterator[None]:
-        """Within, so many bytes are taken. Who has some must not ask for more: two could wait for each other."""
+        """So many bytes are taken within. Who has some may not ask for more: two could wait for another."""
         amount = min(amount, self.size)
         with self._changed:
             self._changed.wait_for(lambda: self._free >= amount)

@@ -1,4 +1,4 @@
-"""Reading a document within budgets of time and memory, by whatever parser: in a process that may be ended."""
+"""Reading a document within budgets of time and memory, by any parser: in a process that may be ended."""
 
 from __future__ import annotations
 

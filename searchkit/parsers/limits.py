@@ -38,7 +38,7 @@ RATIO_FROM = 4 * MB
 MAX_PIXELS = 40_000_000
 """Of a page that is drawn, and of a picture in a PDF that has to be encoded anew…"""
 MAX_DOTS = 100_000_000
-"""…unless it is black and white, as scanned plans are."""
+"""…unless it is black and white, as scanned plans are, or a JPEG, which is given as it is."""
 
 
 @contextmanager

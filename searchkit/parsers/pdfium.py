@@ -130,9 +130,11 @@ def _page_pictures(pdf: pypdfium2.PdfDocument, index: int) -> Iterator[tuple[byt
         for image in page.get_objects(IMAGES):
             try:
                 width, height = image.get_px_size()
-                if width * height > (MAX_PIXELS if image.get_metadata().bits_per_pixel > 1 else MAX_DOTS):
+                whole = tuple(image.get_filters(skip_simple=True)) == WHOLE_FILES
+                dots = whole or image.get_metadata().bits_per_pixel == 1
+                if width * height > (MAX_DOTS if dots else MAX_PIXELS):
                     continue
-                if tuple(image.get_filters(skip_simple=True)) == WHOLE_FILES:
+                if whole:
                     data = bytes(image.get_data(decode_simple=True))
                     yield data, len(data)
                     continue
