@@ -107,6 +107,7 @@ TOKENS: dict[str, tuple[str, ...]] = {
     "HtmlParser": (*XML, *HTML),
     "EpubParser": (*XML, *HTML),
     "PdfParser": (
+        *XML,
         *(
             "<<",
             "<</FlateDecode>>stream\n",
