@@ -1,4 +1,4 @@
-"""What a hostile file may cost a run, through the real command: it is refused with the reason, a stop is heard
+"""What a hostile file may cost a run, by the real command: it is refused with the reason, a stop is heard
 while it is read, and the others are indexed."""
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def test_a_stop_is_heard_while_a_file_is_read(which: signal.Signals, files: Path
         os.kill(int(readers[0]), 0)
         raise AssertionError("what read the file goes on")
     with Collection.open(files.parent / "library", create=False, encoder=Hashing()) as library:
-        assert library.failures() == [] and library.search("a", k=1) == []
+        assert library.failures() == [] and library.store.count() == 0
 
 
 @pytest.mark.slow
@@ -119,7 +119,7 @@ def test_a_stop_is_heard_while_a_file_is_read(which: signal.Signals, files: Path
         ("a.rtf", b"{\\rtf1 " + b"{" * (10 << 20), "nests more than 10,000 groups"),
         ("a.csv", b"," * 100_000_000, "takes more than 400 MB of memory to read"),
         ("a.pdf", b"<!---->" * 60, "damaged or not a PDF"),
-        ("b.pdf", shared_page(1_500_000, 30), "takes more than"),
+        ("b.pdf", shared_page(4_000_000, 30), "takes more than 20 s of processor time"),
         ("a.txt", b"\1" * 100_000_000, "is binary, not text"),
         ("a.json", ("\U0001f600" + "a" * 100_000_000).encode(), "takes more than 256 MB of memory as text"),
         ("a.png", b"", "MB of memory to decode, more than 480"),

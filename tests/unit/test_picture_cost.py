@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import threading
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -60,13 +61,9 @@ WAYS = {
 def picture(mode: str, size: tuple[int, int]) -> Image.Image:
     colours = np.random.default_rng(7).integers(0, 255, (24, 32, 4), dtype=np.uint8)
     large = Image.fromarray(colours).resize(size, Image.Resampling.BICUBIC)
-    return (
-        large.convert("L").convert("I;16")
-        if mode == "I;16"
-        else large.convert("RGB").convert(mode)
-        if mode in ("CMYK", "P", "F")
-        else large.convert(mode)
-    )
+    if mode == "I;16":
+        return large.convert("L").convert("I;16")
+    return large.convert("RGB").convert(mode) if mode in ("CMYK", "P", "F") else large.convert(mode)
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -76,11 +73,10 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is told by Linux")
-@pytest.mark.parametrize("name", WAYS)
-@pytest.mark.parametrize("at_least", [0, 300])
+@pytest.mark.parametrize(
+    ("name", "at_least"), [*((name, 0) for name in WAYS), ("RGB.jpg", 300), ("scans.jpg", 300)]
+)
 def test_no_picture_takes_more_than_was_told(name: str, at_least: int, tmp_path: Path) -> None:
-    if at_least and not name.endswith(".jpg"):
-        pytest.skip("only a JPEG can be decoded smaller")
     mode, options = WAYS[name]
     picture(mode, (3600, 2800)).save(tmp_path / name, **options)  # type: ignore[arg-type]
     command = [sys.executable, "-c", MEASURE, str(tmp_path / name), str(at_least)]
@@ -91,15 +87,16 @@ def test_no_picture_takes_more_than_was_told(name: str, at_least: int, tmp_path:
 
 
 def test_a_small_file_of_a_picture_that_would_take_gigabytes_is_refused() -> None:
-    data = encoded(Image.new("RGBA", (13_000, 13_000), (9, 9, 9, 9)), "PNG")
-    with pytest.raises(Unreadable, match=r"x takes 135\d MB of memory to decode, more than 480") as caught:
+    data = encoded(Image.new("RGBA", (9_000, 9_000), (9, 9, 9, 9)), "PNG")
+    with pytest.raises(Unreadable, match=r"x takes 648 MB of memory to decode, more than 480") as caught:
         decode(data, name="x")
     assert caught.value.hint == "save it smaller"
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_a_large_jpeg_is_decoded_smaller() -> None:
     data = encoded(Image.new("RGB", (12_000, 11_000), "red"), "JPEG")
-    with pytest.raises(Unreadable, match="528 MB of memory"):
+    with pytest.raises(Unreadable, match="530 MB of memory"):
         decode(data, name="x")
     assert decode(data, name="x", at_least=300).image.size == (1500, 1375)
 
@@ -116,7 +113,7 @@ def test_a_picture_of_millions_of_parts_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(cost, "MAX_READS", 1000)
     data = encoded(Image.new("RGB", (20, 20)), "PNG")
     header = data[:33]  # signature and IHDR
-    small = b"\0\0\0\0" + b"teXt" + (0x7A7F7B0C).to_bytes(4, "big")
+    small = b"\0\0\0\0" + b"teXt" + zlib.crc32(b"teXt").to_bytes(4, "big")
     with pytest.raises(Unreadable, match="x is damaged"):
         decode(header + 2000 * small + data[33:], name="x")
     assert decode(data, name="x").width == 20
