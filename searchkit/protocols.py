@@ -221,6 +221,9 @@ class Parser(Protocol):
     """The library underneath and its version, e.g. "pypdfium2 5.15.2": the ledger keeps it."""
     suffixes: frozenset[str]
     """File suffixes in small letters, with the dot."""
+    capped: bool = False
+    """Whether a file may make it take long or much, so that it runs in a process that can be ended
+    (`parsers/capped.py`); False where time and memory follow from the size of the file alone."""
 
     def parse(self, path: Path) -> Document:
         """The document in a file."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from searchkit.errors import Unreadable
 from searchkit.finetuning.described import description
 from searchkit.ingest.sections import sections
+from searchkit.parsers import capped
 from searchkit.registry import parser_of
 from searchkit.types import Item, Kind
 
@@ -62,7 +63,7 @@ def under_headings(path: Path) -> Iterator[tuple[str, str]]:
     if parser is None:
         return
     try:
-        document = parser.parse(path)
+        document = capped.parse(parser, path)
     except (Unreadable, OSError):
         return
     for section in sections(document):

@@ -14,12 +14,13 @@ import numpy as np
 
 from searchkit.catalog.catalog import Asset, Catalog, Content, Source
 from searchkit.errors import Unreadable
-from searchkit.ingest.encode import Interrupted, in_parts
+from searchkit.ingest.encode import in_parts
 from searchkit.ingest.ids import ids_of, item_id
 from searchkit.ingest.load import READ, Failed, failed
 from searchkit.ingest.rows import Batch, Encoded, LongDocument, Rows
 from searchkit.ingest.run import Run
 from searchkit.ingest.thumbs import name_of
+from searchkit.parsers.child import Stopped
 from searchkit.protocols import VectorStore
 from searchkit.types import FileEntry, Item, Kind, Vectors
 
@@ -81,7 +82,7 @@ class Commit:
                 self._run.changed = True
                 written += len(rows.items)
                 pictures += _pictures(rows.items)
-        except (Interrupted, Unreadable) as error:
+        except (Stopped, Unreadable) as error:
             with self._run.options.exclusive():
                 self._store.delete(ids_of(Content(file.entry.path, file.sha256, written)))
             if isinstance(error, Unreadable):
@@ -139,7 +140,7 @@ class Commit:
         """The rows of a long document that the space holds at another place."""
         for ids in in_parts(ids_of(self._contents[file.sha256])):
             if self._run.stopped():
-                raise Interrupted
+                raise Stopped
             items = [_moved(item, source, file.entry) for item in self._store.get(ids)]
             yield Rows(items, self._store.vectors(ids), thumbnails=[])
 

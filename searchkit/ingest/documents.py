@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL.Image import Image
 
 from searchkit.errors import NoText, Unreadable
 from searchkit.ingest.chunking import chunker, room, settled
-from searchkit.ingest.images import Picture, decode, enough
+from searchkit.ingest.images import Picture, decoding, enough
 from searchkit.ingest.ocr import PAGE_WIDTH, Ocr
 from searchkit.ingest.thumbs import from_file
+from searchkit.parsers import capped
 from searchkit.protocols import Encoder, Parser
 from searchkit.types import Chunking, Document, Passage
 
@@ -40,6 +43,7 @@ class Pixels:
     """As a WebP file."""
 
 
+Made = TypeVar("Made")
 Piece = Passage | Pixels
 """What becomes one item."""
 
@@ -69,7 +73,7 @@ class DocumentReader:
         """Raises `Unreadable`, while the pieces are made too; `NoText` where there is no piece at all."""
         nothing: NoText | None = None
         try:
-            document = parser.parse(path)
+            document = capped.parse(parser, path)
         except NoText as error:  # a scan, perhaps: then its pictures are what there is
             nothing, document = error, Document("")
         blank = range(1, nothing.pages + 1) if nothing else _blank_pages(document)
@@ -132,9 +136,12 @@ class DocumentReader:
 
     def _pictures(self, path: Path, parser: Parser, left_out: Counter[str]) -> Iterator[Pixels]:
         at_least = enough(self._encoder.record.pixels)
-        for found, data, page in pictures_in(path, parser, at_least, left_out):
+
+        def made(found: Picture, data: bytes, page: int | None) -> Pixels:
             pixels = self._encoder.prepare_image(found.image)
-            yield Pixels(pixels, found.width, found.height, found.taken, page, from_file(data, found))
+            return Pixels(pixels, found.width, found.height, found.taken, page, from_file(data, found))
+
+        return made_of_pictures(path, parser, at_least, left_out, made)
 
 
 def pictures_in(
@@ -142,31 +149,45 @@ def pictures_in(
 ) -> Iterator[tuple[Picture, bytes, int | None]]:
     """The pictures of a document that are worth an item, with their bytes and pages; one that cannot be read
     is counted, and the document stays."""
+    return made_of_pictures(path, parser, at_least, left_out, lambda *found: found)
+
+
+def made_of_pictures(
+    path: Path,
+    parser: Parser,
+    at_least: int,
+    left_out: Counter[str],
+    make: Callable[[Picture, bytes, int | None], Made],
+) -> Iterator[Made]:
+    """What `make` makes of each of them, while its memory counts as taken."""
     seen: set[bytes] = set()
     try:
-        for inner in parser.pictures(path):
+        for inner in capped.pictures(parser, path):
             digest = hashlib.sha256(inner.data).digest()
             if digest in seen:
                 left_out["pictures_repeated"] += 1
                 continue
             seen.add(digest)
-            found = _picture(inner.data, at_least, left_out)
-            if found is not None:
-                yield found, inner.data, inner.page
+            with _picture(inner.data, at_least, left_out) as found:
+                some = [] if found is None else [make(found, inner.data, inner.page)]
+            del found
+            yield from some
     except Exception:
         left_out["pictures_unreadable"] += 1
 
 
-def _picture(data: bytes, at_least: int, left_out: Counter[str]) -> Picture | None:
-    try:
-        found = decode(data, name="picture", at_least=at_least)
-    except Unreadable:
-        left_out["pictures_unreadable"] += 1
-        return None
-    if min(found.width, found.height) < SMALLEST:
-        left_out["pictures_too_small"] += 1
-        return None
-    return found
+@contextmanager
+def _picture(data: bytes, at_least: int, left_out: Counter[str]) -> Iterator[Picture | None]:
+    with ExitStack() as stack:
+        found = None
+        try:
+            found = stack.enter_context(decoding(data, name="picture", at_least=at_least))
+        except Unreadable:
+            left_out["pictures_unreadable"] += 1
+        if found is not None and min(found.width, found.height) < SMALLEST:
+            left_out["pictures_too_small"] += 1
+            found = None
+        yield found
 
 
 def _blank_pages(document: Document) -> list[int]:

@@ -6,9 +6,11 @@ machine, and send the rows to the process that commits them.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -29,6 +31,7 @@ from searchkit.ingest.rows import (
     thumbnails_of,
 )
 from searchkit.ingest.run import Options
+from searchkit.parsers.child import Stopped, heard
 from searchkit.protocols import Encoder
 from searchkit.types import DEFAULTS, Chunking, FileEntry, Item, Passage, Progress, Vectors
 
@@ -38,10 +41,6 @@ PART = 2048
 """Items of a long document that are written at once."""
 COPY_COST = 1 / 16
 """What an item that is copied counts in a batch, where one to be encoded counts 1."""
-
-
-class Interrupted(Exception):
-    """The run was asked to stop in the middle of a document."""
 
 
 def encode(
@@ -55,15 +54,15 @@ def encode(
 ) -> Iterator[Batch | LongDocument | Unchanged | Failed]:
     """Read, decode and encode files of the source at this path: yield rows and failures, in order of `due`.
 
-    Contents that `held` has are not encoded again. After each file `options.stop` is asked; when it says
-    True, what was read so far is yielded as the last batch. Take each result before the next is asked for:
-    what it added to `held` counts from then on.
+    Contents that `held` has are not encoded again. After each file, and while one is read, `options.stop` is
+    asked; when it says True, what was read so far is yielded as the last batch. Take each result before the
+    next is asked for: what it added to `held` counts from then on.
     """
     held, options = held or Held(), options or Options()
     embed = Embedder(encoder, chunking)
-    loader = Loader(encoder, held.contents, chunking, options.ocr)
     waiting: list[Loaded] = []
-    for done, loaded in enumerate(_load(due, loader, options), start=1):
+    loading = _load(due, options, encoder=encoder, chunking=chunking, contents=held.contents)
+    for done, loaded in enumerate(_until_stopped(loading), start=1):
         path = loaded.entry.path
         if isinstance(loaded, Failed):
             yield loaded
@@ -91,9 +90,24 @@ def encode(
         yield _batch(source, waiting, held.contents, embed)
 
 
-def _load(due: Sequence[FileEntry], loader: Loader, options: Options) -> Iterator[Loaded | Failed]:
+def _until_stopped(loading: Iterator[Loaded | Failed]) -> Iterator[Loaded | Failed]:
+    """What is loaded, up to the file that was being read when the run was stopped."""
+    with suppress(Stopped):
+        yield from loading
+
+
+def _load(
+    due: Sequence[FileEntry],
+    options: Options,
+    *,
+    encoder: Encoder,
+    chunking: Chunking,
+    contents: Mapping[str, Content],
+) -> Iterator[Loaded | Failed]:
     """Read and decode files in threads, and yield them in order: ahead of the encoder by a bounded number of
-    files, and of bytes."""
+    files, and of bytes. Raises `Stopped` over a file that was being read."""
+    over = threading.Event()
+    loader = Loader(encoder, contents, chunking, options.ocr, stop=lambda: over.is_set() or options.stop())
     ahead = 2 * options.batch_size
     with ThreadPoolExecutor(options.threads) as pool:
         queue: deque[tuple[int, Future[Loaded | Failed]]] = deque()
@@ -111,6 +125,7 @@ def _load(due: Sequence[FileEntry], loader: Loader, options: Options) -> Iterato
                 del future  # with the content, which may be large
                 pending -= size
         finally:
+            over.set()  # what is still being read is not waited for
             pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -148,9 +163,9 @@ def _parts(
     vectors: list[Vectors] = []
     thumbnails: list[tuple[Item, bytes]] = []
     first = 0
-    for pieces, encoded in embed.stream(loaded):
+    for pieces, encoded in _heard(embed.stream(loaded), options):
         if options.stop():
-            raise Interrupted
+            raise Stopped
         new = items_of(source, loaded, pieces, first=first + len(items))
         items += new
         vectors.append(encoded)
@@ -162,6 +177,18 @@ def _parts(
             items, vectors, thumbnails = [], [], []
     if items:
         yield Rows(items, np.concatenate(vectors), thumbnails)
+
+
+def _heard(
+    stream: Iterator[tuple[list[Piece], Vectors]], options: Options
+) -> Iterator[tuple[list[Piece], Vectors]]:
+    """The same, and what is read for it is left in the middle when the run is stopped."""
+    while True:
+        with heard(options.stop):
+            step = next(stream, None)
+        if step is None:
+            return
+        yield step
 
 
 def _tell_part(loaded: Loaded, piece: Piece, options: Options, progress: Progress) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
+import errno
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import PIL
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from searchkit.errors import Unreadable
+from searchkit.ingest.cost import Source, content, memory, opened, refuse_scans
+from searchkit.ingest.room import Room
 
 try:  # an extra: HEIC needs a decoder that Pillow does not bring
     import pi_heif
@@ -49,6 +54,9 @@ DECODER = f"pillow {PIL.__version__}" + (f" pi-heif {pi_heif.__version__}" if HE
 
 MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
 """179 megapixels. Pillow refuses more than this; between half of it and this it only warns."""
+ROOM = Room(480_000_000)
+"""Bytes that the pictures which threads decode at the same time take, and one of them at most: 120 million
+pixels, or 60 with transparency, or 28 of WebP; of a JPEG that is decoded smaller, those of the smaller."""
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
@@ -81,11 +89,7 @@ def decode_file(path: str | Path, *, at_least: int = 0) -> Picture:
 
     Raises `Unreadable` with the reason.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise Unreadable(f"cannot read {path}: {error.strerror}") from error
-    return decode(data, name=str(path), at_least=at_least)
+    return decode(content(Path(path)), name=str(path), at_least=at_least)
 
 
 def decode_bytes(data: bytes) -> Image.Image:
@@ -93,23 +97,67 @@ def decode_bytes(data: bytes) -> Image.Image:
     return decode(data, name="image").image
 
 
-def decode(data: bytes, *, name: str, at_least: int = 0) -> Picture:
-    """As `decode_file`, from bytes; `name` is for the message."""
-    if not data:
-        raise Unreadable(f"{name} is empty (0 bytes)")
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            full, taken = _upright_size(image), _taken(image)
-            if at_least and image.format in ("JPEG", "MPO"):
-                image.draft("RGB", (at_least, at_least))
+def decode(source: Source, *, name: str, at_least: int = 0) -> Picture:
+    """As `decode_file`, from bytes too; `name` is for the message."""
+    return _Header(source, name, at_least).decoded()
+
+
+@contextmanager
+def decoding(source: Source, *, name: str, at_least: int = 0) -> Iterator[Picture]:
+    """The same, for a while: who would take more memory than others have left waits until they are done. No
+    second one is to be asked for within, which could wait for ever."""
+    header = _Header(source, name, at_least)
+    with ROOM.of(header.memory):
+        yield header.decoded()
+
+
+class _Header:
+    """A picture before it is decoded: what it is, and what that will take. Raises `Unreadable`."""
+
+    def __init__(self, source: Source, name: str, at_least: int) -> None:
+        if not source:
+            raise Unreadable(f"{name} is empty (0 bytes)")
+        self._name = name
+        with _readable(name):
+            self._file: BinaryIO = opened(source)
+            try:
+                self._image = image = Image.open(self._file, formats=FORMATS)
+                whole = image.size
+                self._size, self._taken = _upright_size(image), _taken(image)
+                if at_least and image.format in ("JPEG", "MPO"):
+                    image.draft("RGB", (at_least, at_least))
+                refuse_scans(image, whole, self._file)
+                self.memory = memory(image, whole, source)
+                if self.memory > ROOM.size:
+                    most = f"{self.memory / 1e6:.0f} MB of memory to decode, more than {ROOM.size / 1e6:.0f}"
+                    raise Unreadable(f"{name} takes {most}", hint="save it smaller")
+            except BaseException:
+                self._file.close()
+                raise
+
+    def decoded(self) -> Picture:
+        with _readable(self._name), self._file, self._image as image:
             image.load()
             ImageOps.exif_transpose(image, in_place=True)  # without it a second copy of every picture
-            return Picture(_rgb(image), *full, taken)
+            return Picture(_rgb(image), *self._size, self._taken)
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Whatever is raised over a picture becomes `Unreadable`, naming it."""
+    try:
+        yield
+    except Unreadable:
+        raise
     except Image.DecompressionBombError as error:
         raise Unreadable(f"{name} has more than {MAX_PIXELS / 1e6:.0f} megapixels") from error
     except UnidentifiedImageError as error:
         known = ", ".join(FORMATS)
         raise Unreadable(f"{name} is not a picture in a known format ({known})") from error
+    except OSError as error:
+        if error.errno not in (None, errno.EINVAL):  # to which a damaged file can lead as well
+            raise Unreadable(f"cannot read {name}: {error.strerror}") from error
+        raise Unreadable(f"{name} is damaged: {error}") from error
     # Pillow's plugins raise almost anything on hostile bytes; this is the one boundary around one file.
     except Exception as error:
         raise Unreadable(f"{name} is damaged: {error}") from error
@@ -142,7 +190,7 @@ def _rgb(image: Image.Image) -> Image.Image:
         scale = 255.0 / ((high - low) or 1)  # type: ignore[operator]
         image = image.point(lambda value: value * scale - low * scale).convert("L")  # type: ignore[operator]
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
         image = Image.new("RGB", rgba.size, "white")
-        image.paste(rgba, mask=rgba.getchannel("A"))
+        image.paste(rgba, mask=rgba)  # by its own transparency, without a copy of that
     return image if image.mode == "RGB" else image.convert("RGB")

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from searchkit.errors import Unreadable
+from searchkit.ingest.cost import content
 from searchkit.ingest.documents import DocumentReader, Piece, Pixels
-from searchkit.ingest.images import DECODER, HEIC_SUFFIXES, HEIF, SUFFIXES, decode, enough
+from searchkit.ingest.images import DECODER, HEIC_SUFFIXES, HEIF, SUFFIXES, decoding, enough
 from searchkit.ingest.ocr import OCR_SIDE, Ocr
 from searchkit.ingest.thumbs import from_file
+from searchkit.parsers.child import Stop, heard
 from searchkit.protocols import Encoder
 from searchkit.registry import DOCUMENT_SUFFIXES, parser_for, parser_of
 from searchkit.types import Chunking, Document, FileEntry, Kind, Passage
@@ -85,32 +87,51 @@ class Loader:
     """Reads, hashes, and decodes or parses, unless `known` has the content already."""
 
     def __init__(
-        self, encoder: Encoder, known: Container[str], chunking: Chunking, ocr: Ocr | None = None
+        self,
+        encoder: Encoder,
+        known: Container[str],
+        chunking: Chunking,
+        ocr: Ocr | None = None,
+        *,
+        stop: Stop = lambda: False,
     ) -> None:
+        """What is being read when `stop()` becomes true raises `Stopped`."""
+        self._stop = stop
         self._encoder, self._known, self._ocr = encoder, known, ocr
         self._read = DocumentReader(encoder, chunking, ocr)
 
     def __call__(self, entry: FileEntry) -> Loaded | Failed:
+        with heard(self._stop):
+            return self._load(entry)
+
+    def _load(self, entry: FileEntry) -> Loaded | Failed:
         sha256 = None
         try:
             suffix = os.path.splitext(entry.path)[1].lower()
             kind = Kind.PASSAGE if suffix in DOCUMENT_SUFFIXES else Kind.IMAGE
             before = _stamp(entry.path)
-            data = _read(entry) if kind is Kind.IMAGE else b""
-            sha256 = hashlib.sha256(data).hexdigest() if data else _hash(entry)
+            _check_size(entry)
+            data = content(Path(entry.path)) if kind is Kind.IMAGE else b""
+            sha256 = hashlib.sha256(data).hexdigest() if data and isinstance(data, bytes) else _hash(entry)
             if sha256 in self._known:
                 return Loaded(entry, sha256, kind)
             if kind is Kind.PASSAGE:
                 return self._document(entry, sha256, before)
             if suffix in HEIC_SUFFIXES and not HEIF:
                 raise Unreadable(f"{entry.path} is HEIC", hint="pip install 'searchkit[heif]'")
-            picture = decode(data, name=entry.path, at_least=enough(self._encoder.record.pixels))
-            pixels = self._encoder.prepare_image(picture.image)
-            small = from_file(data, picture)
-            piece = Pixels(pixels, picture.width, picture.height, picture.taken, thumbnail=small)
+            at_least = enough(self._encoder.record.pixels)
+            with decoding(data, name=entry.path, at_least=at_least) as picture:
+                pixels = self._encoder.prepare_image(picture.image)
+                small = from_file(data, picture)
+                piece = Pixels(pixels, picture.width, picture.height, picture.taken, thumbnail=small)
+                del picture
             written: list[Passage] = []
             if self._ocr is not None:
-                written = self._read.read(decode(data, name=entry.path, at_least=OCR_SIDE).image)
+                with decoding(data, name=entry.path, at_least=OCR_SIDE) as picture:
+                    written = self._read.read(picture.image)
+                    del picture
+            if not isinstance(data, bytes):
+                _check_unchanged(entry, before)
             return Loaded(entry, sha256, kind, (piece, *written), read=Counter(pictures=int(bool(written))))
         except (
             Exception
@@ -139,17 +160,8 @@ class Loader:
         )
 
 
-def _read(entry: FileEntry) -> bytes:
-    _check_size(entry)
-    try:
-        return Path(entry.path).read_bytes()
-    except OSError as error:
-        raise Unreadable(f"cannot read {entry.path}: {error.strerror}") from error
-
-
 def _hash(entry: FileEntry) -> str:
-    """Of a file that its parser reads by itself: it need not be in memory twice."""
-    _check_size(entry)
+    """Of a file that its parser reads by itself, or that is large: it need not be in memory twice."""
     try:
         with Path(entry.path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

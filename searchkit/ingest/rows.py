@@ -53,7 +53,7 @@ class Batch:
 class LongDocument:
     """A document whose rows come in parts of at least `encode.PART` items, each encoded when it is asked for.
 
-    The iteration raises `Unreadable` where the document breaks, and `Interrupted`; the counts of `file` are
+    The iteration raises `Unreadable` where the document breaks, and `Stopped`; the counts of `file` are
     complete when it has ended. Without `parts` the space holds the content, whose rows are to be copied.
     """
 

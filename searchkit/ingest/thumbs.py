@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image
 
+from searchkit.ingest.cost import Source
 from searchkit.ingest.images import Picture, decode
 from searchkit.registry import DOCUMENT_SUFFIXES
 from searchkit.types import Item
@@ -31,14 +33,31 @@ NAME = re.compile(r"[0-9a-f]{64}(-[0-9a-f]{8}-[0-9]{1,9})?")
 
 def shrunk(image: Image.Image, side: int = SIDE) -> bytes:
     """A WebP of at most side × side pixels; `image` stays as it is."""
-    small = image.copy()
-    small.thumbnail((side, side))
+    across, down = fitting(image.size, side)
+    small = image
+    if (across, down) != image.size:  # as `thumbnail` does it, for which a whole copy would be needed
+        small = image.resize((across, down), Image.Resampling.BICUBIC, reducing_gap=2.0)
     data = io.BytesIO()
     small.save(data, "WEBP", quality=QUALITY, method=EFFORT)
     return data.getvalue()
 
 
-def from_file(data: bytes, decoded: Picture) -> bytes:
+def fitting(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """The largest size of the same shape within side × side, and never a larger one than `size`."""
+    width, height = size
+    if max(width, height) <= side:
+        return size
+    shape = width / height
+    if shape > 1:
+        return side, _nearest(side / shape, lambda down: abs(shape - side / down) if down else math.inf)
+    return _nearest(side * shape, lambda across: abs(shape - across / side)), side
+
+
+def _nearest(length: float, off: Callable[[int], float]) -> int:
+    return max(min(math.floor(length), math.ceil(length), key=off), 1)
+
+
+def from_file(data: Source, decoded: Picture) -> bytes:
     """The thumbnail of a picture file (`data`) that was `decoded` for a tower, as a WebP.
 
     Where a small tower made do with less than a thumbnail needs, the file is decoded once more: a vector must

@@ -7,6 +7,7 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import unquote, urlsplit
 from xml.etree.ElementTree import Element, ParseError
 
@@ -22,6 +23,8 @@ DEEPEST = 9
 """Of headings; entries of some generated books lie deeper."""
 REACH = 40
 """Elements around a link that are looked at."""
+MAX_ENTRIES = 50_000
+"""Of a table of contents: lists in each other can say the same ones again and again."""
 SHORTEST = 4
 """Letters of a name that may be part of a longer one: "The sea" in "2. The sea"."""
 NOT_LETTERS = re.compile(r"[\W_]+")
@@ -51,7 +54,8 @@ def contents(archive: zipfile.ZipFile, package: Element, folder: str) -> Content
         for item in some:
             name = resolved(folder, item.get("href", ""))
             try:
-                found = _by_page(read(archive.read(name)), posixpath.dirname(name))
+                entries = islice(read(archive.read(name)), MAX_ENTRIES)
+                found = _by_page(entries, posixpath.dirname(name))
             except (KeyError, Unreadable, ParseError):
                 continue
             if found:

@@ -31,6 +31,7 @@ class DocxParser(Parser):
 
     name = version("python-docx")
     suffixes = frozenset({".docx", ".docm", ".dotx", ".dotm", ".doc"})
+    capped = True
 
     def parse(self, path: Path) -> Document:
         opc, blocks = library("docx.opc.package", path=path), Blocks(path)
@@ -82,15 +83,15 @@ def _heading_levels(styles: Any) -> dict[str, int]:
         elif outline is not None:
             own[key] = outline
         based[key] = _value(style.find(W + "basedOn"))
-    levels = {}
+    levels: dict[str, int | None] = {**own}
     for key in based:
-        at, seen = key, set[str]()
-        while at and at not in own and at not in seen:  # styles that are based on each other in a ring
-            seen.add(at)
-            at = based.get(at, "")
-        if at in own:
-            levels[key] = own[at]
-    return levels
+        at, below = key, list[str]()
+        while at in based and at not in levels:
+            levels[at] = None  # also of styles that are based on each other in a ring
+            below.append(at)
+            at = based[at]
+        levels |= dict.fromkeys(below, levels.get(at))
+    return {key: level for key, level in levels.items() if level is not None}
 
 
 def _outline(node: Any) -> int | None:

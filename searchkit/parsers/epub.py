@@ -29,6 +29,7 @@ class EpubParser(Parser):
 
     name = HtmlParser.name
     suffixes = frozenset({".epub"})
+    capped = True
 
     def parse(self, path: Path) -> Document:
         blocks = Blocks(path)

@@ -30,7 +30,9 @@ BREAKS = dict.fromkeys(LINES.split(), 1) | dict.fromkeys(PARAGRAPHS.split(), 2)
 
 AROUND = frozenset({"navigation", "contentinfo", "search", "menu", "menubar", "toolbar"})
 """Roles of what stands around a page's own text; a banner too, unless it holds the page's first heading."""
-NOTICE = re.compile(r"(cookie|consent|gdpr)[-_a-z]*(banner|notice|bar|popup|modal|overlay|dialog|wall)\b")
+NOTICE_NAME = re.compile(r"[-_a-z]+(?:.|$)", re.DOTALL)
+ABOUT = re.compile(r"cookie|consent|gdpr")
+NOTICE = re.compile(r"(?:banner|notice|bar|popup|modal|overlay|dialog|wall)\b")
 NOTICE_LENGTH = 2000
 """Characters; what is longer is about cookies, not a question about them."""
 
@@ -51,6 +53,7 @@ class HtmlParser(Parser):
 
     name = f"selectolax {importlib.metadata.version('selectolax')}"
     suffixes = frozenset({".html", ".htm", ".xhtml"})
+    capped = True
 
     def parse(self, path: Path) -> Document:
         data = read_bytes(path)
@@ -137,9 +140,19 @@ def _is_own(node: LexborNode) -> bool:
     if role == "banner":
         return node.css_first("h1") is not None
     names = f"{attributes.get('id') or ''} {attributes.get('class') or ''}".lower()
-    if NOTICE.search(names):
+    if _is_notice(names):
         return node.css_first("article, main, h1") is not None or len(node.text()) > NOTICE_LENGTH
     return True
+
+
+def _is_notice(names: str) -> bool:
+    """Whether one of an element's names says "cookie" and later "banner", or the like. In steps, since one
+    expression for both would look at the rest of a name from each of its cookies."""
+    for name in NOTICE_NAME.findall(names):
+        about = ABOUT.search(name)
+        if about and NOTICE.search(name, about.end()):
+            return True
+    return False
 
 
 class _Page:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import email
+import codecs
 import email.errors
 import email.header
+import email.parser
 import email.policy
 import re
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from pathlib import Path
 from searchkit.errors import Unreadable
 from searchkit.parsers.blocks import LINE, Blocks
 from searchkit.parsers.html import parse_page, visible
-from searchkit.parsers.limits import one_file
+from searchkit.parsers.limits import MB, one_file, too_much
 from searchkit.parsers.text import decode, read_bytes
 from searchkit.protocols import Parser
 from searchkit.types import Document, Embedded
@@ -27,6 +28,11 @@ PARAMETERS = re.compile(rb"^content-(?:type|disposition):.*(?:\n[ \t].*)*", re.I
 MAX_PARAMETERS = 8_000
 """Bytes; the library takes quadratic time to read more."""
 MAX_PARTS = 1_000
+BORDER = re.compile(rb"boundary", re.IGNORECASE)
+MAX_COMPARED = 20_000_000
+"""The library compares each line with the border of each part that is open: some four million in a second."""
+NOT_FOR_MAIL = frozenset(("idna", "punycode"))
+"""Character sets for names on the internet, which take quadratic time to read."""
 
 
 class MailParser(Parser):
@@ -34,6 +40,7 @@ class MailParser(Parser):
 
     name = "searchkit mail 1"
     suffixes = frozenset({".eml"})
+    capped = True
 
     def parse(self, path: Path) -> Document:
         blocks = Blocks(path)
@@ -55,9 +62,19 @@ class MailParser(Parser):
 def _message(path: Path) -> Message:
     data = read_bytes(path)
     decode(data[:100_000], name=str(path))  # a message is written in text, whatever is attached to it
-    if any(match.end() - match.start() > MAX_PARAMETERS for match in PARAMETERS.finditer(data)):
-        raise Unreadable(f"{path} is no message: it describes a part in more than {MAX_PARAMETERS:,} bytes")
-    return email.message_from_bytes(data, policy=email.policy.compat32)
+    borders = 0
+    for match in PARAMETERS.finditer(data):
+        borders += BORDER.search(match[0]) is not None
+        if match.end() - match.start() > MAX_PARAMETERS:
+            raise Unreadable(
+                f"{path} is no message: it describes a part in more than {MAX_PARAMETERS:,} bytes"
+            )
+    if borders * data.count(b"\n") > MAX_COMPARED:
+        raise too_much(path, f"{borders:,} parts that hold others, which may all end at each line")
+    parser = email.parser.BytesFeedParser(policy=email.policy.compat32)
+    for at in range(0, len(data), MB):  # as a whole it would take five times its size
+        parser.feed(data[at : at + MB])
+    return parser.close()
 
 
 def _parts(message: Message, path: Path) -> Iterator[Message]:
@@ -101,7 +118,8 @@ def _text(part: Message, path: Path) -> str:
         tree = parse_page(data, name=str(path))
         return visible(tree.root)[0] if tree.root else ""
     try:
-        return data.decode(str(part.get_content_charset("utf-8")))
+        known = codecs.lookup(str(part.get_content_charset("utf-8"))).name
+        return decode(data, name=str(path)) if known in NOT_FOR_MAIL else data.decode(known)
     except (LookupError, ValueError):
         return decode(data, name=str(path))
 

@@ -36,6 +36,7 @@ class MarkdownParser(Parser):
 
     name = f"markdown-it-py {markdown_it.__version__}"
     suffixes = frozenset({".md", ".markdown"})
+    capped = True
 
     def parse(self, path: Path) -> Document:
         text = read_text(path)

@@ -25,12 +25,13 @@ class NotebookParser(Parser):
 
     name = "searchkit notebook 1"
     suffixes = frozenset({".ipynb"})
+    capped = True
 
     def parse(self, path: Path) -> Document:
         blocks, title = Blocks(path), None
         with one_file(path):
             for cell in _cells(path):
-                source = _joined(cell.get("source"))
+                source = _joined(cell.get("source", cell.get("input")))
                 found = headings(source) if cell.get("cell_type") == "markdown" else ()
                 title = title or title_of(source, found)
                 blocks.add(source, headings=found)
@@ -52,8 +53,8 @@ class NotebookParser(Parser):
                             yield Embedded(data)
 
 
-def _cells(path: Path) -> list[dict[str, Any]]:
-    """Of the formats 3 and 4."""
+def _cells(path: Path) -> Iterator[dict[str, Any]]:
+    """Of the formats 3 and 4, where "input" is what 4 calls "source"."""
     try:
         book = json.loads(read_text(path))
     except ValueError as error:
@@ -61,15 +62,12 @@ def _cells(path: Path) -> list[dict[str, Any]]:
     if not isinstance(book, dict):
         raise Unreadable(f"{path} is not a notebook")
     sheets = _dicts(book.get("worksheets"))
-    return [
-        {"source": cell.get("input"), **cell}
-        for part in (book, *sheets)
-        for cell in _dicts(part.get("cells"))
-    ]
+    for part in (book, *sheets):
+        yield from _dicts(part.get("cells"))
 
 
-def _dicts(value: object) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+def _dicts(value: object) -> Iterator[dict[str, Any]]:
+    return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())
 
 
 def _joined(source: object) -> str:

@@ -56,6 +56,7 @@ class OdfParser(Parser):
 
     name = "searchkit odf 1"
     suffixes = frozenset({".odt", ".ott", ".odp", ".otp", ".ods", ".ots"})
+    capped = True
 
     def parse(self, path: Path) -> Document:
         with _opened(path) as (archive, body):

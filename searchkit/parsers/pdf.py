@@ -14,14 +14,24 @@ from PIL import Image
 
 from searchkit.errors import NoText, Unreadable
 from searchkit.parsers import child
-from searchkit.parsers.child import Answer, Child, Died, Hung, Reborn
-from searchkit.parsers.limits import MAX_CHARACTERS, MB, too_much
+from searchkit.parsers.child import Answer, Child, Died, Full, Hung, Reborn
+from searchkit.parsers.limits import (
+    MAX_CHARACTERS,
+    MB,
+    PICTURE_SECONDS,
+    TEXT_SECONDS,
+    over_memory,
+    over_time,
+    too_much,
+)
 from searchkit.protocols import Parser
 from searchkit.types import Document, Embedded, PageSpan
 
 PDFIUM = Child("searchkit.parsers.pdfium")
 DEATHS = 2
 """Of PDFium over one question, after which the file is to blame: once may have been something else."""
+SECONDS_A_PIXEL = 1e-7
+"""Of processor time, which a picture adds to what its PDF may take: a scanned page, most of a second."""
 SEPARATOR = "\n"
 
 
@@ -32,7 +42,7 @@ class PdfParser(Parser):
     suffixes = frozenset({".pdf"})
 
     def parse(self, path: Path) -> Document:
-        with _opened(path) as pdf:
+        with _opened(path, TEXT_SECONDS) as pdf:
             texts = pdf.texts()
         if not any(texts):
             raise NoText(
@@ -45,25 +55,27 @@ class PdfParser(Parser):
     def pictures(self, path: Path) -> Iterator[Embedded]:
         """A page at a time; what is on many pages (a logo) comes with the first."""
         seen = set()
-        with _opened(path) as pdf:
+        with _opened(path, PICTURE_SECONDS) as pdf:
             for index in range(pdf.pages):
-                for data in pdf.pictures(index):
+                for data, cost in pdf.pictures(index):
                     digest = hashlib.sha256(data).digest()
                     if digest not in seen:
                         seen.add(digest)
+                        pdf.allow(cost)
                         yield Embedded(data, index + 1)
 
     def drawn(self, path: Path, pages: Sequence[int], *, width: int) -> Iterator[tuple[int, Image.Image]]:
-        with _opened(path) as pdf:
+        with _opened(path, PICTURE_SECONDS) as pdf:
             for number in pages:
                 image = pdf.drawn(number - 1, width)
                 if image is not None:
+                    pdf.allow(image.width * image.height)
                     yield number, image
 
 
 def render(path: Path, page: int, width: int) -> Image.Image:
     """A page, numbered from 1, as an RGB picture so many pixels wide. Raises `Unreadable`."""
-    with _opened(path) as pdf:
+    with _opened(path, PICTURE_SECONDS) as pdf:
         if not 1 <= page <= pdf.pages:
             raise Unreadable(f"{path} has no page {page}")
         image = pdf.drawn(page - 1, width)
@@ -73,8 +85,8 @@ def render(path: Path, page: int, width: int) -> Image.Image:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[_Pdf]:
-    pdf = _Pdf(path)
+def _opened(path: Path, seconds: float) -> Iterator[_Pdf]:
+    pdf = _Pdf(path, seconds)
     try:
         yield pdf
     finally:
@@ -83,10 +95,11 @@ def _opened(path: Path) -> Iterator[_Pdf]:
 
 class _Pdf:
     """A document that PDFium has open. When its process had to be started anew, perhaps over another file, it
-    is opened again. Everything raises `Unreadable`."""
+    is opened again. Everything raises `Unreadable`, also when it has taken `seconds` of processor time."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, seconds: float) -> None:
+        self._path, self._seconds = path, seconds
+        self._left = seconds
         self._number = self._born = 0
         self.pages, self.title = 0, ""
         self._ask("open", opened=False)
@@ -103,11 +116,16 @@ class _Pdf:
             texts += some
         return texts
 
-    def pictures(self, index: int) -> Iterator[bytes]:
+    def allow(self, pixels: int) -> None:
+        """More time, for something that was worth it."""
+        self._left += SECONDS_A_PIXEL * pixels
+
+    def pictures(self, index: int) -> Iterator[tuple[bytes, int]]:
+        """Each with its pixels, or its bytes where it is as it was in the file."""
         head, body = self._ask("pictures", page=index, index=index)
         at = 0
-        for length in head["lengths"]:
-            yield body[at : at + length]
+        for length, cost in zip(head["lengths"], head["costs"], strict=True):
+            yield body[at : at + length], cost
             at += length
 
     def drawn(self, index: int, width: int) -> Image.Image | None:
@@ -131,14 +149,18 @@ class _Pdf:
                 if do == "open":
                     return {}, b""
                 given["number"] = self._number
-                return self._checked(PDFIUM.ask(self._question(do, given), born=self._born)[0])
+                return self._answered(self._question(do, given), born=self._born)
             except Reborn:
                 opened = False
+            except Full:
+                raise Unreadable(over_memory(self._path)) from None
             except Died as error:
                 deaths, opened = deaths + 1, False
                 if deaths >= DEATHS:
                     raise Unreadable(f"{self._path} ends PDFium on page {page + 1} ({error})") from None
             except Hung:
+                if self._left < child.SECONDS:
+                    raise Unreadable(over_time(self._path, self._seconds)) from None
                 limit = f"{child.SECONDS:.0f} s"
                 raise Unreadable(f"{self._path} takes PDFium more than {limit} on page {page + 1}") from None
 
@@ -148,9 +170,15 @@ class _Pdf:
                 pass
         except OSError as error:
             raise Unreadable(f"cannot read {self._path}: {error.strerror}") from error
-        answer, self._born = PDFIUM.ask(self._question("open", {}))
-        head, _ = self._checked(answer)
+        head, _ = self._answered(self._question("open", {}))
         self._number, self.pages, self.title = head["number"], head["pages"], head["title"]
+
+    def _answered(self, question: dict[str, Any], *, born: int | None = None) -> Answer:
+        if self._left <= 0:
+            raise Unreadable(over_time(self._path, self._seconds))
+        answer, self._born = PDFIUM.ask(question, born=born, seconds=min(child.SECONDS, self._left))
+        self._left -= answer[0]["seconds"]
+        return self._checked(answer)
 
     def _question(self, do: str, given: dict[str, Any]) -> dict[str, Any]:
         return {"do": do, "path": os.path.abspath(self._path), "with": given}

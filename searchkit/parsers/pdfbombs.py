@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import re
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from searchkit.errors import Unreadable
@@ -26,27 +27,45 @@ CHUNK = 1 * MB
 
 def refuse_bombs(data: mmap.mmap, *, path: Path) -> None:
     """Raises `Unreadable` for a PDF that packs one stream twice, or in which one unpacks to too much."""
+    with memoryview(data) as view:
+        _look_at_streams(data, view, path)
+
+
+def _look_at_streams(data: mmap.mmap, view: memoryview, path: Path) -> None:
+    end = -1
     for match in STREAM.finditer(data):
         packings = len(FLATE.findall(match[1]))
         if packings > 1:
             raise Unreadable(f"{path} packs a stream {packings} times, as bombs do")
-        end = data.find(b"endstream", match.end())
-        end = len(data) if end < 0 else end
+        if end < match.end():  # not looked for again by each of the many that one may end
+            end = data.find(b"endstream", match.end())
+            end = len(data) if end < 0 else end
         if packings and end - match.end() >= SMALL and not PICTURE.search(match[1]):
-            _unpack(data[match.end() : end], path)
+            with view[match.end() : end] as packed:
+                _unpack(packed, path)
 
 
-def _unpack(packed: bytes, path: Path) -> None:
-    unpacker = zlib.decompressobj()
+def _unpack(packed: memoryview, path: Path) -> None:
     size = pieces = 0
+    for piece in _unpacked(packed):
+        size += len(piece)
+        pieces += len(PIECE.findall(piece))
+        if size > MAX_STREAM or pieces > MAX_PIECES:
+            limits = f"{MAX_STREAM // MB} MB or {MAX_PIECES:,} pieces of text"
+            raise too_much(path, f"a page that unpacks to more than {limits}")
+
+
+def _unpacked(packed: memoryview) -> Iterator[bytes]:
+    """First little at once: what is not packed at all shows that at its beginning."""
+    unpacker = zlib.decompressobj()
+    at, size = 0, SMALL
     try:
-        piece = unpacker.decompress(packed, CHUNK)
-        while piece:
-            size += len(piece)
-            pieces += len(PIECE.findall(piece))
-            if size > MAX_STREAM or pieces > MAX_PIECES:
-                limits = f"{MAX_STREAM // MB} MB or {MAX_PIECES:,} pieces of text"
-                raise too_much(path, f"a page that unpacks to more than {limits}")
-            piece = unpacker.decompress(unpacker.unconsumed_tail, CHUNK)
+        while at < len(packed) and not unpacker.eof:
+            with packed[at : at + size] as rest:
+                piece = unpacker.decompress(rest, CHUNK)
+            while piece:
+                yield piece
+                piece = unpacker.decompress(unpacker.unconsumed_tail, CHUNK)
+            at, size = at + size, min(2 * size, CHUNK)
     except zlib.error:  # damaged, or encrypted: PDFium's to say
         return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import mmap
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -13,10 +12,11 @@ from typing import Any, BinaryIO
 
 import pypdfium2
 import pypdfium2.raw
+from PIL import Image
 
 from searchkit.errors import Unreadable
 from searchkit.parsers.child import Answer, answer_all
-from searchkit.parsers.limits import MAX_CHARACTERS, MAX_PIXELS
+from searchkit.parsers.limits import MAX_CHARACTERS, MAX_DOTS, MAX_PIXELS, over_memory
 from searchkit.parsers.pdfbombs import refuse_bombs
 
 IMAGES = (pypdfium2.raw.FPDF_PAGEOBJ_IMAGE,)
@@ -26,8 +26,6 @@ NOT_TEXT = dict.fromkeys(map(ord, "\0\ufffe"))
 """Glyphs without a meaning, and PDFium's sign for a hyphen at a line's end: the word is joined again."""
 AT_ONCE = 0.25
 """Seconds of pages in one answer."""
-MEMORY = 3 << 29
-"""Bytes of address space that reading may take, above the files that are open."""
 
 
 class _Documents:
@@ -36,6 +34,9 @@ class _Documents:
     def __init__(self) -> None:
         self._open: dict[int, tuple[pypdfium2.PdfDocument, BinaryIO]] = {}
         self._last = 0
+
+    def idle(self) -> bool:
+        return not self._open
 
     def answer(self, question: dict[str, Any]) -> Answer:
         path = Path(question["path"])
@@ -54,7 +55,7 @@ class _Documents:
             said = f"cannot read {path}: {error.strerror}"
             return {"error": said, "hint": "", "errno": error.errno}, b""
         except MemoryError:
-            return {"error": f"{path} needs more memory than one file may have", "hint": ""}, b""
+            return {"error": over_memory(path), "hint": ""}, b""
         except pypdfium2.PdfiumError as error:
             if error.err_code == pypdfium2.raw.FPDF_ERR_PASSWORD:
                 hint = "save a copy without the password"
@@ -64,8 +65,6 @@ class _Documents:
     def _start(self, path: Path) -> Answer:
         file = path.open("rb")
         try:
-            files = (file, *(other for _, other in self._open.values()))
-            _limit_memory(sum(os.fstat(one.fileno()).st_size for one in files))
             try:
                 data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             except ValueError as error:  # nothing to map
@@ -93,8 +92,11 @@ class _Documents:
         return {}, "".join(f"{text}\0" for text in texts).encode("utf-8", "surrogatepass")
 
     def _pictures(self, path: Path, number: int, index: int) -> Answer:
-        found = list(_page_pictures(self._open[number][0], index))
-        return {"lengths": [len(data) for data in found]}, b"".join(found)
+        found, costs = [], []
+        for data, cost in _page_pictures(self._open[number][0], index):
+            found.append(data)
+            costs.append(cost)
+        return {"lengths": [len(data) for data in found], "costs": costs}, b"".join(found)
 
     def _draw(self, path: Path, number: int, index: int, width: int) -> Answer:
         with closing(self._open[number][0][index]) as found:
@@ -103,7 +105,9 @@ class _Documents:
             if scale * scale * across * down > MAX_PIXELS:
                 return {"size": None}, b""
             with closing(found.render(scale=scale)) as bitmap:
-                image = bitmap.to_pil().convert("RGB")
+                image = _shown(bitmap)
+                if image.mode != "RGB":
+                    image = image.convert("RGB")
         return {"size": image.size}, image.tobytes()
 
     def _close(self, path: Path, number: int) -> Answer:
@@ -119,36 +123,35 @@ def _page_text(pdf: pypdfium2.PdfDocument, index: int) -> str:
     return text.translate(NOT_TEXT).replace("\r\n", "\n").strip()
 
 
-def _page_pictures(pdf: pypdfium2.PdfDocument, index: int) -> Iterator[bytes]:
-    """Of one page, as picture files: its JPEGs as they are, others as PNG. Those that PDFium cannot decode
-    are passed over, and so are those beyond `MAX_PIXELS`."""
+def _page_pictures(pdf: pypdfium2.PdfDocument, index: int) -> Iterator[tuple[bytes, int]]:
+    """Of one page, as picture files, with their bytes or pixels: its JPEGs as they are, others as PNG. Those
+    that PDFium cannot decode are passed over, and so are those beyond `MAX_PIXELS`."""
     with closing(pdf[index]) as page:
         for image in page.get_objects(IMAGES):
             try:
                 width, height = image.get_px_size()
-                if width * height > MAX_PIXELS:
+                whole = tuple(image.get_filters(skip_simple=True)) == WHOLE_FILES
+                dots = whole or image.get_metadata().bits_per_pixel == 1
+                if width * height > (MAX_DOTS if dots else MAX_PIXELS):
                     continue
-                if tuple(image.get_filters(skip_simple=True)) == WHOLE_FILES:
-                    yield bytes(image.get_data(decode_simple=True))
+                if whole:
+                    data = bytes(image.get_data(decode_simple=True))
+                    yield data, len(data)
                     continue
                 with closing(image.get_bitmap()) as bitmap:
                     picture = io.BytesIO()
-                    bitmap.to_pil().convert("RGB").save(picture, "PNG", compress_level=1)
-                    yield picture.getvalue()
-            except (pypdfium2.PdfiumError, ValueError):
+                    _shown(bitmap).save(picture, "PNG", compress_level=1)
+                    yield picture.getvalue(), width * height
+            except (pypdfium2.PdfiumError, ValueError, MemoryError):
                 continue
 
 
-def _limit_memory(files: int) -> None:
-    """What asks for more dies, alone."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    wanted = MEMORY + files
-    resource.setrlimit(resource.RLIMIT_AS, (wanted if hard < 0 else min(wanted, hard), hard))
+def _shown(bitmap: pypdfium2.PdfBitmap) -> Image.Image:
+    """In RGB, or in grey, which takes a quarter of the memory."""
+    image: Image.Image = bitmap.to_pil()
+    return image if image.mode in ("RGB", "L") else image.convert("RGB")
 
 
 def serve() -> None:
-    answer_all(_Documents().answer)
+    documents = _Documents()
+    answer_all(documents.answer, idle=documents.idle)

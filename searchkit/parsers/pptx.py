@@ -33,6 +33,7 @@ class PptxParser(Parser):
 
     name = version("python-pptx")
     suffixes = frozenset({".pptx", ".pptm", ".ppsx", ".potx", ".ppt"})
+    capped = True
 
     def parse(self, path: Path) -> Document:
         blocks = Blocks(path)

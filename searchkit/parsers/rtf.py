@@ -20,6 +20,10 @@ fonttbl colortbl stylesheet info pict object themedata colorschememapping datast
 listoverridetable rsidtbl generator xmlnstbl filetbl revtbl mmathPr
 """
 AROUND = "header headerl headerr headerf footer footerl footerr footerf fldinst bkmkstart bkmkend"
+BLANK = " \t\n\r\v\f"
+START = re.compile(r"[ \t\n\r\v\f]*\{\\rtf")
+DEEPEST = 10_000
+"""Groups in each other; a word processor nests some ten."""
 NOT_SHOWN = frozenset(f"{FORMATTING} {AROUND}".split())
 """Groups that hold no text of the body."""
 SIGNS = {
@@ -38,18 +42,19 @@ class RtfParser(Parser):
 
     name = "searchkit rtf 1"
     suffixes = frozenset({".rtf"})
+    capped = True
 
     def parse(self, path: Path) -> Document:
-        data = read_bytes(path)
-        if not data.lstrip().startswith(b"{\\rtf"):
-            raise Unreadable(f"{path} is not RTF" if data.strip() else f"{path} has no text")
+        source = read_bytes(path).decode("latin-1")
+        if not START.match(source):
+            raise Unreadable(f"{path} is not RTF" if source.strip(BLANK) else f"{path} has no text")
         blocks = Blocks(path)
-        for paragraph in _plain(data.decode("latin-1")).split(PARAGRAPH):
+        for paragraph in _plain(source, path).split(PARAGRAPH):
             blocks.add(paragraph.strip())
         return blocks.document()
 
 
-def _plain(source: str) -> str:
+def _plain(source: str, path: Path) -> str:
     """Bytes (\\'e9) are in the code page that the file names; \\u233 is a letter, and \\uc1 says how many
     characters for older readers come after it."""
     parts: list[str] = []
@@ -59,6 +64,8 @@ def _plain(source: str) -> str:
         word, number, code, escaped, brace, text = match.groups()
         if brace == "{":
             groups.append((hidden, after))
+            if len(groups) > DEEPEST:
+                raise Unreadable(f"{path} nests more than {DEEPEST:,} groups")
         elif brace:
             hidden, after = groups.pop() if groups else (hidden, after)
             skip = 0

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
+import io
+import os
 import re
 import zipfile
 from pathlib import Path
 
 from searchkit.errors import Unreadable
+from searchkit.parsers.limits import MB
 
 HEAD = 4096
 """Bytes that are looked at."""
@@ -35,10 +39,11 @@ OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 ZIP = b"PK\x03\x04"
 RTF = b"{\\rtf"
-PAGE = re.compile(
-    rb"(?:\xef\xbb\xbf)?(?:\s|<\?xml[^>]*>|<!--.*?-->)*<(?:!doctype\s+html|html|head|body|table)\b",
-    re.IGNORECASE | re.DOTALL,
-)
+BEFORE_PAGE = ((b"<?xml", b">"), (b"<!--", b"-->"))
+"""What may come before a page's first tag: how it begins and ends."""
+PAGE = re.compile(rb"<(?:!doctype\s+html|html|head|body|table)\b", re.IGNORECASE)
+MAX_DIRECTORY = 4 * MB
+"""Bytes of an archive's list of its files, of which each takes ten times as many in memory."""
 
 
 def held(path: Path, *, binary: bool) -> str | None:
@@ -64,12 +69,36 @@ def held(path: Path, *, binary: bool) -> str | None:
         return _packed(path)
     if head.startswith(RTF):
         return ".rtf"
-    return ".html" if binary and PAGE.match(head) else None
+    return ".html" if binary and _is_page(head) else None
+
+
+def _is_page(head: bytes) -> bool:
+    """In steps: an expression that may end a comment at any later one's end tries all ways to do so."""
+    at = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
+    while True:
+        at += len(head[at:]) - len(head[at:].lstrip())
+        begin, end = next((pair for pair in BEFORE_PAGE if head[at:].lower().startswith(pair[0])), (b"", b""))
+        if not begin:
+            return PAGE.match(head, at) is not None
+        found = head.find(end, at + len(begin))
+        if found < 0:
+            return False
+        at = found + len(end)
+
+
+class _Directory(io.FileIO):
+    """A file of which nobody reads much at once: `zipfile` reads the whole list of what an archive holds."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        most = MAX_DIRECTORY + 1 if size is None or size < 0 else size
+        if most > MAX_DIRECTORY and os.fstat(self.fileno()).st_size - self.tell() > MAX_DIRECTORY:
+            raise ValueError("too much at once")
+        return super().read(most) or b""
 
 
 def _packed(path: Path) -> str | None:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _Directory(path) as file, zipfile.ZipFile(file) as archive:
             names = archive.namelist()
             if "mimetype" in names and archive.getinfo("mimetype").file_size < HEAD:
                 declared = archive.read("mimetype").strip()
@@ -92,10 +121,20 @@ def _packed(path: Path) -> str | None:
 def _old_office(path: Path) -> Unreadable:
     """OLE2 holds the formats from before 2007, and newer ones that are encrypted."""
     try:
-        encrypted = ENCRYPTED in path.read_bytes()
+        encrypted = _holds(path, ENCRYPTED)
     except OSError:
         encrypted = False
     if encrypted:
         return Unreadable(f"{path} is protected by a password", hint="save a copy without the password")
     new = {".ppt": ".pptx", ".xls": ".xlsx"}.get(path.suffix.lower(), ".docx")
     return Unreadable(f"{path} is in the binary format of Office before 2007", hint=f"save it as {new}")
+
+
+def _holds(path: Path, word: bytes) -> bool:
+    end = b""
+    with path.open("rb") as file:
+        while piece := file.read(MB):
+            if word in end + piece:
+                return True
+            end = piece[-len(word) :]
+    return False

@@ -14,6 +14,8 @@ from searchkit.protocols import Parser
 from searchkit.types import Document
 
 DELIMITERS = ",;\t|"
+PIECE = 1 << 20
+"""Characters that are cut into lines at once, and the rest of the last of them."""
 TRIED = 50
 """Rows that show which delimiter a file has."""
 
@@ -26,6 +28,7 @@ class TableParser(Parser):
 
     name = "searchkit table 1"
     suffixes = frozenset({".csv", ".tsv", ".tab"})
+    capped = True
 
     def parse(self, path: Path) -> Document:
         text = read_text(path)
@@ -39,7 +42,16 @@ class TableParser(Parser):
 
 
 def rows(text: str, separator: str) -> Iterator[list[str]]:
-    return csv.reader(text.splitlines(keepends=True), delimiter=separator)
+    return csv.reader(_lines(text), delimiter=separator)
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Those that `splitlines` gives, not all of them at once."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + PIECE) + 1 or len(text)
+        yield from text[start:end].splitlines(keepends=True)
+        start = end
 
 
 def delimiter(text: str) -> str:

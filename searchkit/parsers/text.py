@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import codecs
 import re
+import sys
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from searchkit.errors import Unreadable
@@ -12,6 +15,9 @@ from searchkit.types import Document
 
 MAX_BYTES = 256 * 1024 * 1024
 """More than this in one file is a dump, not a document; it is refused before it fills the memory."""
+
+PIECE = 4 * 1024 * 1024
+"""Bytes that are decoded at once where the whole text is not needed yet."""
 
 BOMS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -41,7 +47,7 @@ class TextParser(Parser):
 def read_text(path: Path) -> str:
     """The decoded file with its line ends untouched. Raises `Unreadable`, also when it is blank."""
     text = decode(read_bytes(path), name=str(path))
-    if not text.strip():
+    if not text or text.isspace():
         raise Unreadable(f"{path} has no text")
     return text
 
@@ -67,10 +73,13 @@ def decode(data: bytes, *, name: str) -> str:
     """
     encoding = guess_encoding(data)
     try:
+        if len(data) > MAX_BYTES // 4:
+            _refuse_wide(data, encoding, name)
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         raise Unreadable(f"{name} is damaged: it is not valid {encoding} at byte {error.start}") from error
-    if len(CONTROLS.findall(text)) > MAX_CONTROLS * len(text):
+    most = int(MAX_CONTROLS * len(text))
+    if sum(1 for _ in islice(CONTROLS.finditer(text), most + 1)) > most:
         raise Unreadable(f"{name} is binary, not text")
     if encoding in ("cp1252", "latin-1") and _high_bytes(data) > MAX_HIGH_BYTES:
         raise Unreadable(f"{name} is in an encoding that cannot be recognised", hint="save it as UTF-8")
@@ -88,11 +97,33 @@ def guess_encoding(data: bytes) -> str:
         return "utf-16-le" if odd > even else "utf-16-be"
     for encoding in ("utf-8", "cp1252"):
         try:
-            data.decode(encoding)
+            for _ in _pieces(data, encoding):
+                pass
         except UnicodeDecodeError:
             continue
         return encoding
     return "latin-1"
+
+
+def _pieces(data: bytes, encoding: str) -> Iterator[str]:
+    """The text piece by piece: in one, letters beyond Latin-1 make all others two or four times as large."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    view = memoryview(data)
+    for at in range(0, len(data), PIECE):
+        yield decoder.decode(view[at : at + PIECE], at + PIECE >= len(data))
+
+
+def _refuse_wide(data: bytes, encoding: str, name: str) -> None:
+    length = width = 0
+    for piece in _pieces(data, encoding):
+        length += len(piece)
+        if piece:  # a letter takes 1, 2 or 4 bytes
+            width = max(width, (sys.getsizeof(piece + piece) - sys.getsizeof(piece)) // len(piece))
+        if length * width > MAX_BYTES:
+            raise Unreadable(
+                f"{name} takes more than {MAX_BYTES >> 20} MB of memory as text",
+                hint="split it into smaller files",
+            )
 
 
 def _high_bytes(data: bytes) -> float:

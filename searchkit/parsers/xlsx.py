@@ -21,6 +21,7 @@ class XlsxParser(Parser):
 
     name = version("openpyxl")
     suffixes = frozenset({".xlsx", ".xlsm", ".xltx", ".xltm", ".xls"})
+    capped = True
 
     def parse(self, path: Path) -> Document:
         openpyxl, blocks = library("openpyxl", path=path), Blocks(path)
