@@ -14,19 +14,19 @@ Source = bytes | Path
 """A picture file's content, or where it is."""
 
 DECODERS = {"WEBP": 17, "AVIF": 10, "HEIF": 8}
-"""Bytes a pixel that formats take, where that is more than the picture itself…"""
+"""Bytes a pixel that the decoders of some formats take, beside the picture itself."""
 PIXEL = 4
-"""…which is this much, as Pillow keeps RGB…"""
+"""Bytes of a pixel as Pillow keeps RGB."""
 MODES = {"RGB": 0, "1": 1, "L": 1, "P": 1, "RGBA": 4, "CMYK": 4, "YCbCr": 4}
 OTHER_MODE = 8
-"""…and what more, while pictures of other modes become RGB…"""
+"""Bytes a pixel more while a picture of another mode becomes RGB; `MODES` has those of the usual modes."""
 TURNED, TRANSPARENT = 4, 8
-"""…or lie turned in the file, or have a transparent colour."""
+"""Bytes a pixel more while a picture is turned upright, and while a transparent colour is filled in."""
 COEFFICIENT = 2
 MAX_SCANNED = 10_000_000_000
 """Pixels of a JPEG in scans, times the scans: the decoder goes through a billion or two in a second."""
 MAX_READS = 2_000_000
-"""Of one file, which take some seconds: its parts may be as small as can be."""
+"""The most reads of one file, which take some seconds: its parts may be as small as can be."""
 SCAN = b"\xff\xda"
 CHUNK = 1 << 20
 ORIENTATION, BITS, SAMPLES, TILE_WIDTH, TILE_LENGTH = 0x0112, 258, 277, 322, 323
@@ -94,7 +94,7 @@ def refuse_scans(image: Image.Image, whole: tuple[int, int], file: BinaryIO) -> 
 
 
 def _coefficients(image: Image.Image, whole: tuple[int, int]) -> int:
-    """Of a JPEG in scans, all of which are kept, of the whole picture, until the last has been read."""
+    """Bytes of the coefficients of a JPEG in scans: all are kept until the last has been read."""
     if not image.info.get("progressive"):
         return 0
     layers: list[tuple[int, int, int, int]] = getattr(image, "layer", [])

@@ -1,4 +1,4 @@
-"""From a document file to what is encoded of it, piece by piece: its passages, then the pictures inside.
+"""A document file becomes pieces to be encoded: its passages, then the pictures inside.
 
 A long document is never held whole as pieces: they are made as they are asked for.
 """
@@ -55,7 +55,7 @@ class Opened:
     document: Document
     pieces: Iterator[Piece]
     left_out: Counter[str] = field(default_factory=Counter)
-    """By the names of `types.LEFT_OUT`."""
+    """Counts of what cannot be found, by the names of `types.LEFT_OUT`."""
     read: Counter[str] = field(default_factory=Counter)
     """What OCR has read of it: "pages" and "pictures"."""
 

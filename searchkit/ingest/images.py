@@ -1,4 +1,4 @@
-"""From a picture file to upright RGB pixels, or a reason why not."""
+"""A picture file becomes upright RGB pixels, or a reason why it cannot."""
 
 from __future__ import annotations
 

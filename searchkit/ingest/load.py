@@ -36,10 +36,10 @@ class Loaded:
     kind: Kind
     pieces: tuple[Piece, ...] = ()
     rest: Iterator[Piece] | None = None
-    """Of a long document, what follows `pieces`."""
+    """The pieces of a long document that follow `pieces`; None where there are no more."""
     document: Document | None = None
     left_out: Counter[str] = field(default_factory=Counter)
-    """By the names of `types.LEFT_OUT`; whole when there is no more `rest`."""
+    """Counts of what cannot be found, by the names of `types.LEFT_OUT`; whole when `rest` is at its end."""
     read: Counter[str] = field(default_factory=Counter)
     """What OCR has read, as in `Opened.read`."""
 
@@ -161,7 +161,7 @@ class Loader:
 
 
 def _hash(entry: FileEntry) -> str:
-    """Of a file that its parser reads by itself, or that is large: it need not be in memory twice."""
+    """The sha256 of a file that its parser reads itself, or that is large and need not be in memory twice."""
     try:
         with Path(entry.path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,7 +17,7 @@ from searchkit.types import Document, Embedded, Heading, PageSpan
 
 READER = Child("searchkit.parsers.reader")
 TRIES = 2
-"""Of a file that ends the process; once may have been something else."""
+"""Tries of a file that ends the process: the first end may have had another cause."""
 IN_MEMORY = 16 * MB
 """Bytes of a document's pictures; more are laid down in a file."""
 

@@ -28,13 +28,13 @@ from searchkit.parsers.limits import MEMORY
 LENGTHS = struct.Struct("<II")
 MAX_MESSAGE = 1 << 30
 SECONDS = 10.0
-"""For one answer. What asks for much gets it in pieces."""
+"""Seconds of processor time for one answer. What asks for much gets it in pieces."""
 SPARE = 64_000_000
 """Bytes that it may still have when nothing is open; with more it is ended, and begins anew when asked."""
 LOOK = 0.02
 """Seconds from one look at a process that is waited for to the next."""
 FULL = 0.7
-"""Of its memory, with which a process that ended, or fails, is taken to have wanted more than there was."""
+"""The share of its memory from which on a process that ends, or fails, is taken to have wanted more."""
 
 Answer = tuple[dict[str, Any], bytes]
 Stop = Callable[[], bool]

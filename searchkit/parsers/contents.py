@@ -20,11 +20,11 @@ from searchkit.types import Heading
 
 NCX = "application/x-dtbncx+xml"
 DEEPEST = 9
-"""Of headings; entries of some generated books lie deeper."""
+"""The deepest level of a heading; entries of some generated books lie deeper."""
 REACH = 40
 """Elements around a link that are looked at."""
 MAX_ENTRIES = 50_000
-"""Of a table of contents: lists in each other can say the same ones again and again."""
+"""The most entries of a table of contents: nested lists can repeat the same ones again and again."""
 SHORTEST = 4
 """Letters of a name that may be part of a longer one: "The sea" in "2. The sea"."""
 NOT_LETTERS = re.compile(r"[\W_]+")
@@ -39,11 +39,11 @@ class Entry:
 
 
 Contents = dict[str, list[Entry]]
-"""By the member of the archive that holds the page, in the book's order."""
+"""Member of the archive that holds a page → the entries of that page, in the book's order."""
 
 
 def contents(archive: zipfile.ZipFile, package: Element, folder: str) -> Contents:
-    """From the navigation page of EPUB 3, else from the list of EPUB 2; empty where both are missing or
+    """The contents by the navigation page of EPUB 3, else the list of EPUB 2; empty where both are missing or
     damaged: the book can be read without."""
     items = list(package.iterfind(".//{*}item"))
     pages = [item for item in items if "nav" in item.get("properties", "").split()]
@@ -119,7 +119,7 @@ class Chapters:
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
         self._depth = self._level = 0
-        """Of the last heading that the contents name: its depth in the book, its level in the page."""
+        """Depth in the book and level in the page of the last heading that the contents name."""
 
     def begin(self, page: str, text: str, headings: Sequence[Heading]) -> tuple[Entry | None, list[Heading]]:
         """The chapter's name if the page does not say it itself, and the page's headings at their depths:

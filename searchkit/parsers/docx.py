@@ -69,7 +69,7 @@ def _related(part: Any, kind: str) -> Any:
 
 
 def _heading_levels(styles: Any) -> dict[str, int]:
-    """By the style's id: from its name, its outline level, or the style that it is based on."""
+    """Style id → heading level, by the style's name, its outline level, or the style that it is based on."""
     if styles is None:
         return {}
     own: dict[str, int] = {}

@@ -13,32 +13,32 @@ MB = 1024 * 1024
 MEMORY = 400_000_000
 """Bytes that a process that reads files may have beyond what it begins with."""
 TEXT_SECONDS = 20.0
-"""Of processor time, for the text of one document…"""
+"""Seconds of processor time for the text of one document."""
 PICTURE_SECONDS = 10.0
-"""…and for finding the pictures in it. A PDF has more for each picture that it gives."""
+"""Seconds of processor time for finding the pictures in one. A PDF has more for each that it gives."""
 
 MAX_CHARACTERS = 64 * MB
-"""Of text in one document: some fifty times the Bible."""
+"""The longest text of one document: some fifty times the Bible."""
 MAX_CELLS = 5_000_000
-"""Of one spreadsheet, empty ones within its rows included: a larger one is a database."""
+"""The most cells of one spreadsheet, empty ones within its rows included: a larger one is a database."""
 
 MAX_MEMBERS = 10_000
 """Files in one archive."""
 MAX_UNPACKED = 512 * MB
-"""All members of an archive together…"""
+"""Bytes of all members of an archive together, unpacked."""
 MAX_XML = 128 * MB
-"""…and those among them that become trees in memory…"""
+"""Bytes of those members that become trees in memory."""
 MAX_TAGS = 5_000_000
-"""…which take some 200 bytes for each tag or attribute, however short it is written."""
+"""The most tags and attributes of such a tree: each takes some 200 bytes, however short it is written."""
 MAX_RATIO = 200
-"""Text packs 3 to 50 times smaller; deflate ends at 1,032, where only bombs are…"""
+"""How much larger a member may become: text packs 3 to 50 times smaller, a bomb up to 1,032 times."""
 RATIO_FROM = 4 * MB
-"""…or members so small that it does not matter."""
+"""Bytes from which on a member is held to `MAX_RATIO`; a smaller one does not matter."""
 
 MAX_PIXELS = 40_000_000
-"""Of a page that is drawn, and of a picture in a PDF that has to be encoded anew…"""
+"""The most pixels of a page that is drawn, and of a picture in a PDF that has to be encoded anew."""
 MAX_DOTS = 100_000_000
-"""…unless it is black and white, as scanned plans are, or a JPEG, which is given as it is."""
+"""The same for a black and white picture, as scanned plans are. A JPEG is given as it is."""
 
 
 @contextmanager
@@ -70,5 +70,5 @@ def over_time(path: Path | str, seconds: float) -> str:
 
 
 def too_much(path: Path | str, what: str) -> Unreadable:
-    """For the caller to raise: `what` says the amount and the limit."""
+    """The error of a limit that was passed, for the caller to raise: `what` says the amount and the limit."""
     return Unreadable(f"{path} has {what}", hint="split it into smaller files")

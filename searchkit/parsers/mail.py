@@ -110,7 +110,7 @@ def _is_text(part: Message, kind: str) -> bool:
 
 
 def _text(part: Message, path: Path) -> str:
-    """Of a plain or an HTML part. A character set that is not known is guessed."""
+    """The text of a plain or an HTML part. A character set that is not known is guessed."""
     data = part.get_payload(decode=True)
     if not isinstance(data, bytes) or not data.strip():
         return ""

@@ -9,7 +9,7 @@ from searchkit.parsers.limits import too_much
 
 TAG = re.compile(rb"<(/?)([a-zA-Z][^\s/<>]{0,30})([^<>]*)")
 FEW = 1000
-"""With fewer tags, and not one of them enormous, a page costs less than any limit below."""
+"""Tags below which a page costs less than any limit below, if not one of them is enormous."""
 LONG = 50_000
 """Bytes of a page in which so few tags can still have too many attributes."""
 MAX_TAGS = 500_000

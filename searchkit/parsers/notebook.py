@@ -54,7 +54,7 @@ class NotebookParser(Parser):
 
 
 def _cells(path: Path) -> Iterator[dict[str, Any]]:
-    """Of the formats 3 and 4, where "input" is what 4 calls "source"."""
+    """The cells of a notebook in format 3 or 4; format 3 says "input" for what 4 calls "source"."""
     try:
         book = json.loads(read_text(path))
     except ValueError as error:

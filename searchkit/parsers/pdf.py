@@ -29,9 +29,9 @@ from searchkit.types import Document, Embedded, PageSpan
 
 PDFIUM = Child("searchkit.parsers.pdfium")
 DEATHS = 2
-"""Of PDFium over one question, after which the file is to blame: once may have been something else."""
+"""Ends of PDFium over one question after which the file is to blame: the first may have had another cause."""
 SECONDS_A_PIXEL = 1e-7
-"""Of processor time, which a picture adds to what its PDF may take: a scanned page, most of a second."""
+"""Seconds of processor time that a pixel adds to its PDF's: most of a second for a scanned page."""
 SEPARATOR = "\n"
 
 

@@ -81,7 +81,7 @@ class _Documents:
         return {"number": self._last, "pages": len(pdf), "title": title}, b""
 
     def _texts(self, path: Path, number: int, first: int) -> Answer:
-        """Of some pages from this one on, with a NUL after each, which is never text."""
+        """The texts of some pages from this one on, with a NUL after each, which is never text."""
         pdf, texts, length = self._open[number][0], [], 0
         until = time.monotonic() + AT_ONCE
         for index in range(first, len(pdf)):
@@ -124,7 +124,7 @@ def _page_text(pdf: pypdfium2.PdfDocument, index: int) -> str:
 
 
 def _page_pictures(pdf: pypdfium2.PdfDocument, index: int) -> Iterator[tuple[bytes, int]]:
-    """Of one page, as picture files, with their bytes or pixels: its JPEGs as they are, others as PNG. Those
+    """The pictures of one page as files, with their bytes or pixels: JPEGs as they are, others as PNG. Those
     that PDFium cannot decode are passed over, and so are those beyond `MAX_PIXELS`."""
     with closing(pdf[index]) as page:
         for image in page.get_objects(IMAGES):

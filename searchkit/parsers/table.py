@@ -55,7 +55,7 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def delimiter(text: str) -> str:
-    """That which cuts the first rows into the same number of cells, as many as can be; else the comma."""
+    """The delimiter that cuts the first rows into equal numbers of cells, as many as can be; else the comma."""
 
     def fit(separator: str) -> tuple[float, int]:
         try:

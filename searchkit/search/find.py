@@ -1,4 +1,4 @@
-"""From a query vector to hits: candidates → confidence → rerank → collapse → group → the first k."""
+"""A query vector becomes hits: candidates → confidence → rerank → collapse → group → the first k."""
 
 from __future__ import annotations
 

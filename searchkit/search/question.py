@@ -1,4 +1,4 @@
-"""From a request to one vector."""
+"""A request becomes one vector."""
 
 from __future__ import annotations
 
