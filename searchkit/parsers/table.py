@@ -55,7 +55,7 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def delimiter(text: str) -> str:
-    """The delimiter that cuts the first rows into equal numbers of cells, as many as can be; else the comma."""
+    """The delimiter that cuts the first rows into equally many cells, the most possible; else the comma."""
 
     def fit(separator: str) -> tuple[float, int]:
         try:
