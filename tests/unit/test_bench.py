@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
-from searchkit.cli.bench import bench as bench_command
+from searchkit.cli.main import app
 from searchkit.encoders.hashing import Hashing
 from searchkit.errors import BadInput
 from searchkit.speed import bench
@@ -245,19 +246,17 @@ def test_a_cache_that_cannot_be_written_costs_the_memory_alone(
     assert "is not kept" in caplog.text
 
 
-def test_the_command_prints_json_and_remembers(
-    photos: Path, capfdbinary: pytest.CaptureFixture[bytes]
-) -> None:
-    assert bench_command([str(photos)], model="hashing", images=5, as_json=True) == 0
-    said = json.loads(capfdbinary.readouterr().out)
+def test_the_command_prints_json_and_remembers(photos: Path) -> None:
+    result = CliRunner().invoke(app, ["bench", str(photos), "--model", "hashing", "--images", "5", "--json"])
+    assert result.exit_code == 0
+    said = json.loads(result.stdout)
     assert said["schema"] == 1 and said["encoder"] == "hashing" and said["images"] == 5
     assert said["space"] == Hashing().space.key
     assert load_speeds()["hashing"].images_per_second == said["images_per_second"]
 
 
-def test_the_command_prints_a_table_for_a_person(
-    photos: Path, capfdbinary: pytest.CaptureFixture[bytes]
-) -> None:
-    assert bench_command([str(photos)], model="hashing", images=5) == 0
-    said = capfdbinary.readouterr().out.decode()
+def test_the_command_prints_a_table_for_a_person(photos: Path) -> None:
+    result = CliRunner().invoke(app, ["bench", str(photos), "--model", "hashing", "--images", "5"])
+    assert result.exit_code == 0
+    said = result.stdout
     assert "hashing" in said and "images" in said and "of 5" in said and "of 126 tokens" in said

@@ -13,13 +13,14 @@ from PIL import Image
 from searchkit.catalog.records import Content
 from searchkit.ingest import encode as encoding
 from searchkit.ingest import load
-from searchkit.ingest.encode import Interrupted, encode
+from searchkit.ingest.encode import encode
 from searchkit.ingest.held import Held
 from searchkit.ingest.ids import ids_of
 from searchkit.ingest.load import Failed
 from searchkit.ingest.rows import Batch, LongDocument, Unchanged
 from searchkit.ingest.run import Options
 from searchkit.ingest.walk import entry_of
+from searchkit.parsers.child import Stopped
 from searchkit.protocols import Encoder
 from searchkit.registry import load_encoder
 from searchkit.types import FileEntry, Kind
@@ -105,7 +106,7 @@ def test_a_long_document_comes_in_parts_and_stops_in_the_middle(
     second = next(document.parts)
     assert [item.ordinal for item in second.items] == [3, 4, 5]
     stops.append(True)
-    with pytest.raises(Interrupted):
+    with pytest.raises(Stopped):
         next(document.parts)
 
 
