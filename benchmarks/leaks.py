@@ -60,7 +60,7 @@ def main() -> None:
             ],
         }
         print(spec.file, sets[spec.file], flush=True)
-    bank = read_sentences(recipe, options.data, None)
+    bank = read_sentences(recipe.bank_file, options.data, None)
     results = {
         "machine": machine(),
         "recipe": options.recipe,

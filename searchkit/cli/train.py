@@ -107,17 +107,26 @@ def _from_parent(recipe: str, changed: dict[str, Any], folders: Folders, *, quie
 
 
 def _from_teacher(recipe: str, folders: Folders, *, steps: int | None, device: str, processes: int) -> Path:
-    """Train an image tower from nothing, against a locked text tower and teachers."""
+    """Train an image tower against a locked text tower: from nothing, with teachers, or from a packaged one."""
     from searchkit.encoders.minilm import minilm
     from searchkit.training.loop import train as distil
     from searchkit.training.recipe import load_recipe
+    from searchkit.training.start import train_started
+    from searchkit.training.started import is_started, load_started
 
+    encode = minilm().encode
+    if is_started(recipe):
+        if device != "cpu":
+            raise BadInput(f"the recipe {recipe} is for a CPU", hint="leave out --device")
+        return train_started(
+            load_started(recipe), folders.data, folders.work, folders.out, encode, steps=steps
+        )
     return distil(
         load_recipe(recipe),
         folders.data,
         folders.work,
         folders.out,
-        minilm().encode,
+        encode,
         steps=steps,
         device=device,
         processes=processes,

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from searchkit.encoders.checkpoint import read_into
 from searchkit.encoders.device import Placement, placement
-from searchkit.encoders.image import ImageTower, Preprocess
+from searchkit.encoders.image import ImageTower, Preprocess, triple
 from searchkit.encoders.towers import TEMPERATURE
 from searchkit.errors import BadInput, ModelMissing
 from searchkit.models.image_towers import ImageConfig, ImageNetwork, image_network, read_config
+from searchkit.models.inverted import InvertedConfig
 from searchkit.types import Runtime
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -19,7 +20,10 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 def preprocess(config: ImageConfig) -> Preprocess:
     """Squashes the whole picture to a square: nothing at the borders is lost, and the captioned pictures that
     the tower learned from were squashed too."""
-    return Preprocess(config.pixels, MEAN, STD, "squash", reducing_gap=3.0)
+    mean, std = MEAN, STD
+    if isinstance(config, InvertedConfig):
+        mean, std = triple(config.mean), triple(config.std)
+    return Preprocess(config.pixels, mean, std, "squash", reducing_gap=3.0)
 
 
 class TrainedTower(ImageTower):

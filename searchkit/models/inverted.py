@@ -1,7 +1,7 @@
 """An image tower of inverted residuals, like MobileNetV2: thin between blocks, wide inside them.
 
     stem     3×3 stride 2                                                       p → p/2
-    block    x [+] project(depthwise(expand(x)))     1×1 ReLU, 3×3 ReLU, 1×1; + where the shape stays
+    block    x [+] project(depthwise(expand(x)))     1×1 ReLU, k×k ReLU, 1×1; + where the shape stays
     end      1×1 ReLU, mean over the picture, two-layer head
 
 Every convolution has a batch norm while it trains and none when it runs (see `reparam`). Convolutions learn
@@ -36,20 +36,33 @@ class InvertedConfig:
     strides: tuple[int, ...] = (2, 2, 2, 1, 2)
     """The stride of the first block of each stage."""
     expansion: int = 4
-    """Channels inside a block for each channel between blocks."""
+    """Channels inside a block for each channel between blocks, where `expansions` says nothing."""
+    expansions: tuple[int, ...] = ()
+    """The expansion of each stage, in the place of `expansion`; with 1 a block has no first convolution."""
+    kernels: tuple[int, ...] = ()
+    """The side of each stage's depthwise kernels; () is 3 in all."""
+    most: float = 0.0
+    """What no activation is above: 6 is ReLU6, 0 is no bound."""
     end: int = 1280
     """Channels of the last convolution."""
+    hidden: int = 0
+    """The width of the head between its two layers; 0 is twice `dim`."""
     dim: int = 384
     """The width of the output space."""
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    """What is taken off red, green and blue, each from 0 to 1, before `std` divides them."""
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
     fused: bool = False
     """Whether blocks are single convolutions: to run, not to train."""
 
     def __post_init__(self) -> None:
-        for name in ("channels", "depths", "strides"):  # JSON and TOML have lists
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        lengths = {len(self.channels), len(self.depths), len(self.strides)}
-        if len(lengths) != 1 or not self.channels:
-            raise ValueError("channels, depths and strides are of as many stages, one or more")
+        stages = len(self.channels)
+        given = {"kernels": self.kernels or (3,) * stages}
+        given["expansions"] = self.expansions or (self.expansion,) * stages
+        for name in ("channels", "depths", "strides", "mean", "std", *given):  # JSON and TOML have lists
+            object.__setattr__(self, name, tuple(given.get(name) or getattr(self, name)))
+        if {len(getattr(self, name)) for name in ("depths", "strides", *given)} != {stages} or not stages:
+            raise ValueError("channels, depths, strides, kernels and expansions: as many stages, one or more")
 
     @property
     def width(self) -> int:
@@ -60,19 +73,27 @@ class InvertedConfig:
 class InvertedResidual(nn.Module):
     """A block, (b, before, h, w) → (b, after, h/stride, w/stride)."""
 
-    def __init__(self, before: int, after: int, *, stride: int, expansion: int) -> None:
+    def __init__(
+        self, before: int, after: int, *, stride: int, expansion: int, kernel: int, most: float
+    ) -> None:
         super().__init__()
         inside = before * expansion
-        self.expand = Branches(before, inside, POINT)
-        self.depthwise = Branches(inside, inside, SMALL, stride=stride, groups=inside)
+        self.expand = Branches(before, inside, POINT) if expansion > 1 else None
+        self.depthwise = Branches(inside, inside, (kernel, kernel), stride=stride, groups=inside)
         self.project = Branches(inside, after, POINT)
         self.stays = stride == 1 and before == after
+        self.most = most
 
     def forward(self, x: Tensor) -> Tensor:
-        inside = F.relu(self.expand(x), inplace=True)
-        inside = F.relu(self.depthwise(inside), inplace=True)
+        inside = x if self.expand is None else rectified(self.expand(x), self.most)
+        inside = rectified(self.depthwise(inside), self.most)
         out: Tensor = self.project(inside)
         return x + out if self.stays else out
+
+
+def rectified(x: Tensor, most: float) -> Tensor:
+    """max(0, min(x, most)), in the place of x; `most` 0 is no bound."""
+    return F.hardtanh(x, 0.0, most, inplace=True) if most else F.relu(x, inplace=True)
 
 
 class InvertedTower(nn.Module):
@@ -83,24 +104,33 @@ class InvertedTower(nn.Module):
         self.config = config
         self.stem = Branches(3, config.stem, SMALL, stride=2)
         self.stages = nn.ModuleList()
-        before = config.stem
-        for after, depth, stride in zip(config.channels, config.depths, config.strides, strict=True):
-            blocks = []
-            for block in range(depth):
-                blocks.append(
-                    InvertedResidual(before, after, stride=1 if block else stride, expansion=config.expansion)
-                )
-                before = after
-            self.stages.append(nn.Sequential(*blocks))
-        self.end = Branches(before, config.end, POINT)
-        self.head = two_layer_head(config.width, config.dim)
+        for stage in range(len(config.channels)):
+            self.stages.append(nn.Sequential(*self._blocks(stage)))
+        self.end = Branches(config.channels[-1], config.end, POINT)
+        self.head = two_layer_head(config.width, config.dim, config.hidden)
         if config.fused:
             fuse(self)
+
+    def _blocks(self, stage: int) -> list[InvertedResidual]:
+        config = self.config
+        after = config.channels[stage]
+        first = config.channels[stage - 1] if stage else config.stem
+        return [
+            InvertedResidual(
+                after if block else first,
+                after,
+                stride=1 if block else config.strides[stage],
+                expansion=config.expansions[stage],
+                kernel=config.kernels[stage],
+                most=config.most,
+            )
+            for block in range(config.depths[stage])
+        ]
 
     def stemmed(self, pixels: Tensor) -> Tensor:
         """The input of the first stage: (b, 3, p, p) → (b, stem, p/2, p/2)."""
         # channels last takes half the time, forward and backward
-        return F.relu(self.stem(pixels.contiguous(memory_format=torch.channels_last)), inplace=True)
+        return rectified(self.stem(pixels.contiguous(memory_format=torch.channels_last)), self.config.most)
 
     def maps(self, pixels: Tensor) -> list[Tensor]:
         """The maps (b, c, h, w) behind each stage, for distillation from a teacher's maps."""
@@ -113,7 +143,7 @@ class InvertedTower(nn.Module):
 
     def pooled(self, last: Tensor) -> Tensor:
         """The pooled trunk of the last map: (b, c, h, w) → (b, width)."""
-        return F.relu(self.end(last), inplace=True).mean(dim=(2, 3))
+        return rectified(self.end(last), self.config.most).mean(dim=(2, 3))
 
     def features(self, pixels: Tensor) -> Tensor:
         """The pooled trunk, for distillation from features: (b, 3, p, p) → (b, width)."""

@@ -35,6 +35,7 @@ class Bundled:
 
 BUNDLED: dict[str, Bundled] = {
     "pocket": Bundled("searchkit.encoders.bundled"),  # MiniLM's text tower, a small image tower of our own
+    "pocket-large": Bundled("searchkit.encoders.bundled"),  # the same text tower, a larger image tower
     "hashing": Bundled("searchkit.encoders.hashing", listed=False),  # no weights and no meaning: for tests
 }
 """The encoders that need no network, by name. An entry point cannot take one of these names."""

@@ -99,8 +99,8 @@ def load_corpus(recipe: Recipe, data: Path, work: Path, encode_text: EncodeText)
 
     text_rows = [numbered(pictures.texts) for pictures in sets]
     synthetic = [numbered(getattr(pictures, "synthetic", None) or [()] * len(pictures)) for pictures in sets]
-    numbered([read_sentences(recipe, data, measured)])
-    vectors = _text_vectors(list(numbers), work, encode_text)
+    numbered([read_sentences(recipe.bank_file, data, measured)])
+    vectors = text_vectors(list(numbers), work, encode_text)
     return Corpus(sets, features, maps, text_rows, vectors, synthetic, text_teachers(sets, numbers))
 
 
@@ -115,7 +115,8 @@ def _read_sets(recipe: Recipe, data: Path, work: Path, measured: Guard | None) -
         yield reinforced_pictures(pictures, spec, data, work)
 
 
-def _text_vectors(texts: list[str], work: Path, encode_text: EncodeText) -> Tensor:
+def text_vectors(texts: list[str], work: Path, encode_text: EncodeText) -> Tensor:
+    """(n, dim), encoded once and kept in `work`."""
     digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
     store = work / f"texts-{digest}.npy"
     if not store.is_file():

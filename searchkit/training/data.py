@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -64,7 +65,9 @@ def load_pictures(folder: Path, spec: PictureFile, templates: Sequence[str]) -> 
             f"{path} has columns {', '.join(names)}; needs {' and '.join(needed)}",
             hint=f"`text` of a data set is one of: {', '.join(TEXTS)}",
         )
-    table = pq.read_table(path, filters=[("split", "=", spec.split)] if spec.split else None)
+    wanted: list[tuple[str, str, Any]] = [("split", "=", spec.split)] if spec.split else []
+    wanted += [("source", "not in", list(spec.without))] if spec.without else []
+    table = pq.read_table(path, filters=wanted or None)
     images = table.column("image").to_pylist()
     texts: list[tuple[str, ...]] = [()] * len(images)
     if spec.text == "captions":

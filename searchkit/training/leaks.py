@@ -22,7 +22,7 @@ from PIL import Image
 from searchkit.errors import BadInput
 from searchkit.ingest.images import decode_bytes
 from searchkit.training.data import Pictures, read_bank
-from searchkit.training.recipe import Recipe, Withheld
+from searchkit.training.recipe import Withheld
 
 log = logging.getLogger(__name__)
 
@@ -151,9 +151,9 @@ def guard(withheld: Sequence[Withheld], folder: Path) -> Guard | None:
     return Guard(images, frozenset(captions), near)
 
 
-def read_sentences(recipe: Recipe, folder: Path, kept: Guard | None) -> tuple[str, ...]:
-    """The bank of sentences of a recipe, without captions of photos that are measured on."""
-    sentences = read_bank(folder / recipe.bank_file) if recipe.bank_file else []
+def read_sentences(bank_file: str, folder: Path, kept: Guard | None) -> tuple[str, ...]:
+    """The bank of sentences in a file, without captions of photos that are measured on; "" is none."""
+    sentences = read_bank(folder / bank_file) if bank_file else []
     return kept.unsaid(sentences) if kept else tuple(sentences)
 
 

@@ -38,10 +38,15 @@ class PictureFile:
     split: str | None = None
     limit: int | None = None
     optional: bool = False
+    without: tuple[str, ...] = ()
+    """Sources, named in the file's `source` column, whose pictures are left out."""
     hold_out: int = 0
     """One picture in `hold_out` is kept for measuring, chosen by its content; 0 keeps none."""
     reinforced: str = ""
     """Folder that `searchkit reinforce` wrote of this file; its augmentations are then the views."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "without", tuple(self.without))  # TOML has lists
 
 
 @dataclass(frozen=True, slots=True)

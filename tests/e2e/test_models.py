@@ -35,8 +35,8 @@ def run(home: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def test_the_list_says_what_each_is_and_what_is_here(tmp_path: Path) -> None:
     done = run(tmp_path, "models", "--json")
     found = {one["name"]: one for one in map(json.loads, done.stdout.splitlines())}
-    assert done.returncode == 0 and {"pocket", *RECORDS} == set(found)
-    assert found["pocket"]["here"] and not found["jinaai/jina-clip-v1"]["here"]
+    assert done.returncode == 0 and {"pocket", "pocket-large", *RECORDS} == set(found)
+    assert found["pocket-large"]["here"] and not found["jinaai/jina-clip-v1"]["here"]
     assert found["jinaai/jina-clip-v1"]["text_window"] == 8192
     assert {name for name, one in found.items() if one["restricted"]} == {
         name for name, one in RECORDS.items() if one.licence not in ("Apache-2.0", "MIT")

@@ -371,3 +371,23 @@ def test_the_page_s_document_quotes_how_often_the_heat_is_right(beside: str) -> 
     table = (ROOT / "docs" / "page.md").read_text()
     row = {"blotches": "large blotches of colour", "grey": "plain grey", "photo": "another photo"}
     assert f"| beside {row.get(beside, beside)} | {found[f'right beside {beside}']:.0%}"[:-1] in table
+
+
+def test_the_card_of_pocket_large_and_the_readme_quote_its_measured_figures() -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "transfer.json").read_text())
+    large, small = found["pocket-large"], found["pocket"]
+    card = (ROOT / "searchkit" / "weights" / "pocket-large" / "README.md").read_text()
+    there, back = (
+        [f"{large['flickr8k'][way][f'recall@{cut}']:.3f}" for cut in (1, 5, 10)]
+        for way in ("text_to_image", "image_to_text")
+    )
+    assert f"| text → image | {there[0]} | {there[1]} | **{there[2]}** |" in card
+    assert f"| {' | '.join(back)} |" in card
+    for row, source in (("Caltech-101", "caltech-101"), ("flowers", "tf-flowers")):
+        one, many = (large["held out"][source][prompts] for prompts in ("single", "ensemble"))
+        assert f"| {row} | {one['top1']:.3f} | {many['top1']:.3f} | {many['top5']:.3f} |" in card
+    both = [f"{one['strangers']['top-1, ensemble']:.3f}" for one in (small, large)]
+    assert f"them) | {both[0]} | {both[1]} |" in card
+    both = [f"{one['products']['recall@10']:.3f}" for one in (small, large)]
+    assert f"recall@10 | {both[0]} | {both[1]} |" in card
+    assert f"{there[0]} / {there[1]} / **{there[2]}**" in README
