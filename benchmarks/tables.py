@@ -107,8 +107,36 @@ def retrieval() -> list[str]:
             f"recall@1/5/10 {back['recall@1']:.3f} / {back['recall@5']:.3f} / {back['recall@10']:.3f}",
             "the same",
         ),
+        *large(),
     ]
     return section("How well it finds", measured(main["flickr8k"]), rows)
+
+
+def large() -> list[Row]:
+    """Return what `pocket-large` finds, and what it takes."""
+    both = results("transfer")
+    found, small = both["pocket-large"], both["pocket"]
+    there, back = found["flickr8k"]["text_to_image"], found["flickr8k"]["image_to_text"]
+    caltech, flowers = (found["held out"][name]["ensemble"]["top1"] for name in ("caltech-101", "tf-flowers"))
+    return [
+        (
+            "Flickr8k test with `--model pocket-large`, captions that find photos",
+            f"recall@1/5/10 {there['recall@1']:.3f} / {there['recall@5']:.3f} / **{there['recall@10']:.3f}**"
+            f", {found['speed']['cpu ms a picture']} ms CPU a picture (`pocket` "
+            f"{small['speed']['cpu ms a picture']}, one thread, AVX-512, float32)",
+            "`benchmarks/transfer.py`",
+        ),
+        (
+            "the same, photos that find captions",
+            f"recall@1/5/10 {back['recall@1']:.3f} / {back['recall@5']:.3f} / {back['recall@10']:.3f}",
+            "the same",
+        ),
+        (
+            "photos held out, by prompts alone, with `--model pocket-large`",
+            f"Caltech-101 **{caltech:.3f}** right, flowers {flowers:.3f}",
+            "the same",
+        ),
+    ]
 
 
 def labels() -> list[str]:

@@ -107,7 +107,7 @@ def _from_parent(recipe: str, changed: dict[str, Any], folders: Folders, *, quie
 
 
 def _from_teacher(recipe: str, folders: Folders, *, steps: int | None, device: str, processes: int) -> Path:
-    """Train an image tower against a locked text tower: from nothing, with teachers, or from a packaged one."""
+    """Train an image tower against a locked text tower: from nothing, or from a packaged one."""
     from searchkit.encoders.minilm import minilm
     from searchkit.training.loop import train as distil
     from searchkit.training.recipe import load_recipe

@@ -6,15 +6,13 @@ learn with it. Its first stages stay as they are, so that they look at each view
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from searchkit.errors import BadInput
 from searchkit.models.image_towers import read_config
 from searchkit.models.inverted import InvertedConfig
 from searchkit.training.packaged import Packaged
-from searchkit.training.recipe import Dataset, Withheld, recipe_text
+from searchkit.training.recipe import PictureFile, Withheld, parse_recipe, table, unusable
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,50 +80,45 @@ class StartedRecipe:
     classes: Classes
     head: HeadFit
     tuning: Tuning | None
-    data: tuple[Dataset, ...]
+    data: tuple[PictureFile, ...]
     withheld: tuple[Withheld, ...]
     bank_file: str
 
 
 def is_started(name_or_path: str) -> bool:
     """Whether a recipe names a tower to start from. Raises `BadInput` for what is no TOML."""
-    try:
-        return "start" in tomllib.loads(recipe_text(name_or_path))
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"recipe {name_or_path}: {error}", hint="mend the TOML") from error
+    return "start" in parse_recipe(name_or_path)
 
 
 def load_started(name_or_path: str) -> StartedRecipe:
-    """A recipe by name or of a file. Raises `BadInput`."""
-    raw = tomllib.loads(recipe_text(name_or_path))
+    """Read a recipe by name, or from a TOML file. Raises `BadInput`."""
+    raw = parse_recipe(name_or_path)
     try:
-        tower = read_config(raw["tower"])
-        if not isinstance(tower, InvertedConfig) or not 0 < raw["frozen"] <= len(tower.channels):
-            raise TypeError('the tower is of kind "inverted", and `frozen` a number of its stages')
         return StartedRecipe(
             name=raw["name"],
             seed=raw["seed"],
             templates=tuple(raw["templates"]),
-            tower=tower,
-            start=_section(Packaged, raw["start"]),
+            tower=_tower(raw["tower"], raw["frozen"]),
+            start=table(Packaged, raw["start"], "start"),
             frozen=raw["frozen"],
             pixels=raw["pixels"],
-            classes=_section(Classes, raw["classes"]),
-            head=_section(HeadFit, raw["head"]),
-            tuning=_section(Tuning, raw["tuning"]) if "tuning" in raw else None,
-            data=tuple(_section(Dataset, one) for one in raw["data"]),
-            withheld=tuple(_section(Withheld, one) for one in raw.get("withheld", ())),
+            classes=table(Classes, raw["classes"], "classes"),
+            head=table(HeadFit, raw["head"], "head"),
+            tuning=table(Tuning, raw["tuning"], "tuning") if "tuning" in raw else None,
+            data=tuple(table(PictureFile, raw_table, "data") for raw_table in raw["data"]),
+            withheld=tuple(table(Withheld, raw_table, "withheld") for raw_table in raw.get("withheld", ())),
             bank_file=raw["bank_file"],
         )
-    except (KeyError, TypeError, ValueError) as error:
-        wrong = f" has no {error}" if isinstance(error, KeyError) else f": {error}"
-        raise BadInput(
-            f"recipe {name_or_path}{wrong}", hint="compare with the recipe 'pocket-large'"
-        ) from error
+    except (KeyError, TypeError) as error:
+        raise unusable(name_or_path, error, model="pocket-large") from error
 
 
-def _section(kind: type[Any], raw: dict[str, Any]) -> Any:
-    unknown = set(raw) - {f.name for f in fields(kind)}
-    if unknown:
-        raise TypeError(f"unknown keys in [{kind.__name__.lower()}]: {', '.join(sorted(unknown))}")
-    return kind(**raw)
+def _tower(raw: dict[str, Any], frozen: int) -> InvertedConfig:
+    """Raises `TypeError` for a tower of another kind, or without that many stages."""
+    try:
+        tower = read_config(raw)
+    except ValueError as error:
+        raise TypeError(str(error)) from error
+    if not isinstance(tower, InvertedConfig) or not 0 < frozen <= len(tower.channels):
+        raise TypeError('the tower is of kind "inverted", and `frozen` a number of its stages')
+    return tower

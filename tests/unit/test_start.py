@@ -27,7 +27,7 @@ from searchkit.models.inverted import InvertedConfig
 from searchkit.training import tune
 from searchkit.training.heads import Fitted, plain
 from searchkit.training.packaged import Packaged, efficientnet_lite, packaged_file
-from searchkit.training.recipe import Dataset
+from searchkit.training.recipe import PictureFile
 from searchkit.training.sights import shown
 from searchkit.training.start import train_started
 from searchkit.training.started import Classes, HeadFit, StartedRecipe, Tuning, is_started, load_started
@@ -195,8 +195,8 @@ def recipe(package: Packaged) -> StartedRecipe:
             distil=0.3, space=0.5, classes=0.1, average=0.8,
         ),
         data=(
-            Dataset("captioned.parquet", "captions", 0.5, views=3),
-            Dataset("labelled.parquet", "label", 0.5, without=("samples",), hold_out=10),
+            PictureFile("captioned.parquet", "captions", 0.5, views=3),
+            PictureFile("labelled.parquet", "label", 0.5, without=("samples",), hold_out=10),
         ),
         withheld=(),
         bank_file="",
