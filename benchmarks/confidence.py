@@ -1,7 +1,7 @@
 """What confidence is worth, on a collection of photos and meetings: does a question about a photo bring a
 photo first, and one about a meeting a passage; does nonsense find nothing, and does a right hit count?
 
-    python benchmarks/confidence.py --data FOLDER [--out benchmarks/results/confidence.json]
+    python benchmarks/confidence.py --data FOLDER [--model pocket] [--out benchmarks/results/confidence.json]
 
 FOLDER holds `flickr8k.parquet` and `qmsum/`, as for main_job.py. The photos and meetings are the test
 splits'; nothing about confidence was chosen on them. `--choose` says, of the development photos, between
@@ -38,10 +38,11 @@ EACH = 2
 
 def main() -> None:
     parser = Arguments(__doc__, result="confidence.json", data="flickr8k.parquet and qmsum/")
+    parser.add_argument("--model", default="pocket")
     parser.add_argument("--choose", action="store_true")
     options = parser.parsed()
     if options.choose:
-        print(as_text(choose(options.data)))
+        print(as_text(choose(options.data, options.model)))
         return
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
@@ -49,9 +50,9 @@ def main() -> None:
             write_photos(options.data, root / "photos"),
             write_meetings(options.data, root / "meetings"),
         )
-        with Collection.open(root / "library") as library:
+        with Collection.open(root / "library", model=options.model) as library:
             library.add(photos, meetings)
-            results = {"machine": machine(), **measure(library, options.data)}
+            results = {"machine": machine(), "model": options.model, **measure(library, options.data)}
     print(as_text(results))
     write(results, options.out)
 
@@ -94,10 +95,13 @@ def measure(library: Collection, data: Path) -> dict[str, Any]:
     }
 
 
-def choose(data: Path) -> dict[str, float]:
+def choose(data: Path, model: str) -> dict[str, float]:
     """Measure, on the development photos, between which margins confidence means what it should."""
     captions = read_captions(data, "dev")
-    with tempfile.TemporaryDirectory() as scratch, Collection.open(Path(scratch) / "library") as library:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        Collection.open(Path(scratch) / "library", model=model) as library,
+    ):
         library.add(write_photos(data, Path(scratch) / "photos", "dev"))
 
         def first(words: str) -> Hit:
