@@ -5,7 +5,7 @@ photo first, and one about a meeting a passage; does nonsense find nothing, and 
 
 FOLDER holds `flickr8k.parquet` and `qmsum/`, as for main_job.py. The photos and meetings are the test
 splits'; nothing about confidence was chosen on them. `--choose` says, of the development photos, between
-which `MARGIN`s nine in ten of nonsense stay below 0.5 and four in five right photos reach it: a new encoder
+which margins nine in ten of nonsense stay below 0.5 and four in five right photos reach it: a new encoder
 wants the middle.
 """
 
@@ -28,7 +28,8 @@ from main_job import write_meetings, write_photos
 from report import Arguments, as_text, machine, write
 
 from searchkit import Collection, Hit
-from searchkit.search.confidence import MARGIN
+from searchkit.search.confidence import margin
+from searchkit.types import Kind
 
 CAPTIONS, NONSENSE = 200, 200
 SEED = 5
@@ -104,24 +105,26 @@ def choose(data: Path, model: str) -> dict[str, float]:
     ):
         library.add(write_photos(data, Path(scratch) / "photos", "dev"))
 
+        level = margin(library.encoder.record, Kind.IMAGE)
+
         def first(words: str) -> Hit:
             return library.search(words, kind="image", k=1)[0]
 
-        wrong = [deviations(first(words)) for words in nonsense(list(captions.values()), [])]
+        wrong = [deviations(first(words), level) for words in nonsense(list(captions.values()), [])]
         hits = [(name, first(caption)) for name, some in captions.items() for caption in some[:EACH]]
-    right = [deviations(hit) for name, hit in hits if Path(hit.path).stem == name]
+    right = [deviations(hit, level) for name, hit in hits if Path(hit.path).stem == name]
     least, most = float(np.quantile(wrong, 0.9)), float(np.quantile(right, 0.2))
     shares = {
-        "nonsense below": share([one < MARGIN for one in wrong]),
-        "right above": share([one > MARGIN for one in right]),
+        "nonsense below": share([one < level for one in wrong]),
+        "right above": share([one > level for one in right]),
     }
-    return {"from": round(least, 2), "to": round(most, 2), "MARGIN": MARGIN, **shares}
+    return {"from": round(least, 2), "to": round(most, 2), "margin": level, **shares}
 
 
-def deviations(hit: Hit) -> float:
-    """Return the deviations of a confidence, which is Φ(deviations − MARGIN); beyond eight it is 1 to the
+def deviations(hit: Hit, level: float) -> float:
+    """Return the deviations of a confidence, which is Φ(deviations − level); beyond eight it is 1 to the
     last digit."""
-    return NormalDist().inv_cdf(min(max(hit.confidence, 1e-12), 1 - 1e-12)) + MARGIN
+    return NormalDist().inv_cdf(min(max(hit.confidence, 1e-12), 1 - 1e-12)) + level
 
 
 def both(library: Collection, text: str) -> tuple[Hit, Hit]:

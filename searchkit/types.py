@@ -89,6 +89,8 @@ class EncoderRecord:
     """What the model wants in front of a text that is to be found."""
     restricted: bool = False
     """Whether the licence allows less than Apache or MIT, and must be accepted before the first use."""
+    margin: float = 0.0
+    """Deviations above unrelated texts at which the confidence of a picture is 0.5; 0 is the default's."""
 
     def as_query(self, text: str) -> str:
         return self.query_prompt + text

@@ -34,6 +34,7 @@ def record_and_space(
         family=family,
         source=source or str(checkpoint.folder),
         restricted=restricted,
+        margin=float(checkpoint.json().get("margin", 0.0)),
     )
     text_sha256 = SHA256 if text is None else hashlib.sha256(text.read_bytes()).hexdigest()
     both = hashlib.sha256(f"{text_sha256} {checkpoint.sha256}".encode()).hexdigest()

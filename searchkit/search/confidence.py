@@ -28,7 +28,7 @@ import numpy as np
 from searchkit.catalog.catalog import Reference
 from searchkit.protocols import Encoder, VectorStore
 from searchkit.search.adapter import Adapter
-from searchkit.types import Kind, Vectors
+from searchkit.types import EncoderRecord, Kind, Vectors
 
 SAMPLE = 200
 """Items of each kind that stand for all."""
@@ -110,7 +110,7 @@ def measure(
     for kind in Kind:
         best = _best(asked(texts, "text", kind), store, kind)
         if best is not None:
-            references["text", kind.value] = _fit(best, MARGIN)
+            references["text", kind.value] = _fit(best, margin(encoder.record, kind))
         if len(samples[kind]) > 1:
             pairs = (samples[kind] @ samples[kind].T)[np.triu_indices(len(samples[kind]), k=1)]
             level, deviation = float(np.quantile(pairs, UNRELATED)), max(MIN_DEVIATION, float(pairs.std()))
@@ -121,6 +121,12 @@ def measure(
         if best is not None:
             references["image", Kind.PASSAGE.value] = _fit(best)
     return references
+
+
+def margin(record: EncoderRecord, kind: Kind) -> float:
+    """The deviations above the mean at which confidence is 0.5 where a text asks; an encoder may have its
+    own for pictures."""
+    return record.margin if record.margin and kind is Kind.IMAGE else MARGIN
 
 
 def is_current(references: Mapping[tuple[str, str], Reference]) -> bool:

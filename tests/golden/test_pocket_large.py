@@ -38,6 +38,7 @@ def test_what_it_started_from_is_said_with_its_licence() -> None:
 
 def test_it_says_what_it_is(large: Encoder) -> None:
     assert large.record.name == "pocket-large" and large.record.source == "bundled"
+    assert large.record.margin == 2.4 and load_encoder("pocket").record.margin == 0
     assert large.record.pixels == 257 and large.record.dim == 384 and not large.record.restricted
 
 

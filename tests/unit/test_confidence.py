@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,16 @@ def test_a_sample_of_many_pictures_leaves_out_the_own_row_of_each(monkeypatch: p
     likeness = [np.quantile(np.delete(chosen @ one, n), 0.95) for n, one in enumerate(chosen)]
     assert reference.level == pytest.approx(np.mean(likeness), abs=1e-6)
     assert reference.deviation == pytest.approx(np.std(likeness), abs=1e-6)
+
+
+def test_an_encoder_with_a_margin_of_its_own_has_it_for_pictures_alone() -> None:
+    class Sparing(Axes):
+        record = replace(Axes.record, margin=2.0)
+
+    shelf = Shelf(passage=[(0.8, 0.6), (0, 1), (-1, 0)], image=[(0.8, 0.6), (0, 1), (-1, 0)])
+    found = measure(Sparing(), shelf)  # type: ignore[arg-type]
+    assert found["text", "image"].level == pytest.approx(0.9 + 2.0 * 0.1)
+    assert found["text", "passage"].level == pytest.approx(0.9 + MARGIN * 0.1)
 
 
 def test_the_references_of_a_real_store_equal_brute_force(tmp_path: Path) -> None:
