@@ -92,7 +92,7 @@ class InvertedResidual(nn.Module):
 
 
 def rectified(x: Tensor, most: float) -> Tensor:
-    """max(0, min(x, most)), in the place of x; `most` 0 is no bound."""
+    """Rectifies x in its place: max(0, min(x, most)); `most` 0 is no bound."""
     return F.hardtanh(x, 0.0, most, inplace=True) if most else F.relu(x, inplace=True)
 
 

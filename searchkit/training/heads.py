@@ -60,7 +60,7 @@ class Seen:
 
     features: Sequence[Tensor]
     before: Sequence[Tensor]
-    """Of the tower as it came, whose classifier says what is to be seen."""
+    """The features of the tower as it came, whose classifier says what is to be seen."""
     lessons: Lessons
     classifier: nn.Linear
     names: Tensor
@@ -75,7 +75,7 @@ class Seen:
 
 
 def fit(seen: Seen, options: HeadFit, seed: int) -> Fitted:
-    """One head."""
+    """Fits one head."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     lessons, first = seen.lessons, seen.features[0]
@@ -101,7 +101,7 @@ def fit(seen: Seen, options: HeadFit, seed: int) -> Fitted:
 
 
 def fitted(seen: Seen, options: HeadFit, work: Path, seed: int) -> Fitted:
-    """The head that `fit` gives, kept in `work` when it is done."""
+    """Returns the head that `fit` gives, which is kept in `work` when it is done."""
     store = work / "head.pt"
     if not store.is_file():
         scratch = store.with_suffix(".tmp")
@@ -114,7 +114,7 @@ def fitted(seen: Seen, options: HeadFit, work: Path, seed: int) -> Fitted:
 
 @torch.no_grad()
 def plain(head: Fitted) -> nn.Sequential:
-    """The same map of features as they are, in two layers."""
+    """Returns the same map of features as they are, in two layers."""
     rows = head.first.weight / head.deviation
     weights = {
         "0.weight": rows,

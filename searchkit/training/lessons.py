@@ -37,13 +37,13 @@ class Lessons:
     sets: Sequence[Pictures]
     shares: Sequence[float]
     rows: Sequence[Sequence[np.ndarray]]
-    """Of each set and picture: the rows of `texts` that describe it."""
+    """The rows of `texts` that describe each picture of each set."""
     texts: Tensor
     """(m, dim), unit rows; also what pictures have to tell apart from their own texts."""
 
     def draw(self, rng: np.random.Generator, batch: int, mixed: float) -> Draw:
-        """By the shares of the sets. A part `mixed` of the texts are means of all of a picture's texts, by
-        weights from a flat Dirichlet distribution."""
+        """Draws pictures of every set by its share. A part `mixed` of the texts are means of all that is said
+        of a picture, by weights from a flat Dirichlet distribution."""
         places: list[tuple[int, int, int]] = []
         texts, described = [], []
         for number, (one, share) in enumerate(zip(self.sets, self.shares, strict=True)):
@@ -96,7 +96,7 @@ def _names(path: Path, spec: Classes) -> list[str]:
 
 
 def _kinds(said: dict[str, str]) -> list[list[str]]:
-    """Of each class, the everyday words whose ranges it is in."""
+    """The everyday words of each class, in whose ranges it is."""
     found: list[list[str]] = [[] for _ in range(CLASSES)]
     for word, ranges in said.items():
         for part in ranges.split(","):

@@ -21,7 +21,7 @@ from searchkit.models.inverted import InvertedConfig, InvertedResidual, Inverted
 from searchkit.models.reparam import Branches
 
 EPSILON, OWN = 1e-3, nn.BatchNorm2d(1).eps
-"""Of EfficientNet-Lite's batch norms, and of those of `Branches`."""
+"""The epsilon of EfficientNet-Lite's batch norms, and that of the norms of `Branches`."""
 PARTS = ("expand", "_expand_conv"), ("depthwise", "_depthwise_conv"), ("project", "_project_conv")
 State = Mapping[str, Tensor]
 

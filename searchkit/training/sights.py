@@ -41,7 +41,8 @@ def shown(image: bytes, view: int, pixels: int) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True)
 class Sights:
-    """Of one data set: `maps` (n·views, h, w, c) float16, views of a picture one behind the other."""
+    """What the frozen stages see of one data set: `maps` (n·views, h, w, c) float16, the views of a picture
+    one behind the other."""
 
     pictures: Pictures
     maps: np.ndarray

@@ -129,7 +129,7 @@ def _loss(
     heads: tuple[Fitted, Fitted],
     how: tuple[np.random.Generator, Tuning],
 ) -> Tensor:
-    """Of the features that the tower has by this step, with its head and the head of the frozen tower."""
+    """The loss of the features of this step, of which `heads` are the tower's and the frozen tower's."""
     (head, first), (rng, options) = heads, how
     embedded, has = F.normalize(head(features, options.dropout), dim=-1), drawn.described
     bank = seen.lessons.others(rng, options.bank)
