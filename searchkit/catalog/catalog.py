@@ -18,19 +18,30 @@ from searchkit.catalog.records import Asset, Content, Rating, Reference, Source,
 from searchkit.catalog.sources import Sources
 from searchkit.catalog.spaces import Spaces
 from searchkit.catalog.tombstones import Tombstones
+from searchkit.errors import CollectionDamaged
 
 __all__ = ["Asset", "Catalog", "Content", "Rating", "Reference", "Source", "SpaceRecord", "Tombstone"]
 
 
 class Catalog(Sources, Assets, Tombstones, Failures, Spaces, Ratings):
-    """All queries of one catalog, opened with a SQLAlchemy URL; tables are created or migrated.
+    """All queries of one catalog, opened with a SQLAlchemy URL; tables are migrated, and with `make` created.
 
     Raises what `connect.open_engine` raises.
     """
 
-    def __init__(self, url: str) -> None:
-        super().__init__(open_engine(url))
+    def __init__(self, url: str, *, make: bool = True) -> None:
+        super().__init__(open_engine(url, make=make))
         self.jobs = Jobs(self._engine)
+
+    def check(self) -> None:
+        """Read all of it. Raises `CollectionDamaged` for a SQLite file that is not as SQLite left it; a
+        server looks after its own."""
+        if self._engine.dialect.name != "sqlite":
+            return
+        with self._engine.connect() as connection:
+            first = str(connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar())
+        if first != "ok":
+            raise CollectionDamaged(f"the catalog is damaged: {first.splitlines()[-1]}")
 
     def close(self) -> None:
         """Give the connections back."""
