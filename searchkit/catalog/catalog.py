@@ -6,6 +6,7 @@ plain data (`records`); every method that writes is one transaction.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing, suppress
 
@@ -17,10 +18,15 @@ from searchkit.catalog.ratings import Ratings
 from searchkit.catalog.records import Asset, Content, Rating, Reference, Source, SpaceRecord, Tombstone
 from searchkit.catalog.sources import Sources
 from searchkit.catalog.spaces import Spaces
+from searchkit.catalog.tables import Base
 from searchkit.catalog.tombstones import Tombstones
 from searchkit.errors import CollectionDamaged
 
 __all__ = ["Asset", "Catalog", "Content", "Rating", "Reference", "Source", "SpaceRecord", "Tombstone"]
+
+
+CONTENT = re.compile("([0-9a-f]{64})?")
+"""Matches a sha256, or that there is none."""
 
 
 class Catalog(Sources, Assets, Tombstones, Failures, Spaces, Ratings):
@@ -40,8 +46,14 @@ class Catalog(Sources, Assets, Tombstones, Failures, Spaces, Ratings):
             return
         with self._engine.connect() as connection:
             first = str(connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar())
-        if first != "ok":
-            raise CollectionDamaged(f"the catalog is damaged: {first.splitlines()[-1]}")
+            if first != "ok":
+                raise CollectionDamaged(f"the catalog is damaged: {first.splitlines()[-1]}")
+            for table in Base.metadata.sorted_tables:  # SQLite does not look at what a text holds
+                for row in connection.exec_driver_sql(f"SELECT * FROM {table.name}").mappings():
+                    if not CONTENT.fullmatch(row.get("sha256") or ""):
+                        raise CollectionDamaged(
+                            f"the catalog is damaged: a row of {table.name} is not as it was"
+                        )
 
     def close(self) -> None:
         """Give the connections back."""

@@ -132,7 +132,8 @@ def _damage(context: ExceptionContext) -> None:
     """Raise `CollectionDamaged` in place of what SQLite says of a file that has rotted."""
     error = context.original_exception
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT):
+    rotten = code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT)
+    if rotten or str(error).startswith("Could not decode to UTF-8"):
         raise CollectionDamaged(f"the catalog is damaged: {error}") from error
 
 

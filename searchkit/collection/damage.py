@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from searchkit.catalog.catalog import Asset, Catalog
 from searchkit.collection.findings import Finding
 from searchkit.collection.indexing import ingest_into
+from searchkit.collection.lock import writing
 from searchkit.collection.making import note_space
-from searchkit.collection.manifest import FAISS, LANCE
+from searchkit.collection.manifest import COPY, FAISS, LANCE, MANIFEST, copy_manifest, read_manifest
 from searchkit.collection.open_space import OpenSpace
 from searchkit.collection.upkeep import refresh
 from searchkit.errors import CollectionDamaged, CollectionTooNew, SearchkitError
@@ -26,6 +28,33 @@ from searchkit.types import Item, Kind
 FIX = "searchkit doctor --fix"
 READ = 1000
 """Items that are read from a store at once."""
+
+
+def restore_manifest(root: Path) -> list[Finding]:
+    """Put the copy of a manifest in its place where that is lost or cannot be read."""
+    try:
+        read_manifest(root)
+    except CollectionDamaged as error:
+        copy = root / COPY
+        if not copy.exists():
+            raise CollectionDamaged(str(error), hint="restore it from a backup") from error
+        with writing(root):
+            shutil.copyfile(copy, root / MANIFEST)
+        return [Finding("broken", str(error), None, FIX, True)]
+    return []
+
+
+def copy_damage(space: OpenSpace, fix: bool) -> Iterator[Finding]:
+    """A copy of the manifest that is not what the manifest is: one of them was changed from outside."""
+    copy = space.root / COPY
+    if copy.exists() and copy.read_bytes() == (space.root / MANIFEST).read_bytes():
+        return
+    existed = copy.exists()
+    if fix:
+        copy_manifest(space.root)
+    if existed:
+        what = f"{MANIFEST} is not what searchkit wrote; doctor --fix takes it as it is"
+        yield Finding("note", what, None, f"look into it and into {COPY}, then {FIX}", fix)
 
 
 def catalog_damage(space: OpenSpace, fix: bool) -> Iterator[Finding]:

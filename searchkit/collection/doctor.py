@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from searchkit.catalog.catalog import Content
 from searchkit.collection.damage import (
     accelerator_damage,
     catalog_damage,
+    copy_damage,
     encode_again,
     table_damage,
     vanished,
@@ -61,6 +63,7 @@ def _examine(space: OpenSpace, *, fix: bool) -> Iterator[Finding]:
     yield from damage
     if damage and not fix:
         return  # nothing can be compared with it
+    yield from copy_damage(space, fix)
     drifted = list(_encoder(space))
     yield from drifted
     for source in space.catalog.sources():
@@ -134,7 +137,8 @@ def _too_new(space: OpenSpace) -> Iterator[Finding]:
         if not (space.root / LANCE / f"{key}.lance").exists():
             continue
         try:
-            space.store_of(key)
+            with suppress(CollectionDamaged):  # which is a finding of its own
+                space.store_of(key)
         except CollectionTooNew as error:
             yield Finding("broken", str(error), None, error.hint)
 

@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import filelock
@@ -258,13 +258,7 @@ class Accelerator:
 
     def _put(self, pointer: _Pointer) -> None:
         scratch = self._folder / "current.tmp"
-        plain = {
-            "version": pointer.version,
-            "base": pointer.base,
-            "fresh": pointer.fresh,
-            "sums": pointer.sums,
-        }
-        scratch.write_text(json.dumps({"format": FORMAT, **plain}))
+        scratch.write_text(json.dumps({"format": FORMAT, **asdict(pointer)}))
         scratch.replace(self._folder / "current.json")
         self._load()
         for old in self._folder.iterdir():

@@ -46,7 +46,8 @@ from searchkit.stores.lance_words import drop_words, index_language
 from searchkit.stores.words import PLAIN, telling
 from searchkit.types import Candidate, Item, Kind, Space, Vectors
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 WRITES_BETWEEN = 32
 """Writes after which freed memory goes back to the system: a heap that an encoder and Lance use by turns

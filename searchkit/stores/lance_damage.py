@@ -1,4 +1,4 @@
-"""Damage to a Lance table: rows that cannot be read or are not what was written, and indexes that have rotted.
+"""Damage to a Lance table: rows that cannot be read or are not what was written, and rotten indexes.
 
 Each row has a sum of its own (`lance_table.row_sums`), since Lance keeps none and one file may hold a whole
 table; index files have theirs in `sums.json`, which lies in the table's folder.
@@ -112,7 +112,7 @@ def _unsound(table: Any, rows: np.ndarray) -> list[int]:
         with refusals(table.name):
             read = table.take_row_ids(rows.tolist()).to_arrow()
             if read.num_rows != len(rows):
-                return rows.tolist()
+                return [int(row) for row in rows]
             kept, sums = read["row_sum"].to_pylist(), row_sums(read)
     except CollectionDamaged as error:
         if len(rows) == 1 or "ot found" in str(error.__cause__):

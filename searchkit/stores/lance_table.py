@@ -50,7 +50,7 @@ SUMMED = (
     *("id", "kind", "path", "path_bytes", "source", "sha256", "ordinal", "mtime", "page", "start", "end"),
     *("text", "width", "height", "name", "heading", "size", "taken", "label", "label_confidence"),
 )
-"""Columns that a row's sum is of, with the vector. One that comes later is not: sums that are kept would differ."""
+"""Columns that a row's sum is of, with the vector. Later columns stay out, or kept sums would differ."""
 ELSEWHERE = re.compile("No space left|disk is full|[Pp]ermission denied|Too many open files|annot allocate")
 """Matches what Lance says when the machine is in the way, and not the table."""
 
