@@ -83,7 +83,8 @@ def neutral_vectors(encoder: Encoder, cache: Path | None) -> Vectors:
     digest = hashlib.sha256("\n".join(queries).encode()).hexdigest()[:12]
     file = cache / f"{encoder.space.key}-{digest}.npz"  # which has a sum of what it holds
     try:
-        kept: Vectors = np.load(file)["vectors"]
+        with file.open("rb") as opened, np.load(opened) as arrays:
+            kept: Vectors = arrays["vectors"]
     except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error):  # not there yet, or damaged
         kept = encoder.encode_text(queries)
         cache.mkdir(parents=True, exist_ok=True)
