@@ -6,6 +6,7 @@ No command ends in an error of a library; whoever answers wrongly is told of by 
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -220,7 +221,6 @@ def test_a_catalog_that_is_lost_is_made_from_the_store_while_the_sources_are_awa
 
 
 def test_an_accelerator_without_sums_still_answers(library: Path) -> None:
-    import json
 
     (pointer,) = library.glob("faiss/*/current.json")
     plain = json.loads(pointer.read_text())
