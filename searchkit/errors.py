@@ -8,6 +8,7 @@
     │   ├── CollectionMissing           exit 2
     │   ├── CollectionLocked            exit 2   another writer holds it
     │   ├── CollectionTooNew            exit 2   written by a newer format
+    │   ├── CollectionDamaged           exit 2   a file of it is lost or has rotted
     │   └── NothingIndexed              exit 2
     ├── SpaceMismatch                   exit 4   encoder and collection do not fit
     └── ModelMissing                    exit 5   weights are not here and cannot be fetched
@@ -68,6 +69,13 @@ class CollectionTooNew(CollectionError):
             f"{what} was written in format {found}; this searchkit reads up to {known}",
             hint=f"it needs searchkit {needs} or newer" if needs else "it needs a newer searchkit",
         )
+
+
+class CollectionDamaged(CollectionError):
+    """A file of the collection is lost, or is not what was written."""
+
+    def __init__(self, message: str, *, hint: str = "mend it with: searchkit doctor --fix") -> None:
+        super().__init__(message, hint=hint)
 
 
 class NothingIndexed(CollectionError):

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    ExceptionContext,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    text,
+)
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 
-from searchkit.errors import BadInput, CollectionError, CollectionTooNew
+from searchkit.errors import BadInput, CollectionDamaged, CollectionError, CollectionTooNew
 
 HEAD = "0004"
 """The newest migration. Known here so that opening an up-to-date catalog does not import alembic."""
@@ -27,15 +38,16 @@ MIGRATION_LOCK = 0x5EA8C4
 """PostgreSQL's advisory lock of whoever migrates."""
 
 
-def open_engine(url: str) -> Engine:
-    """Open a database and bring its tables up to date.
+def open_engine(url: str, *, make: bool = True) -> Engine:
+    """Open a database and bring its tables up to date, or `make` them.
 
-    Raises `CollectionTooNew` for a catalog of a newer version, `BadInput` for an address that cannot be used,
+    Raises `CollectionDamaged` for one without tables that is not to be made, and for a file that has rotted;
+    `CollectionTooNew` for a catalog of a newer version, `BadInput` for an address that cannot be used,
     `CollectionError` when nothing answers there.
     """
     engine = _engine(url)
     try:
-        return _up_to_date(engine)
+        return _up_to_date(engine, make)
     except UNAVAILABLE as error:
         if engine.dialect.name == "sqlite":
             raise
@@ -56,6 +68,7 @@ def _engine(url: str) -> Engine:
         engine = create_engine(address)
         event.listen(engine, "connect", _sqlite_settings)
         event.listen(engine, "begin", _begin)
+        event.listen(engine, "handle_error", _damage)
         return engine
     if address.get_backend_name() != "postgresql":
         raise BadInput(
@@ -69,7 +82,7 @@ def _engine(url: str) -> Engine:
         ) from error
 
 
-def _up_to_date(engine: Engine) -> Engine:
+def _up_to_date(engine: Engine, make: bool) -> Engine:
     with engine.connect() as connection:  # a reader does not wait for whoever is writing
         if _version(connection) == HEAD:
             return engine
@@ -79,6 +92,8 @@ def _up_to_date(engine: Engine) -> Engine:
         version = _version(connection)  # another process may have migrated it since
         if version is not None and version not in KNOWN:
             raise CollectionTooNew.of("the catalog", found=version, known=HEAD)
+        if version is None and not make:
+            raise CollectionDamaged("the catalog is empty, and there is a collection that it belongs to")
         if version != HEAD:
             migrate(connection)
     return engine
@@ -111,6 +126,15 @@ def _sqlite_settings(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # sqlite3 would begin too late; `_begin` does it instead
     for setting in SQLITE:
         connection.execute(f"PRAGMA {setting}")
+
+
+def _damage(context: ExceptionContext) -> None:
+    """Raise `CollectionDamaged` in place of what SQLite says of a file that has rotted."""
+    error = context.original_exception
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    rotten = code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT)
+    if rotten or str(error).startswith("Could not decode to UTF-8"):
+        raise CollectionDamaged(f"the catalog is damaged: {error}") from error
 
 
 def _begin(connection: Connection) -> None:

@@ -11,7 +11,7 @@ from searchkit.cli.options import CollectionName, Json, Quiet
 from searchkit.settings import load
 
 if TYPE_CHECKING:
-    from searchkit.collection.doctor import Finding
+    from searchkit.collection.findings import Finding
 
 
 def doctor(
@@ -22,15 +22,19 @@ def doctor(
 ) -> int:
     """List what failed and what is broken.
 
-    Broken is what catalog and store disagree on, after a crash or a change from outside.
+    Broken is what catalog and store disagree on, after a crash or a change from outside, and every file
+    of the collection that is lost or has rotted: all of it is read.
     Exit code: 2 when something is left broken, 3 when files have failed, else 0.
     """
     settings = load(collection=collection)
+    from searchkit.collection.damage import restore_manifest
     from searchkit.collection.doctor import examine
     from searchkit.collection.library import Collection
+    from searchkit.collection.manifest import resolve
 
+    restored = restore_manifest(resolve(settings.collection)) if fix else []
     with Collection.open(settings.collection, create=False) as library:
-        findings = examine(library, fix=fix)
+        findings = [*restored, *examine(library, fix=fix)]
     if as_json:
         output.records(_record(finding) for finding in findings)
     else:

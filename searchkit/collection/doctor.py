@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
 
 from searchkit.catalog.catalog import Content
+from searchkit.collection.damage import (
+    accelerator_damage,
+    catalog_damage,
+    copy_damage,
+    encode_again,
+    table_damage,
+    vanished,
+)
+from searchkit.collection.findings import Finding
 from searchkit.collection.library import Collection
 from searchkit.collection.lock import writing
 from searchkit.collection.manifest import FAISS, LANCE
 from searchkit.collection.open_space import OpenSpace
 from searchkit.collection.spaces import remove_files
 from searchkit.collection.upkeep import accelerate, measure, refresh, sweep
-from searchkit.errors import CollectionTooNew, ModelMissing, SpaceMismatch
+from searchkit.errors import CollectionDamaged, CollectionTooNew, ModelMissing, SpaceMismatch
 from searchkit.ingest.golden import SAME, agreement
 from searchkit.ingest.ids import ids_of
 from searchkit.search.confidence import is_current
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is not as it should be. `severity` is "note", "failed" or "broken"."""
-
-    severity: str
-    what: str
-    path: str | None
-    remedy: str
-    fixed: bool = False
-
-
 def examine(library: Collection | OpenSpace, *, fix: bool = False) -> list[Finding]:
-    """Everything that is wrong; with `fix`, what can be mended is, and says so. Running it twice mends
-    nothing twice. Raises `CollectionLocked` when `fix` meets another writer."""
+    """Everything that is wrong; with `fix`, what can be mended is, and says so: what the store has lost is
+    encoded again from the sources, and nothing else is. Running it twice mends nothing twice. Raises
+    `CollectionLocked` when `fix` meets another writer."""
     space = library.current
     if not fix:
         return list(_examine(space, fix=False))
@@ -60,7 +59,13 @@ def _encoder(space: OpenSpace) -> Iterator[Finding]:
 
 
 def _examine(space: OpenSpace, *, fix: bool) -> Iterator[Finding]:
-    yield from _encoder(space)
+    damage = list(catalog_damage(space, fix))
+    yield from damage
+    if damage and not fix:
+        return  # nothing can be compared with it
+    yield from copy_damage(space, fix)
+    drifted = list(_encoder(space))
+    yield from drifted
     for source in space.catalog.sources():
         if source.state == "offline":
             yield Finding(
@@ -80,12 +85,34 @@ def _examine(space: OpenSpace, *, fix: bool) -> Iterator[Finding]:
     yield from too_new
     if too_new:
         return  # what cannot be read cannot be compared, still less mended
+    damage = list(table_damage(space, fix))
+    yield from damage
+    yield from vanished(space)
+    if damage and not fix:
+        return
     yield from _tombstones(space, fix)
     for record in space.catalog.spaces():
-        yield from _rows(space, record.space.key, fix)
+        yield from _rows(space, record.space.key, fix, may_encode=not drifted)
     yield from _spaces(space, fix)
     yield from _jobs(space, fix)
+    if _is_lost(space):
+        return
     yield from _references(space, fix)
+    yield from accelerator_damage(space, fix)
+    yield from _accelerator(space, fix)
+
+
+def _is_lost(space: OpenSpace) -> bool:
+    """Whether the active table is gone while the catalog has files in it, which is a finding of its own."""
+    try:
+        space.store.count()
+    except CollectionDamaged:
+        return True
+    return False
+
+
+def _accelerator(space: OpenSpace, fix: bool) -> Iterator[Finding]:
+    """An accelerator of a newer searchkit, one that is missing, and one older than the store."""
     if (newer := space.accelerator.too_new) is not None:
         yield Finding("note", f"{newer}: the store answers by itself", None, newer.hint)
     accelerator = space.accelerator
@@ -110,7 +137,8 @@ def _too_new(space: OpenSpace) -> Iterator[Finding]:
         if not (space.root / LANCE / f"{key}.lance").exists():
             continue
         try:
-            space.store_of(key)
+            with suppress(CollectionDamaged):  # which is a finding of its own
+                space.store_of(key)
         except CollectionTooNew as error:
             yield Finding("broken", str(error), None, error.hint)
 
@@ -130,7 +158,7 @@ def _tombstones(space: OpenSpace, fix: bool) -> Iterator[Finding]:
     )
 
 
-def _rows(space: OpenSpace, key: str, fix: bool) -> Iterator[Finding]:
+def _rows(space: OpenSpace, key: str, fix: bool, *, may_encode: bool) -> Iterator[Finding]:
     """Items of any space without an asset, and assets without all their items."""
     active = key == space.manifest.space
     if not (space.root / LANCE / f"{key}.lance").exists():
@@ -162,12 +190,14 @@ def _rows(space: OpenSpace, key: str, fix: bool) -> Iterator[Finding]:
         if fix:
             space.catalog.unencode(key, torn)
             sweep(space)
+            if active and may_encode:
+                encode_again(space, torn)
         for path in torn:
             yield Finding(
                 "broken",
                 f"its items are missing from the store{where}",
                 path,
-                "searchkit doctor --fix, then searchkit index",
+                "searchkit doctor --fix",
                 fix,
             )
 

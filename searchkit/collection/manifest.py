@@ -10,12 +10,14 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
-from searchkit.errors import BadInput, CollectionError, CollectionMissing, CollectionTooNew
+from searchkit.errors import BadInput, CollectionDamaged, CollectionError, CollectionMissing, CollectionTooNew
 from searchkit.types import DEFAULTS, Chunking
 
 FORMAT = 1
 """Whoever raises it writes `needs`, too: the oldest version of searchkit that reads the new one."""
 MANIFEST = "collection.toml"
+COPY = f"{MANIFEST}.copy"
+"""The manifest once more, for the doctor to put back."""
 CATALOG, LANCE, FAISS, NEUTRAL = "catalog.sqlite", "lance", "faiss", "neutral"
 ADAPTERS, THUMBS = "adapters", "thumbs"
 """What lies beside the manifest."""
@@ -62,7 +64,7 @@ class Manifest:
 
 
 def read_manifest(root: Path) -> Manifest:
-    """Raises `CollectionMissing`, `CollectionTooNew`, or `CollectionError` for a manifest that is damaged."""
+    """Raises `CollectionMissing`, `CollectionTooNew`, or `CollectionDamaged`."""
     path = root / MANIFEST
     try:
         raw = tomllib.loads(path.read_text("utf-8"))
@@ -78,6 +80,8 @@ def read_manifest(root: Path) -> Manifest:
             version, encoder, space, catalog, images, chunking, adapter, language, str(raw.get("ocr", ""))
         )
     except (FileNotFoundError, NotADirectoryError) as error:
+        if (root / COPY).exists():
+            raise CollectionDamaged(f"{path} is lost") from error
         raise CollectionMissing(
             f"there is no collection at {root}",
             hint="make one with: searchkit index FOLDER (or name another with -c)",
@@ -85,9 +89,9 @@ def read_manifest(root: Path) -> Manifest:
     except OSError as error:
         raise CollectionError(f"cannot read {path}: {error.strerror}") from error
     except KeyError as error:
-        raise CollectionError(f"{path} is damaged: no {error}", hint="restore it from a backup") from error
+        raise CollectionDamaged(f"{path} is damaged: no {error}") from error
     except (TypeError, ValueError) as error:  # not TOML, not UTF-8, or of other types
-        raise CollectionError(f"{path} is damaged: {error}", hint="restore it from a backup") from error
+        raise CollectionDamaged(f"{path} is damaged: {error}") from error
 
 
 def manifest_stamp(root: Path) -> tuple[int, ...]:
@@ -100,7 +104,7 @@ def manifest_stamp(root: Path) -> tuple[int, ...]:
 
 
 def write_manifest(root: Path, manifest: Manifest) -> None:
-    """Replace the manifest in one step."""
+    """Replace the manifest in one step, and then its copy."""
     lines = [
         f"format = {manifest.format}",
         f"encoder = {_quoted(manifest.encoder)}",
@@ -125,6 +129,14 @@ def write_manifest(root: Path, manifest: Manifest) -> None:
     scratch = root / f"{MANIFEST}.tmp"
     scratch.write_text("\n".join(lines) + "\n", "utf-8")
     scratch.replace(root / MANIFEST)
+    copy_manifest(root)
+
+
+def copy_manifest(root: Path) -> None:
+    """Make the copy of the manifest what the manifest is."""
+    scratch = root / f"{MANIFEST}.tmp"
+    scratch.write_bytes((root / MANIFEST).read_bytes())
+    scratch.replace(root / COPY)
 
 
 def _quoted(text: str) -> str:

@@ -23,7 +23,7 @@ from searchkit.collection.manifest import (
     manifest_stamp,
     read_manifest,
 )
-from searchkit.errors import SpaceMismatch
+from searchkit.errors import CollectionDamaged, SpaceMismatch
 from searchkit.ingest.thumbs import Thumbs
 from searchkit.registry import AUTO, load_encoder
 from searchkit.search.adapter import Adapter, load_adapter
@@ -53,16 +53,29 @@ class Shared:
 
     @cached_property
     def catalog(self) -> Catalog:
-        return Catalog(self._catalog or sqlite_url(self.root / CATALOG))
+        file = self.root / CATALOG
+        if not self._catalog and not file.exists():  # to open it would make an empty one
+            raise CollectionDamaged(f"the catalog {file} is lost")
+        return Catalog(self._catalog or sqlite_url(file), make=False)
 
     @cached_property
     def thumbs(self) -> Thumbs:
         return Thumbs(self.root / THUMBS)
 
+    def make_catalog(self) -> Catalog:
+        """Make the catalog again, empty, in place of one that cannot be read."""
+        self.close()
+        if not self._catalog:
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                (self.root / f"{CATALOG}{suffix}").unlink(missing_ok=True)
+        self.catalog = Catalog(self._catalog or sqlite_url(self.root / CATALOG))
+        return self.catalog
+
     def close(self) -> None:
         """Let go of the catalog."""
         if "catalog" in self.__dict__:
             self.catalog.close()
+            del self.catalog
 
 
 class Parts:
@@ -118,10 +131,18 @@ class Parts:
 
         if space not in self.shared.stores:
             known = self.catalog.space(space) or self.encoder.space
+            if not (self.root / LANCE / f"{space}.lance").exists() and self.catalog.coverage(space)[0]:
+                raise CollectionDamaged(f"the store of {space} is lost")
             self.shared.stores[space] = LanceStore(
                 self.root / LANCE, known, language=self.manifest.language or None
             )
         return self.shared.stores[space]
+
+    def reopen(self) -> None:
+        """Open the stores again when they are next needed: their files were changed by hand."""
+        self.shared.stores.clear()
+        for name in ("store", "accelerator", "planner"):
+            self.__dict__.pop(name, None)
 
     @cached_property
     def accelerator(self) -> Accelerator:

@@ -7,7 +7,7 @@ import logging
 import shutil
 import threading
 
-from searchkit.collection.manifest import FAISS, NEUTRAL, read_manifest
+from searchkit.collection.manifest import COPY, FAISS, NEUTRAL, copy_manifest, read_manifest
 from searchkit.collection.open_space import OpenSpace
 from searchkit.ingest.deletion import sweep_tombstones
 from searchkit.ingest.golden import golden
@@ -55,6 +55,8 @@ def refresh(space: OpenSpace) -> None:
     if record is not None and record.golden is None:  # a collection from before these were kept
         space.catalog.set_golden(key, golden(space.encoder).tobytes())
     space.catalog.jobs.refreshed(key)
+    if not (space.root / COPY).exists():  # a collection from before it was kept
+        copy_manifest(space.root)
     give_back()
 
 

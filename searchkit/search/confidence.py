@@ -19,9 +19,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+import zlib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -79,14 +81,15 @@ def neutral_vectors(encoder: Encoder, cache: Path | None) -> Vectors:
     if cache is None:
         return encoder.encode_text(queries)
     digest = hashlib.sha256("\n".join(queries).encode()).hexdigest()[:12]
-    file = cache / f"{encoder.space.key}-{digest}.npy"
+    file = cache / f"{encoder.space.key}-{digest}.npz"  # which has a sum of what it holds
     try:
-        kept: Vectors = np.load(file)
-    except (OSError, EOFError, ValueError):  # not there yet, or damaged
+        with file.open("rb") as opened, np.load(opened) as arrays:
+            kept: Vectors = arrays["vectors"]
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error):  # not there yet, or damaged
         kept = encoder.encode_text(queries)
         cache.mkdir(parents=True, exist_ok=True)
-        scratch = file.with_suffix(".tmp.npy")
-        np.save(scratch, kept)
+        scratch = file.with_suffix(".tmp.npz")
+        np.savez(scratch, vectors=kept)
         scratch.replace(file)
     return kept
 

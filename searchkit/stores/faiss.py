@@ -11,9 +11,9 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import filelock
@@ -23,6 +23,7 @@ from searchkit.errors import CollectionTooNew
 from searchkit.protocols import VectorStore
 from searchkit.stores.lists import Truth, trained, tuned
 from searchkit.stores.shelf import GONE, Shelf, Tuning, faiss, fill, keep, open_shelf
+from searchkit.stores.sums import damaged, sums_of
 from searchkit.types import Candidate, Kind, Vectors
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ the question."""
 SPARE = 20
 """Candidates more than are wanted that the store's vectors decide between, where a filter is: codes of 8 bits
 a number, and sometimes of 16, put two that are equally near the wrong way round."""
+CHECKED = 2**20
+"""Bytes of a file up to which its sum is checked when it is opened, in a millisecond."""
 FRESH = 0.01
 """The part of a large base that may be new or gone before it is built anew."""
 
@@ -47,6 +50,8 @@ class _Pointer:
     version: int
     base: str
     fresh: str | None
+    sums: Mapping[str, str]
+    """The sums of their files, by their place in the folder; none where an older version built them."""
 
 
 class Accelerator:
@@ -129,6 +134,14 @@ class Accelerator:
         written_again = {c.item.id for c in newer}
         return _ordered([*newer, *(c for c in alive if c.item.id not in written_again)])[:k]
 
+    def damaged(self) -> list[str]:
+        """The files in use that are gone or not what was built, by name: all of each is read."""
+        pointer = self._pointer()
+        if pointer is not None:
+            return damaged(self._folder, pointer.sums)
+        readable = self.too_new is not None or not any(self._folder.glob("base-*")) or _is_json(self._folder)
+        return [] if readable else ["current.json"]
+
     # making it
 
     def refresh(self) -> None:
@@ -208,7 +221,7 @@ class Accelerator:
         those that came since."""
         version, built = self._store.version, int((self._folder / base / "version").read_text())
         if version == built:
-            return _Pointer(version, base, None)
+            return self._summed(version, base, None)
         with self._scratch(f"fresh-{version}") as scratch:
             for kind in Kind:
                 ids = np.load(self._folder / base / f"{kind.value}.ids.npy")
@@ -217,7 +230,15 @@ class Accelerator:
                 index = faiss.IndexFlatIP(self._store.dim)
                 fill(scratch, kind.value, index, self._store.rows_since(built, kind=kind))
                 keep(scratch, kind.value, index, Tuning("Flat"))
-        return _Pointer(version, base, f"fresh-{version}")
+        return self._summed(version, base, f"fresh-{version}")
+
+    def _summed(self, version: int, base: str, fresh: str | None) -> _Pointer:
+        """A pointer with the sums of its files; those of a base that is in use stay what they were."""
+        before, folders = self._pointer(), [self._folder / name for name in (base, fresh) if name]
+        same = before is not None and before.base == base and before.version < version
+        files = [file for folder in folders for file in folder.iterdir()]
+        kept = {n: s for n, s in before.sums.items() if n.startswith(f"{base}/")} if before and same else {}
+        return _Pointer(version, base, fresh, sums_of(self._folder, files, kept))
 
     @contextmanager
     def _scratch(self, name: str) -> Iterator[Path]:
@@ -237,8 +258,7 @@ class Accelerator:
 
     def _put(self, pointer: _Pointer) -> None:
         scratch = self._folder / "current.tmp"
-        plain = {"version": pointer.version, "base": pointer.base, "fresh": pointer.fresh}
-        scratch.write_text(json.dumps({"format": FORMAT, **plain}))
+        scratch.write_text(json.dumps({"format": FORMAT, **asdict(pointer)}))
         scratch.replace(self._folder / "current.json")
         self._load()
         for old in self._folder.iterdir():
@@ -259,7 +279,10 @@ class Accelerator:
                 return None
             fresh = current["fresh"]
             return _Pointer(
-                int(current["version"]), str(current["base"]), None if fresh is None else str(fresh)
+                int(current["version"]),
+                str(current["base"]),
+                None if fresh is None else str(fresh),
+                dict(current.get("sums") or {}),
             )
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -281,6 +304,8 @@ class Accelerator:
         base, dim = self._folder / pointer.base, self._store.dim
         fresh = self._folder / pointer.fresh if pointer.fresh else None
         shelves = {}
+        if damaged(self._folder, pointer.sums, up_to=CHECKED):
+            return {}, None
         try:
             for kind in Kind:
                 rows = fresh / f"{kind.value}.base.npy" if fresh else None
@@ -294,6 +319,14 @@ class Accelerator:
 
 def _ordered(candidates: list[Candidate]) -> list[Candidate]:
     return sorted(candidates, key=lambda c: (-c.score, c.item.id))
+
+
+def _is_json(folder: Path) -> bool:
+    """Whether `current.json` can be read, as it can where another version wrote it."""
+    try:
+        return bool(json.loads((folder / "current.json").read_text())["format"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _stamp(folder: Path) -> int | None:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import ctypes
 import datetime as dt
+import functools
+import inspect
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +26,7 @@ from lancedb.query import MatchQuery
 from searchkit.stores import lance_compaction
 from searchkit.stores.conditions import conditions, refusal
 from searchkit.stores.lance_compaction import KEEP_VERSIONS
+from searchkit.stores.lance_damage import keep_sums
 from searchkit.stores.lance_table import (
     COLUMNS,
     SEEN_FOR,
@@ -42,6 +46,9 @@ from searchkit.stores.lance_words import drop_words, index_language
 from searchkit.stores.words import PLAIN, telling
 from searchkit.types import Candidate, Item, Kind, Space, Vectors
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 WRITES_BETWEEN = 32
 """Writes after which freed memory goes back to the system: a heap that an encoder and Lance use by turns
 grows by the holes that neither fills."""
@@ -56,6 +63,26 @@ def give_back() -> None:
             trim(0)
 
 
+def _mapped(method: Callable[P, T]) -> Callable[P, T]:
+    """Let a method raise `CollectionTooNew` or `CollectionDamaged` in place of what Lance says."""
+
+    @functools.wraps(method)
+    def call(*args: P.args, **named: P.kwargs) -> T:
+        with refusals(args[0]._name):  # type: ignore[attr-defined]
+            return method(*args, **named)
+
+    @functools.wraps(method)
+    def each(*args: P.args, **named: P.kwargs) -> Iterator[Any]:
+        with refusals(args[0]._name):  # type: ignore[attr-defined]
+            yield from method(*args, **named)  # type: ignore[misc]
+
+    return each if inspect.isgeneratorfunction(method) else call  # type: ignore[return-value]
+
+
+OF_FILES = re.compile(r"corrupt|Not found|LanceError\(IO\)|utf-8|panick|[Dd]ecompress")
+"""Matches what Lance says of files, whatever the filter."""
+
+
 class LanceStore:
     """A `VectorStore` on disk, in which an acknowledged write survives `kill -9`.
 
@@ -66,13 +93,16 @@ class LanceStore:
 
     def __init__(self, folder: Path, space: Space, *, language: str | None = None) -> None:
         self.dim, self.asked_language, self._folder = space.dim, language, folder
-        self._table = open_or_create(folder, space)
+        self._name = space.key
+        with refusals(self._name):
+            self._table = open_or_create(folder, space)
         self._version, self._seen = 0, -SEEN_FOR
         self._language = -1, PLAIN
         """The version of which the language of the stems was asked last, and the answer."""
         self._writes = 0
 
     @property
+    @_mapped
     def version(self) -> int:
         """The table's version."""
         now = time.monotonic()
@@ -84,6 +114,7 @@ class LanceStore:
         self._seen = -SEEN_FOR
 
     @property
+    @_mapped
     def language(self) -> str:
         """The language of the stems by which words are found, or "none"."""
         return index_language(self._table)
@@ -95,21 +126,22 @@ class LanceStore:
             raise ValueError(f"{len(items)} items with vectors of shape {vectors.shape}, not (n, {self.dim})")
         if not items:
             return
-        self._table.checkout_latest()  # `written` must be later than what any other process has committed
-        self._changed()
-        with refusals(self._table.name):
+        with refusals(self._name):
+            self._table.checkout_latest()  # `written` must be later than what another process has committed
+            self._changed()
             upsert(self._table, encoded(items, vectors, version=self.version + 1))
         self._changed()
         self._writes += 1
         if self._writes % WRITES_BETWEEN == 0:
             give_back()
 
+    @_mapped
     def delete(self, ids: Sequence[str]) -> None:
-        with refusals(self._table.name):
-            for chunk in chunks(ids):
-                self._table.delete(among(chunk))
+        for chunk in chunks(ids):
+            self._table.delete(among(chunk))
         self._changed()
 
+    @_mapped
     def erase(self, ids: Sequence[str]) -> None:
         """Delete these items and leave no byte of them in the files. Nobody else may write meanwhile; readers
         begin again.
@@ -125,20 +157,24 @@ class LanceStore:
         drop_words(self._table)
         self.compact(keep=dt.timedelta(0))
 
+    @_mapped
     def compact(self, keep: dt.timedelta = KEEP_VERSIONS) -> None:
         """Join the small files that single writes leave, drop versions older than `keep`, which no reader can
         hold, and bring the full-text index up to date (without it words are found too, more slowly)."""
         lance_compaction.compact(self._table, self._folder, self.asked_language, keep)
         # what is cached is of files and indexes that have just been replaced
         self._table = opened(connected(self._folder), self._table.name)
+        keep_sums(self._folder / f"{self._name}.lance")
         self._changed()
 
     # reading it
 
+    @_mapped
     def get(self, ids: Sequence[str]) -> list[Item]:
         items = {item.id: item for table in self._lookup(ids, list(COLUMNS)) for item in decoded(table)}
         return [items[i] for i in ids if i in items]
 
+    @_mapped
     def vectors(self, ids: Sequence[str]) -> Vectors:
         rows: dict[str, np.ndarray] = {}
         for table in self._lookup(ids, ["id", "vector"]):
@@ -147,10 +183,12 @@ class LanceStore:
             return np.zeros((0, self.dim), np.float32)
         return np.stack([rows[i] for i in ids])
 
+    @_mapped
     def ids(self) -> Iterator[str]:
         for batch in self._table.search().select(["id"]).to_batches(batch_size=65536):
             yield from batch.column("id").to_pylist()
 
+    @_mapped
     def scan(self, *, kind: Kind | None = None) -> Iterator[tuple[list[str], Vectors]]:
         query = self._table.search().select(["id", "vector"])
         if kind:
@@ -159,12 +197,14 @@ class LanceStore:
             table = pa.Table.from_batches([batch])
             yield table["id"].to_pylist(), matrix(table, self.dim)
 
+    @_mapped
     def count(self, *, kind: Kind | None = None, where: str | None = None) -> int:
         condition = " AND ".join(conditions(kind, where)) or None
         with _reading(where):
             count: int = self._table.count_rows(condition)
         return count
 
+    @_mapped
     def labels_and_times(self) -> tuple[dict[str, int], float | None, float | None]:
         table = self._again(lambda: self._table.search().select(["label", "taken", "mtime"]).to_arrow())
         times = pc.min_max(pc.coalesce(table["taken"], table["mtime"])).as_py()
@@ -175,6 +215,7 @@ class LanceStore:
 
     # finding
 
+    @_mapped
     def search(
         self,
         vector: np.ndarray,
@@ -191,6 +232,7 @@ class LanceStore:
         scores = 1.0 - table["_distance"].to_numpy()  # Lance's dot distance is 1 − q·x
         return _ranked(decoded(table), scores)
 
+    @_mapped
     def match(
         self, words: str, k: int, *, column: str, kind: Kind | None = None, where: str | None = None
     ) -> list[Candidate]:
@@ -207,10 +249,12 @@ class LanceStore:
 
     # rows by number
 
+    @_mapped
     def rows_where(self, where: str, *, kind: Kind | None = None) -> np.ndarray:
         query = self._table.search().select(["written"]).with_row_id(True)
         return np.sort(numbers(self._run(query, kind, where)))
 
+    @_mapped
     def rows_of(self, ids: Sequence[str], *, kind: Kind, until: int) -> np.ndarray:
         query = self._table.search().select(["id"]).with_row_id(True)
         table = self._run(query, kind, None, [f"written <= {until}"])
@@ -218,6 +262,7 @@ class LanceStore:
         rows: np.ndarray = np.append(numbers(table), -1)[at.fill_null(-1).to_numpy()]
         return rows
 
+    @_mapped
     def rows_since(
         self, version: int = -1, *, kind: Kind
     ) -> Iterator[tuple[np.ndarray, list[Item], Vectors]]:
@@ -227,6 +272,7 @@ class LanceStore:
             table = pa.Table.from_batches([batch])
             yield numbers(table), decoded(table), matrix(table, self.dim)
 
+    @_mapped
     def vectors_at(self, rows: Sequence[int]) -> Vectors:
         order = np.argsort(np.argsort(rows))  # what comes back is in order of the rows
         table = self._table.take_row_ids(sorted(rows)).select(["vector"]).to_arrow()
@@ -264,7 +310,7 @@ def _reading(where: str | None) -> Iterator[None]:
     try:
         yield
     except (ValueError, RuntimeError) as error:
-        if where is None:
+        if where is None or OF_FILES.search(str(error)):
             raise
         # without Lance's own list of columns, and without the line of Rust
         reason = str(error).strip().splitlines()[0].split(". Valid fields")[0].split(", /")[0][:200]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ import lancedb
 import numpy as np
 import pyarrow as pa
 
-from searchkit.errors import CollectionTooNew
+from searchkit.errors import CollectionDamaged, CollectionTooNew, SearchkitError
 from searchkit.stores.words import name_words
 from searchkit.types import Item, Kind, Space, Vectors
 
@@ -39,8 +41,18 @@ ADDED = (
     pa.field("taken", pa.timestamp("us", "UTC")),
     pa.field("label", pa.string()),
     pa.field("label_confidence", pa.float32()),
+    pa.field("row_sum", pa.int64()),  # of what else the row holds
 )
 """Columns that tables did not always have: an older table gets them when it is opened, empty."""
+
+
+SUMMED = (
+    *("id", "kind", "path", "path_bytes", "source", "sha256", "ordinal", "mtime", "page", "start", "end"),
+    *("text", "width", "height", "name", "heading", "size", "taken", "label", "label_confidence"),
+)
+"""Columns that a row's sum is of, with the vector. Later columns stay out, or kept sums would differ."""
+ELSEWHERE = re.compile("No space left|disk is full|[Pp]ermission denied|Too many open files|annot allocate")
+"""Matches what Lance says when the machine is in the way, and not the table."""
 
 
 def schema(dim: int) -> pa.Schema:
@@ -74,9 +86,11 @@ def schema(dim: int) -> pa.Schema:
 def open_or_create(folder: Path, space: Space) -> Any:
     """The table of a space, with every column and its key. Raises `CollectionTooNew`."""
     database, path = connected(folder), folder / f"{space.key}.lance"
-    if path.exists() and not _is_whole(path):
+    if path.exists() and not has_versions(path):
         time.sleep(PATIENCE)  # another process may be making it
-    if not _is_whole(path):
+        if not has_versions(path) and any((path / "data").glob("*")):
+            raise CollectionDamaged(f"the store of {space.key} has lost its versions")
+    if not has_versions(path):
         # a folder without a version is what a crash or a full disk left
         mode = "overwrite" if path.exists() else "create"
         table = database.create_table(space.key, schema=schema(space.dim), mode=mode)
@@ -112,20 +126,33 @@ def opened(database: Any, name: str) -> Any:
 
 @contextmanager
 def refusals(name: str) -> Iterator[None]:
-    """Turn what Lance says of a table that a later Lance has written into `CollectionTooNew`."""
+    """Turn what Lance says of a table that a later Lance has written into `CollectionTooNew`, and of one that
+    cannot be read into `CollectionDamaged`."""
     try:
         yield
-    except RuntimeError as error:
-        if "upgrade Lance" not in str(error):
+    except (SearchkitError, KeyError):
+        raise
+    except BaseException as error:
+        if not _is_of_the_table(error):
             raise
-        reason = str(error).removeprefix("lance error: Not supported: ").split(", /")[0]
-        raise CollectionTooNew(
-            f"the store of {name} was written by a newer LanceDB: {reason}",
-            hint="pip install -U lancedb, or take a newer searchkit",
-        ) from error
+        said = str(error).removeprefix("lance error: ").split(", /")[0]
+        if "upgrade Lance" in said:
+            raise CollectionTooNew(
+                f"the store of {name} was written by a newer LanceDB: {said.removeprefix('Not supported: ')}",
+                hint="pip install -U lancedb, or take a newer searchkit",
+            ) from error
+        raise CollectionDamaged(f"the store of {name} is damaged: {said.splitlines()[0][:200]}") from error
 
 
-def _is_whole(path: Path) -> bool:
+def _is_of_the_table(error: BaseException) -> bool:
+    if type(error).__name__ == "PanicException":  # Rust's, which Python takes for no Exception
+        return True
+    kinds = (RuntimeError, OSError, ValueError, OverflowError, pa.ArrowException)
+    return isinstance(error, kinds) and not ELSEWHERE.search(str(error))
+
+
+def has_versions(path: Path) -> bool:
+    """Whether a table's folder holds a version that can be opened."""
     return any((path / "_versions").glob("*.manifest"))
 
 
@@ -161,6 +188,7 @@ def encoded(items: Sequence[Item], vectors: Vectors, *, version: int) -> pa.Tabl
     columns["mtime"] = [moment(item.mtime) for item in items]
     columns["taken"] = [None if item.taken is None else moment(item.taken) for item in items]
     columns["written"] = [version] * len(items)
+    columns["row_sum"] = [None] * len(items)
     dim = vectors.shape[1]
     flat = pa.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
     arrays = [
@@ -169,7 +197,24 @@ def encoded(items: Sequence[Item], vectors: Vectors, *, version: int) -> pa.Tabl
         else pa.array(columns[field.name], field.type)
         for field in schema(dim)
     ]
-    return pa.Table.from_arrays(arrays, schema=schema(dim))
+    rows = pa.Table.from_arrays(arrays, schema=schema(dim))
+    at = rows.schema.get_field_index("row_sum")
+    return rows.set_column(at, rows.schema.field(at), pa.array(row_sums(rows), pa.int64()))
+
+
+def row_sums(rows: pa.Table) -> list[int]:
+    """A sum of 63 bits of what each of n rows holds, but for when it was written."""
+    plain = []
+    for name in SUMMED:
+        column = rows[name]
+        if pa.types.is_timestamp(column.type):
+            column = column.cast(pa.int64())  # microseconds
+        plain.append(column.to_pylist())
+    vectors = matrix(rows, rows.schema.field("vector").type.list_size)
+    return [
+        int.from_bytes(hashlib.blake2b(repr(row).encode() + vector.tobytes(), digest_size=8).digest()) >> 1
+        for row, vector in zip(zip(*plain, strict=True), vectors, strict=True)
+    ]
 
 
 def decoded(rows: pa.Table) -> list[Item]:

@@ -14,7 +14,15 @@ from pathlib import Path
 import pytest
 
 from searchkit.collection.lock import writing
-from searchkit.collection.manifest import FORMAT, MANIFEST, Manifest, read_manifest, resolve, write_manifest
+from searchkit.collection.manifest import (
+    COPY,
+    FORMAT,
+    MANIFEST,
+    Manifest,
+    read_manifest,
+    resolve,
+    write_manifest,
+)
 from searchkit.errors import BadInput, CollectionError, CollectionLocked, CollectionMissing, CollectionTooNew
 
 HOLD = """
@@ -84,7 +92,7 @@ def test_a_manifest_comes_back_as_it_was_written(tmp_path: Path, encoder: str, c
     manifest = Manifest(FORMAT, encoder, "space-key", catalog)
     write_manifest(tmp_path, manifest)
     assert read_manifest(tmp_path) == manifest
-    assert [path.name for path in tmp_path.iterdir()] == [MANIFEST]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [MANIFEST, COPY]
 
 
 def test_a_folder_without_a_manifest_is_no_collection(tmp_path: Path) -> None:
