@@ -59,9 +59,9 @@ def _encoder(space: OpenSpace) -> Iterator[Finding]:
 
 
 def _examine(space: OpenSpace, *, fix: bool) -> Iterator[Finding]:
-    damage = list(catalog_damage(space, fix))
-    yield from damage
-    if damage and not fix:
+    lost = list(catalog_damage(space, fix))
+    yield from lost
+    if lost and not fix:
         return  # nothing can be compared with it
     yield from copy_damage(space, fix)
     drifted = list(_encoder(space))
@@ -93,7 +93,7 @@ def _examine(space: OpenSpace, *, fix: bool) -> Iterator[Finding]:
     yield from _tombstones(space, fix)
     for record in space.catalog.spaces():
         yield from _rows(space, record.space.key, fix, may_encode=not drifted)
-    yield from _spaces(space, fix)
+    yield from _spaces(space, fix, restored=bool(lost))
     yield from _jobs(space, fix)
     if _is_lost(space):
         return
@@ -202,8 +202,11 @@ def _rows(space: OpenSpace, key: str, fix: bool, *, may_encode: bool) -> Iterato
             )
 
 
-def _spaces(space: OpenSpace, fix: bool) -> Iterator[Finding]:
-    """Files of the active space that wait for the next run, and tables that belong to no space."""
+def _spaces(space: OpenSpace, fix: bool, *, restored: bool) -> Iterator[Finding]:
+    """Files of the active space that wait for the next run, and tables that belong to no space.
+
+    A catalog that was made again a moment ago may not know a space whose encoder is not here: its table stays.
+    """
     key = space.manifest.space
     waiting = sum(asset.encoded is None for asset in space.catalog.assets(key))
     if waiting and not fix:
@@ -212,6 +215,10 @@ def _spaces(space: OpenSpace, fix: bool) -> Iterator[Finding]:
     tables = {file.name.removesuffix(".lance") for file in (space.root / LANCE).glob("*.lance")}
     shelves = {folder.name for folder in (space.root / FAISS).glob("*") if folder.is_dir()}
     for stray in sorted((tables | shelves) - known):
+        if restored:
+            what = f"{stray} is of a space that the restored catalog does not know"
+            yield Finding("note", what, None, "keep it by a copy; the next searchkit doctor --fix deletes it")
+            continue
         if fix:
             remove_files(space.root, stray)
         yield Finding(
