@@ -205,7 +205,7 @@ def _rows(space: OpenSpace, key: str, fix: bool, *, may_encode: bool) -> Iterato
 def _spaces(space: OpenSpace, fix: bool, *, restored: bool) -> Iterator[Finding]:
     """Files of the active space that wait for the next run, and tables that belong to no space.
 
-    A catalog that was made again a moment ago may not know a space whose encoder is not here: its table stays.
+    A catalog that was just made again may not know a space whose encoder is not here: its table stays.
     """
     key = space.manifest.space
     waiting = sum(asset.encoded is None for asset in space.catalog.assets(key))
