@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -50,6 +51,8 @@ def bytes_of(path: str | Path, *, most: int, size: int | None = None) -> bytes:
 
 
 def _refuse_others(path: str | Path, found: os.stat_result, size: int | None) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(found.st_mode):
         raise Unreadable(f"{path} is no regular file")
     if size is not None and found.st_size != size:
