@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 PATIENCE = 20.0
-"""Seconds for the head of a request, and between two parts of its body."""
+"""Seconds within which a connection has to have sent the head of a request."""
 
 
 def close_unfinished(protocol: Any, seconds: float = PATIENCE) -> None:
@@ -21,10 +21,10 @@ def close_unfinished(protocol: Any, seconds: float = PATIENCE) -> None:
         made(self, transport)
         asyncio.get_running_loop().call_later(seconds, look, self, transport, None)
 
-    def look(self: Any, transport: asyncio.Transport, before: Any) -> None:
-        if transport.is_closing() or transport.get_protocol() is not self:
+    def look(self: Any, transport: Any, before: Any) -> None:
+        if transport.is_closing() or self is not transport.get_protocol():
             return
-        cycle = self.cycle
+        cycle: Any = self.cycle
         waits = cycle is None or cycle.response_complete
         if waits and cycle is before:
             transport.abort()

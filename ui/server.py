@@ -58,7 +58,7 @@ class AtOnce:
 
 
 # Streamlit offers no place to give it another store, and makes its own by this name when the server starts
-memory_uploaded_file_manager.MemoryUploadedFileManager = Uploads  # type: ignore[misc]
+memory_uploaded_file_manager.MemoryUploadedFileManager = Uploads
 close_unfinished(AutoHTTPProtocol)
 app = st.App(
     Path(__file__).with_name("app.py"),

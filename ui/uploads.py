@@ -13,7 +13,7 @@ BUDGET = 240_000_000
 """Bytes of the uploads of all visitors together; the last one is kept in any case."""
 
 
-class Uploads(MemoryUploadedFileManager):
+class Uploads(MemoryUploadedFileManager):  # type: ignore[misc]
     """Streamlit's store of uploads, from which the oldest leave: a widget that holds one is empty again."""
 
     def __init__(self, upload_endpoint: str) -> None:

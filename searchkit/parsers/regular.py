@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from searchkit.errors import Unreadable
 
 
-def opened_regular(path: str | Path, *, size: int | None = None) -> BinaryIO:
+def opened_regular(path: str | Path, *, size: int | None = None) -> BufferedReader:
     """Return the file, open for reading. `size` is the number of bytes that it has to have; None is any.
 
     What stands in a file's place, or is led to by a link, may never answer (a FIFO), or never end (a device):
