@@ -21,6 +21,7 @@ import streamlit as st
 from searchkit.collection import Collection
 from searchkit.collection.status import Status
 from searchkit.errors import NothingIndexed, SearchkitError
+from searchkit.settings import UI_SHARED
 from searchkit.types import Hit, Item
 from searchkit.views import facets as facets_of
 from searchkit.views.facets import Facets
@@ -40,6 +41,12 @@ STALE = 30
 _facets: dict[Path, tuple[tuple[str, int], float, Facets]] = {}
 """Root of a collection → its version when the facets were counted, the time, and the facets."""
 _counting = threading.Lock()
+
+
+def is_local() -> bool:
+    """Tell whether the page is for this machine alone; visitors over the network search, and change nothing
+    but their own ratings."""
+    return not os.environ.get(UI_SHARED)
 
 
 def collection() -> Collection:

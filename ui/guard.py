@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 import hmac
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
+
+from searchkit.ui.sessions import SECONDS, Sessions
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +20,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-COOKIE = "searchkit"
 OPEN = "/_stcore/health"
 """The path that needs no token: it answers "ok" and no more, and whoever started the server waits for it."""
 LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.IGNORECASE)
@@ -42,13 +43,14 @@ class Guard:
     """Middleware that refuses requests from elsewhere.
 
     Without a token, a request must name this machine as its host: a page from elsewhere whose name was made
-    to lead here (DNS rebinding) is refused. With one, a request must have it, first in the address and then
-    as a cookie. A WebSocket must come from a page of this server, whose origin is its host.
+    to lead here (DNS rebinding) is refused. With one, a request must have it in the address, which begins a
+    session, or the cookie of a session. A WebSocket must come from a page of this server, whose origin is its
+    host, and is closed when its session ends.
     """
 
-    def __init__(self, app: App, token: str = "") -> None:
+    def __init__(self, app: App, token: str = "", seconds: int = SECONDS) -> None:
         self._app, self._token = app, token
-        self._ticket = hashlib.sha256(b"searchkit page " + token.encode()).hexdigest()
+        self._sessions = Sessions(seconds)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -65,7 +67,9 @@ class Guard:
             if LOOPBACK.fullmatch(headers.get(b"host", "")) is None:
                 await _refuse(scope, send, 403, b"this page answers at localhost only")
                 return
-        elif not self._has_ticket(headers) and scope["path"] != OPEN:
+        elif (left := self._sessions.seconds_left(headers.get(b"cookie", ""))) > 0:
+            receive = _until(receive, left) if scope["type"] == "websocket" else receive
+        elif scope["path"] != OPEN:
             if scope["type"] == "http" and self._has_token(scope):
                 await self._welcome(scope, send)
             else:
@@ -73,21 +77,14 @@ class Guard:
             return
         await self._app(scope, receive, _with_headers(send))
 
-    def _has_ticket(self, headers: MutableMapping[bytes, str]) -> bool:
-        try:
-            cookie = SimpleCookie(headers.get(b"cookie", "")).get(COOKIE)
-        except CookieError:
-            return False
-        return cookie is not None and hmac.compare_digest(cookie.value.encode(), self._ticket.encode())
-
     def _has_token(self, scope: Message) -> bool:
         token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         return scope["method"] == "GET" and hmac.compare_digest(token.encode(), self._token.encode())
 
     async def _welcome(self, scope: Message, send: Send) -> None:
-        """Give the cookie, and take the token out of the address."""
-        cookie = f"{COOKIE}={self._ticket}; HttpOnly; SameSite=Strict; Path=/"
-        headers = [(b"location", b"/"), (b"set-cookie", cookie.encode()), (b"cache-control", b"no-store")]
+        """Begin a session, and take the token out of the address."""
+        cookie = self._sessions.cookie().encode()
+        headers = [(b"location", b"/"), (b"set-cookie", cookie), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 303, "headers": [*headers, *HEADERS]})
         await send({"type": "http.response.body", "body": b""})
 
@@ -99,6 +96,19 @@ def _is_own(headers: MutableMapping[bytes, str]) -> bool:
     """
     origin = headers.get(b"origin")
     return origin is None or origin.partition("://")[2] == headers.get(b"host")
+
+
+def _until(receive: Receive, seconds: float) -> Receive:
+    """Return a `receive` that says the visitor has left once so many seconds are over."""
+    end = time.monotonic() + seconds
+
+    async def receiving() -> Message:
+        try:
+            return await asyncio.wait_for(receive(), end - time.monotonic())
+        except TimeoutError:
+            return {"type": "websocket.disconnect", "code": 1008, "reason": "the session is over"}
+
+    return receiving
 
 
 def _with_headers(send: Send) -> Send:

@@ -11,11 +11,15 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from streamlit.runtime import memory_uploaded_file_manager
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from searchkit.collection.manifest import THUMBS, resolve
 from searchkit.ingest.thumbs import Thumbs
 from searchkit.settings import UI_TOKEN
+from searchkit.ui.connections import close_unfinished
 from searchkit.ui.guard import App, Guard, Message, Receive, Send
+from searchkit.ui.uploads import Uploads
 
 YEAR = 365 * 24 * 3600
 
@@ -53,6 +57,9 @@ class AtOnce:
         await self._app(scope, receive, send)
 
 
+# Streamlit offers no place to give it another store, and makes its own by this name when the server starts
+memory_uploaded_file_manager.MemoryUploadedFileManager = Uploads
+close_unfinished(AutoHTTPProtocol)
 app = st.App(
     Path(__file__).with_name("app.py"),
     routes=[Route("/thumb/{name}", thumb)],

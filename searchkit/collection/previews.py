@@ -1,7 +1,8 @@
 """What an item looks like: its thumbnail, its picture, the page it stands on.
 
 Made from the file that was indexed and from no other: a file that has changed since, or is a link to
-somewhere else by now, has another sha256 and is refused.
+somewhere else by now, has another sha256 and is refused. `parsers/regular.py` opens it: at most as much is
+read as was indexed, and nothing waits for a FIFO that took its place.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from searchkit.errors import BadInput, Unreadable
+from searchkit.ingest.cost import content
 from searchkit.ingest.documents import pictures_in
 from searchkit.ingest.ids import item_id
 from searchkit.ingest.images import Picture, decode, enough
 from searchkit.ingest.thumbs import SIDE, is_inside, name_of, shrunk
+from searchkit.parsers.regular import bytes_of, opened_regular
 from searchkit.registry import parser_of
 from searchkit.types import Item, Kind
 
@@ -62,19 +65,13 @@ def page(item: Item, *, width: int = WIDTH) -> bytes:
         raise BadInput(f"{item.path} has no pages that can be drawn", hint="PDFs have")
     from searchkit.parsers.pdf import render
 
-    _check(item, _hash(item.path))
+    _check(item, _hash(item))
     return shrunk(render(Path(item.path), item.page, width), 4 * width)
 
 
 def unchanged(item: Item, *, most: int) -> bytes:
     """The bytes of the item's file, as it was indexed. Raises `Unreadable`, also for more than `most`."""
-    try:
-        with Path(item.path).open("rb") as file:
-            data = file.read(most + 1)
-    except OSError as error:
-        raise Unreadable(f"cannot read {item.path}: {error.strerror}") from error
-    if len(data) > most:
-        raise Unreadable(f"{item.path} is too large")
+    data = bytes_of(item.path, most=most, size=item.size)
     _check(item, hashlib.sha256(data).hexdigest())
     return data
 
@@ -85,13 +82,10 @@ def decoded(library: Collection | OpenSpace, item: Item, side: int) -> Picture:
     if item.kind is not Kind.IMAGE:
         raise BadInput(f"{item.path} is no picture", hint="give the item of a picture")
     if not is_inside(item.path):
-        try:
-            data = Path(item.path).read_bytes()
-        except OSError as error:
-            raise Unreadable(f"cannot read {item.path}: {error.strerror}") from error
-        _check(item, hashlib.sha256(data).hexdigest())
+        data = content(Path(item.path), size=item.size)
+        _check(item, hashlib.sha256(data).hexdigest() if isinstance(data, bytes) else _hash(item))
         return decode(data, name=item.path, at_least=side)
-    _check(item, _hash(item.path))
+    _check(item, _hash(item))
     parser = parser_of(Path(item.path))
     ids = [item_id(item.path, item.sha256, place) for place in range(item.ordinal)]
     before = sum(one.kind is Kind.IMAGE for one in library.current.store.get(ids))
@@ -107,12 +101,12 @@ def open_picture(library: Collection | OpenSpace, item: Item, side: int) -> Imag
     return decoded(library, item, enough(side)).image
 
 
-def _hash(path: str) -> str:
+def _hash(item: Item) -> str:
     try:
-        with Path(path).open("rb") as file:
+        with opened_regular(item.path, size=item.size) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise Unreadable(f"cannot read {path}: {error.strerror}") from error
+        raise Unreadable(f"cannot read {item.path}: {error.strerror}") from error
 
 
 def _check(item: Item, sha256: str) -> None:

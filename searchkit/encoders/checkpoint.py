@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from searchkit.errors import BadInput, ModelMissing
+from searchkit.errors import BadInput, ModelMissing, SearchkitError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -26,6 +27,8 @@ BUFFERS = re.compile(r"\bposition_ids$")
 """The names of tensors that are no weights."""
 AGAIN = "fetch or copy the model again; if it is complete, its variant cannot be read"
 
+MOST_JSON = 64 << 20
+"""Bytes of the largest JSON file that describes a model; the index of a thousand shards has some ten."""
 Shape = tuple[int, ...]
 Setting = tuple[str, object, Collection[object]]
 """Name of a setting in config.json, its value there, and the values that can be followed."""
@@ -66,10 +69,7 @@ class Checkpoint:
     def json(self, file: str = "config.json") -> dict[str, Any]:
         """The content of a JSON file. Raises `ModelMissing`, and `BadInput` for anything but an object."""
         path = self.path(file)
-        try:
-            content = json.loads(path.read_text("utf-8"))
-        except ValueError as error:
-            raise BadInput(f"{path} is not JSON: {error}", hint="fetch the model again") from error
+        content = read_json(path)
         if not isinstance(content, dict):
             raise BadInput(f"{path} is not a JSON object", hint="fetch the model again")
         return content
@@ -92,7 +92,10 @@ class Checkpoint:
         """The safetensors, one or several shards. Raises `ModelMissing`, and `BadInput` where the weights
         are there but only as a pickle."""
         if self.has(INDEX):
-            names = sorted(set(self.json(INDEX)["weight_map"].values()))
+            listed = self.json(INDEX).get("weight_map")
+            names = sorted(set(map(str, listed.values()))) if isinstance(listed, dict) else []
+            if not names or any(Path(n).name != n or not n.endswith(".safetensors") for n in names):
+                raise BadInput(f"{self.folder / INDEX} names no files of this folder", hint=AGAIN)
             self.need(*names)
             return [self.folder / name for name in names]
         for name in WEIGHTS:
@@ -158,6 +161,30 @@ class Checkpoint:
         text = (self.folder / "README.md").read_text("utf-8", "replace")
         head = text.split("\n---", 1)[0] if text.startswith("---\n") else ""
         return {m[1]: m[2].strip("'\"") for m in re.finditer(r"^(\w+): *(\S.*?) *$", head, re.MULTILINE)}
+
+
+@contextmanager
+def following(what: object) -> Iterator[None]:
+    """Turns whatever a library raises over a stranger's files into `BadInput` that begins with `what`."""
+    try:
+        yield
+    except SearchkitError:
+        raise
+    # a file of a model may hold anything, and what that does to a network is not foreseeable
+    except Exception as error:
+        said = f"{type(error).__name__}: {str(error)[:300]}"
+        raise BadInput(f"{what} cannot be followed ({said})", hint=AGAIN) from error
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file of a model. Raises `BadInput` for what is no JSON, too large or too deep."""
+    try:
+        if path.stat().st_size > MOST_JSON:
+            raise BadInput(f"{path} is larger than {MOST_JSON >> 20} MB", hint=AGAIN)
+        return json.loads(path.read_text("utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise BadInput(f"{path} is not JSON: {reason}", hint="fetch the model again") from error
 
 
 def refuse_pickles(name: str, files: Sequence[str]) -> None:
@@ -236,7 +263,7 @@ def read_into(network: Network, weights: Path) -> Network:
 
     try:
         network.load_state_dict(load_file(weights))
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, ValueError, KeyError, OSError) as error:
         raise BadInput(
             f"{weights} does not hold the tower that config.json describes",
             hint="copy the folder again from where it was written",

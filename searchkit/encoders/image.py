@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from searchkit.encoders.checkpoint import following
 from searchkit.encoders.device import Placement, keep_freed_memory, rows
 from searchkit.errors import BadInput
 from searchkit.types import Vectors
@@ -121,7 +122,8 @@ class ImageTower:
     @cached_property
     def network(self) -> nn.Module:
         keep_freed_memory()
-        return self._make_network().eval().to(self.placement.device, self.placement.dtype)
+        with following("config.json, or the weights beside it,"):
+            return self._make_network().eval().to(self.placement.device, self.placement.dtype)
 
     def prepare(self, image: Image.Image) -> np.ndarray:
         """Prepares an upright RGB picture as (pixels, pixels, 3) uint8."""

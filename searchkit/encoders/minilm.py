@@ -15,6 +15,7 @@ from searchkit.encoders.minilm_files import DIM, minilm_config, minilm_tokens, m
 from searchkit.encoders.text import TextTower
 from searchkit.errors import BadInput
 from searchkit.models.bert import BertConfig, BertPooled, from_hugging_face
+from searchkit.models.sizes import check_sizes
 from searchkit.types import Runtime
 
 
@@ -30,7 +31,8 @@ def learned_minilm(weights: Path, architecture: Mapping[str, Any], where: Placem
     """
     try:
         config = BertConfig(**architecture)
-    except TypeError as error:
+        check_sizes(config)
+    except (TypeError, ValueError) as error:
         raise BadInput(f"{weights.parent / 'config.json'} describes no text tower: {error}") from error
 
     def network() -> BertPooled:

@@ -5,7 +5,6 @@ A module is told by the last word of its type alone; nothing is imported because
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -13,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from searchkit.encoders.checkpoint import AGAIN, Checkpoint, joined_sha256
+from searchkit.encoders.checkpoint import AGAIN, Checkpoint, joined_sha256, read_json
 from searchkit.errors import BadInput
 from searchkit.models.pooling import ACTIVATIONS, POOLS, Dense, Normalize, Sentence
 
@@ -139,9 +138,7 @@ def _listed(checkpoint: Checkpoint) -> list[tuple[str, str]]:
     """The kind and the folder of each module, in the order of modules.json."""
     path = checkpoint.path("modules.json")
     try:
-        listed = [
-            (str(module["type"]), str(module["path"])) for module in json.loads(path.read_text("utf-8"))
-        ]
+        listed = [(str(module["type"]), str(module["path"])) for module in read_json(path)]
     except (ValueError, TypeError, KeyError) as error:
         raise BadInput(f"{path} is no list of modules: {error!r}", hint=AGAIN) from error
     for kind, folder in listed:

@@ -15,6 +15,7 @@ from searchkit.encoders.device import Placement
 from searchkit.encoders.foreign import LOCAL, building, need_transformers
 from searchkit.errors import BadInput
 from searchkit.models.bert import Bert, BertConfig, from_hugging_face
+from searchkit.models.sizes import check_sizes
 
 T5 = ("t5", "mt5", "umt5")
 """The types of networks whose encoder alone is used, as of all that have an encoder and a decoder."""
@@ -51,6 +52,7 @@ def _bert(checkpoint: Checkpoint, config: Mapping[str, Any], width: int) -> Bert
     """The network without weights. Raises `BadInput` unless the tensors are exactly its own."""
     try:
         sizes = BertConfig(**{f.name: config[f.name] for f in fields(BertConfig) if f.name in config})
+        check_sizes(sizes)
         with torch.device("meta"):
             network = Bert(sizes)
     except (TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:

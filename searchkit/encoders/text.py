@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from searchkit.encoders.checkpoint import following
 from searchkit.encoders.device import Placement, keep_freed_memory, rows
 from searchkit.encoders.tokens import Tokens
 from searchkit.types import TokenVectors, Vectors
@@ -39,12 +40,14 @@ class TextTower:
 
     @cached_property
     def tokens(self) -> Tokens:
-        return self._make_tokens()
+        with following("tokenizer.json"):
+            return self._make_tokens()
 
     @cached_property
     def network(self) -> nn.Module:
         keep_freed_memory()
-        return self._make_network().eval().to(self.placement.device, self.placement.dtype)
+        with following("config.json, or the weights beside it,"):
+            return self._make_network().eval().to(self.placement.device, self.placement.dtype)
 
     def offsets(self, text: str) -> Sequence[tuple[int, int]]:
         return self.tokens.offsets(text)

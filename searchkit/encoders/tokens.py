@@ -11,6 +11,9 @@ from tokenizers import Tokenizer
 from searchkit.encoders.checkpoint import AGAIN, Checkpoint
 from searchkit.errors import BadInput
 
+MOST_BYTES = 256 << 20
+"""Bytes of the largest tokenizer.json; those of 250,000 tokens have some 35 MB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
@@ -83,8 +86,12 @@ class Tokens:
 def read_tokenizer(checkpoint: Checkpoint) -> Tokenizer:
     """The checkpoint's tokenizer.json, `plain`. Raises `ModelMissing`, and `BadInput` for a damaged one."""
     path = checkpoint.path("tokenizer.json")
+    if path.stat().st_size > MOST_BYTES:
+        raise BadInput(f"{path} is larger than {MOST_BYTES >> 20} MB", hint=AGAIN)
     try:
-        return plain(Tokenizer.from_file(str(path)))
+        tokenizer = plain(Tokenizer.from_file(str(path)))
+        tokenizer.encode("a")  # some faults are met by the first text alone
+        return tokenizer
     except Exception as error:  # the library raises nothing more particular
         raise BadInput(f"{path} is no tokenizer: {error}", hint=AGAIN) from error
 

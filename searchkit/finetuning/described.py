@@ -11,6 +11,9 @@ from typing import Any
 
 from PIL import ExifTags, Image, IptcImagePlugin, UnidentifiedImageError
 
+from searchkit.errors import Unreadable
+from searchkit.parsers.regular import bytes_of, opened_regular
+
 SIDECARS = (".txt", ".json", ".xmp")
 """Endings of files beside a picture, `photo.jpg.txt` or `photo.txt`; the first that holds a text counts."""
 FIELDS = ("caption", "description", "title", "alt")
@@ -44,10 +47,14 @@ def _beside(path: Path) -> str | None:
     for suffix in SIDECARS:
         for sidecar in (path.with_name(path.name + suffix), path.with_suffix(suffix)):
             try:
-                if sidecar == path or not sidecar.is_file() or sidecar.stat().st_size > MOST_BYTES:
+                if sidecar == path or not sidecar.exists():
                     continue
-                text = _described(suffix, sidecar.read_text("utf-8"))
-            except (OSError, ValueError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+                text = _described(suffix, bytes_of(sidecar, most=MOST_BYTES).decode("utf-8"))
+            except (
+                Unreadable,
+                OSError,
+                ValueError,
+            ):  # ValueError: not UTF-8, not JSON
                 continue
             if text and text.strip():
                 return text
@@ -72,11 +79,13 @@ def _from_xmp(text: str) -> str | None:
 
 def _inside(path: Path) -> str | None:
     try:
-        with Image.open(path) as image:
+        with opened_regular(path) as file, Image.open(file) as image:
             iptc = (IptcImagePlugin.getiptcinfo(image) or {}).get(IPTC_CAPTION)
             xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
             exif = image.getexif().get(ExifTags.Base.ImageDescription)
-    except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError):
+    except (
+        Unreadable, OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError
+    ):  # fmt: skip
         return None
     text = xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else str(xmp)
     first = iptc[0] if isinstance(iptc, list) and iptc else iptc

@@ -20,12 +20,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from searchkit.errors import BadInput
+from searchkit.errors import BadInput, Unreadable
+from searchkit.parsers.regular import bytes_of
 from searchkit.types import Kind
 
 COLUMNS = ("image", "text", "text2", "image2", "negatives")
 HARD_NEGATIVES = 7
 """Number of a row's negatives that are used, the first ones."""
+MOST_BYTES = 1 << 30
+"""The largest picture file of a pair."""
 SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 
@@ -48,8 +51,8 @@ class Side:
         return Kind.IMAGE if self.text is None else Kind.PASSAGE
 
     def picture(self) -> bytes:
-        """The bytes of a picture, read from its file where it is one. Raises `OSError`."""
-        return self.path.read_bytes() if self.path is not None else self.data or b""
+        """The bytes of a picture, read from its file where it is one. Raises `Unreadable`."""
+        return bytes_of(self.path, most=MOST_BYTES) if self.path is not None else self.data or b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +136,8 @@ def read_pairs(path: Path) -> Pairs:
             if isinstance(row, str):
                 raise ValueError(row)
             made = _pairs(row, path.parent, add, number)
-        except (ValueError, OSError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            read.bad.append(BadRow(number, reason))
+        except (ValueError, Unreadable) as error:
+            read.bad.append(BadRow(number, str(error)))
             continue
         read.pairs += [pair for pair in made if pair not in seen]
         seen.update(made)

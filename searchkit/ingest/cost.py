@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from PIL import Image
 
 from searchkit.errors import Unreadable
+from searchkit.parsers.regular import opened_regular, regular
 
 Source = bytes | Path
 """A picture file's content, or where it is."""
@@ -36,10 +38,13 @@ LARGE = 32 << 20
 """Bytes of a file from which it is decoded where it is, not from memory."""
 
 
-def content(path: Path) -> Source:
-    """A picture file's bytes, or of a large one its place. Raises `Unreadable`."""
+def content(path: Path, *, size: int | None = None) -> Source:
+    """A picture file's bytes, or of a large one its place; `size` as in `opened_regular`. Raises
+    `Unreadable`."""
     try:
-        return path.read_bytes() if path.stat().st_size <= LARGE else path
+        with opened_regular(path, size=size) as file:
+            large = os.fstat(file.fileno()).st_size > LARGE
+            return path if large else file.read(LARGE)
     except OSError as error:
         raise Unreadable(f"cannot read {path}: {error.strerror}") from error
 
@@ -64,7 +69,7 @@ class _File(_Counted, io.FileIO):
 
 def opened(source: Source) -> BinaryIO:
     """Its content as a file of which only so many parts are read: then reading raises ValueError."""
-    return _File(source) if isinstance(source, Path) else _Bytes(source)
+    return _File(regular(source)) if isinstance(source, Path) else _Bytes(source)
 
 
 def memory(image: Image.Image, whole: tuple[int, int], source: Source) -> int:

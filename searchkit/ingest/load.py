@@ -16,6 +16,7 @@ from searchkit.ingest.images import DECODER, HEIC_SUFFIXES, HEIF, SUFFIXES, deco
 from searchkit.ingest.ocr import OCR_SIDE, Ocr
 from searchkit.ingest.thumbs import from_file
 from searchkit.parsers.child import Stop, heard
+from searchkit.parsers.regular import opened_regular
 from searchkit.protocols import Encoder
 from searchkit.registry import DOCUMENT_SUFFIXES, parser_for, parser_of
 from searchkit.types import Chunking, Document, FileEntry, Kind, Passage
@@ -163,7 +164,7 @@ class Loader:
 def _hash(entry: FileEntry) -> str:
     """The sha256 of a file that its parser reads itself, or that is large and need not be in memory twice."""
     try:
-        with Path(entry.path).open("rb") as file:
+        with opened_regular(entry.path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise Unreadable(f"cannot read {entry.path}: {error.strerror}") from error

@@ -10,6 +10,7 @@ from typing import Any
 from searchkit.models.inverted import InvertedConfig, InvertedTower
 from searchkit.models.reparam import fuse
 from searchkit.models.repmixer import RepMixerConfig, RepMixerTower
+from searchkit.models.sizes import check_sizes
 from searchkit.models.vit import VisionTransformer, ViTConfig
 
 ImageConfig = ViTConfig | RepMixerConfig | InvertedConfig
@@ -30,7 +31,9 @@ def read_config(described: Mapping[str, Any]) -> ImageConfig:
     kind = fields.pop("kind", "vit")
     if kind not in KINDS:
         raise ValueError(f"no image tower of kind {kind!r}: {', '.join(KINDS)}")
-    return KINDS[kind](**fields)
+    config = KINDS[kind](**fields)
+    check_sizes(config)
+    return config
 
 
 def write_config(config: ImageConfig) -> dict[str, Any]:

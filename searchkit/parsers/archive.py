@@ -21,6 +21,7 @@ from searchkit.parsers.limits import (
     one_file,
     too_much,
 )
+from searchkit.parsers.regular import opened_regular
 
 PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """The packings that documents use. Of these `zipfile` unpacks no more than a member declares."""
@@ -35,7 +36,7 @@ def checked(path: Path, *, office: bool = False) -> Iterator[BinaryIO]:
     it is open becomes `Unreadable`. `office` says that each XML member is one of Office Open XML, where
     declarations are forbidden: those could declare entities that grow without end.
     """
-    with one_file(path), path.open("rb") as file:
+    with one_file(path), opened_regular(path) as file:
         try:
             with zipfile.ZipFile(file) as archive:
                 _check(archive, path)

@@ -24,6 +24,7 @@ from searchkit.parsers.limits import (
     over_time,
     too_much,
 )
+from searchkit.parsers.regular import opened_regular
 from searchkit.protocols import Parser
 from searchkit.types import Document, Embedded, PageSpan
 
@@ -166,7 +167,7 @@ class _Pdf:
 
     def _open(self) -> None:
         try:
-            with self._path.open("rb"):
+            with opened_regular(self._path):
                 pass
         except OSError as error:
             raise Unreadable(f"cannot read {self._path}: {error.strerror}") from error

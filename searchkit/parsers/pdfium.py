@@ -18,6 +18,7 @@ from searchkit.errors import Unreadable
 from searchkit.parsers.child import Answer, answer_all
 from searchkit.parsers.limits import MAX_CHARACTERS, MAX_DOTS, MAX_PIXELS, over_memory
 from searchkit.parsers.pdfbombs import refuse_bombs
+from searchkit.parsers.regular import opened_regular
 
 IMAGES = (pypdfium2.raw.FPDF_PAGEOBJ_IMAGE,)
 WHOLE_FILES = ("DCTDecode",)
@@ -63,7 +64,7 @@ class _Documents:
             return {"error": f"{path} is damaged or not a PDF: {error}", "hint": ""}, b""
 
     def _start(self, path: Path) -> Answer:
-        file = path.open("rb")
+        file = opened_regular(path)
         try:
             try:
                 data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

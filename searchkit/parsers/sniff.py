@@ -11,6 +11,7 @@ from pathlib import Path
 
 from searchkit.errors import Unreadable
 from searchkit.parsers.limits import MB
+from searchkit.parsers.regular import opened_regular, regular
 
 HEAD = 4096
 """Bytes that are looked at."""
@@ -54,7 +55,7 @@ def held(path: Path, *, binary: bool) -> str | None:
     suffix and the content.
     """
     try:
-        with path.open("rb") as file:
+        with opened_regular(path) as file:
             head = file.read(HEAD)
     except OSError as error:
         raise Unreadable(f"cannot read {path}: {error.strerror}") from error
@@ -98,7 +99,7 @@ class _Directory(io.FileIO):
 
 def _packed(path: Path) -> str | None:
     try:
-        with _Directory(path) as file, zipfile.ZipFile(file) as archive:
+        with _Directory(regular(path)) as file, zipfile.ZipFile(file) as archive:
             names = archive.namelist()
             if "mimetype" in names and archive.getinfo("mimetype").file_size < HEAD:
                 declared = archive.read("mimetype").strip()
@@ -132,7 +133,7 @@ def _old_office(path: Path) -> Unreadable:
 
 def _holds(path: Path, word: bytes) -> bool:
     end = b""
-    with path.open("rb") as file:
+    with opened_regular(path) as file:
         while piece := file.read(MB):
             if word in end + piece:
                 return True

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from searchkit.errors import Unreadable
+from searchkit.parsers.regular import opened_regular
 from searchkit.protocols import Parser
 from searchkit.types import Document
 
@@ -54,11 +55,11 @@ def read_text(path: Path) -> str:
 
 def read_bytes(path: Path) -> bytes:
     """The whole file, up to `MAX_BYTES`. Raises `Unreadable`."""
-    try:
-        with path.open("rb") as file:
+    with opened_regular(path) as file:
+        try:
             data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise Unreadable(f"cannot read {path}: {error.strerror}") from error
+        except OSError as error:
+            raise Unreadable(f"cannot read {path}: {error.strerror}") from error
     if len(data) > MAX_BYTES:
         raise Unreadable(
             f"{path} has more than {MAX_BYTES >> 20} MB of text", hint="split it into smaller files"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from searchkit.encoders.checkpoint import Checkpoint, is_repository
+from searchkit.encoders.checkpoint import Checkpoint, following, is_repository
 from searchkit.encoders.hub import BASIC, cached, fetch
 from searchkit.encoders.records import RECORDS, licence
 from searchkit.errors import BadInput, ModelMissing
@@ -18,6 +18,8 @@ from searchkit.types import EncoderRecord, Runtime
 if TYPE_CHECKING:
     from searchkit.protocols import Encoder
 
+DESCRIBED = ("config.json", "open_clip_config.json")
+"""The file that says what a checkpoint is, and how large."""
 DEFAULT_ENCODER = "pocket"
 ENTRY_POINT = "searchkit.encoders"
 """Other packages add encoders under this group: name = "module:function", called without arguments."""
@@ -116,9 +118,14 @@ def _read(checkpoint: Checkpoint, record: EncoderRecord | None, runtime: Runtime
     from searchkit.encoders.device import placement
 
     families = FAMILIES.values() if record is None else [FAMILIES[record.family]]
+    described = checkpoint.folder / next((file for file in DESCRIBED if checkpoint.has(file)), DESCRIBED[0])
     for family in families:
-        if family.is_one(checkpoint):
-            encoder: Encoder = import_module(family.module).load(checkpoint, record, placement(runtime))
+        with following(described):
+            is_one = family.is_one(checkpoint)
+        if is_one:
+            where, module = placement(runtime), import_module(family.module)
+            with following(f"{described}, or a file beside it,"):
+                encoder: Encoder = module.load(checkpoint, record, where)
             check_licence(encoder.record, runtime)
             return encoder
     if is_blip(checkpoint):
@@ -127,7 +134,7 @@ def _read(checkpoint: Checkpoint, record: EncoderRecord | None, runtime: Runtime
         )
     model_type = checkpoint.json().get("model_type") if checkpoint.has("config.json") else None
     raise BadInput(
-        f"{checkpoint.name} is of a kind that is not known (model_type {model_type!r})",
+        f"{described} is of a kind that is not known (model_type {model_type!r})",
         hint=f"families that can be read: {', '.join(FAMILIES)}",
     )
 

@@ -441,6 +441,17 @@ def test_over_the_network_no_folder_is_added_or_removed(
     assert [one.label for one in test.button] == [] and not test.text_input
 
 
+def test_over_the_network_nothing_is_learned_and_no_model_changes(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = other_page(library, "adapting", monkeypatch)
+    assert any(one.label.startswith("Learn from") for one in local.button)
+    monkeypatch.setenv(UI_SHARED, "1")
+    test = other_page(library, "adapting", monkeypatch)
+    assert not test.exception
+    assert [one.label for one in test.button] == [] and not test.get("file_uploader")
+
+
 def test_a_source_is_removed_after_a_second_click(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     test = other_page(library, "library", monkeypatch)
     next(one for one in test.button if one.label == "Forget it").click().run()

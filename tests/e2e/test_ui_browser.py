@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import http.client
 import io
 import json
@@ -116,17 +117,22 @@ def _get(
 # attacks
 
 
-def answered(
-    headers: dict[str, str], *, token: str = "", path: str = "/", query: str = ""
-) -> tuple[int, str]:
+async def behind(scope: Any, receive: Any, send: Any) -> None:
+    """An application behind the guard: it answers, or takes a WebSocket and listens until that is over."""
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        return
+    await send({"type": "websocket.accept"})
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
+
+
+def answered(headers: dict[str, str], *, guard: Guard | None = None, query: str = "") -> tuple[int, str]:
     """The guard's status, and the cookie that it gave; 200 is what stands behind it."""
     said: list[Any] = []
 
     async def send(message: Any) -> None:
         said.append(message)
-
-    async def behind(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
 
     scope = {
         "type": "http",
@@ -135,9 +141,9 @@ def answered(
         "query_string": query.encode(),
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
     }
-    asyncio.run(Guard(behind, token)(scope, None, send))  # type: ignore[arg-type]
+    asyncio.run((guard or Guard(behind))(scope, None, send))  # type: ignore[arg-type]
     cookies = [value.decode() for name, value in said[0]["headers"] if name == b"set-cookie"]
-    return said[0]["status"], "".join(cookies).split(";")[0]
+    return said[0]["status"], "".join(cookies)
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8501", "127.0.0.1:1", "127.3.2.1", "[::1]:8501"])
@@ -151,17 +157,18 @@ def test_another_name_is_refused(host: str) -> None:
 
 
 def test_a_websocket_is_for_pages_from_here() -> None:
-    def opened(headers: dict[bytes, bytes], token: str = "") -> list[str]:
+    def opened(headers: dict[bytes, bytes], guard: Guard | None = None) -> list[str]:
         said: list[str] = []
 
         async def send(message: Any) -> None:
             said.append(message["type"])
 
-        async def behind(scope: Any, receive: Any, send: Any) -> None:
-            await send({"type": "websocket.accept"})
-
         scope = {"type": "websocket", "path": "/_stcore/stream", "headers": list(headers.items())}
-        asyncio.run(Guard(behind, token)(scope, None, send))  # type: ignore[arg-type]
+
+        async def gone() -> Any:
+            return {"type": "websocket.disconnect"}
+
+        asyncio.run((guard or Guard(behind))(scope, gone, send))
         return said
 
     here = {b"host": b"localhost:8501"}
@@ -169,20 +176,64 @@ def test_a_websocket_is_for_pages_from_here() -> None:
     assert opened(here | {b"origin": b"http://localhost:8501"}) == ["websocket.accept"]
     for elsewhere in (b"http://evil.example", b"http://localhost:80", b"null", b"", b"http://["):
         assert opened(here | {b"origin": elsewhere}) == ["websocket.close"], elsewhere
-    _, cookie = answered({}, token=TOKEN, query=f"token={TOKEN}")
-    there = {b"host": b"search.example", b"cookie": cookie.encode()}
-    assert opened(there | {b"origin": b"https://search.example"}, TOKEN) == ["websocket.accept"]
-    assert opened(there | {b"origin": b"https://evil.example"}, TOKEN) == ["websocket.close"]
+    guard = Guard(behind, TOKEN)
+    _, cookie = answered({}, guard=guard, query=f"token={TOKEN}")
+    there = {b"host": b"search.example", b"cookie": cookie.partition(";")[0].encode()}
+    assert opened(there | {b"origin": b"https://search.example"}, guard) == ["websocket.accept"]
+    assert opened(there | {b"origin": b"https://evil.example"}, guard) == ["websocket.close"]
 
 
-def test_a_token_opens_once_and_then_the_cookie_does() -> None:
-    assert answered({"host": "any.example"}, token=TOKEN)[0] == 401
-    assert answered({}, token=TOKEN, query="token=wrong")[0] == 401
-    assert answered({"cookie": "searchkit=; a=\x80"}, token=TOKEN)[0] == 401
-    status, cookie = answered({}, token=TOKEN, query=f"q=x&token={TOKEN}")
-    assert status == 303 and TOKEN not in cookie
-    assert answered({"cookie": f"other=1; {cookie}"}, token=TOKEN)[0] == 200
-    assert answered({"cookie": cookie}, token=TOKEN + "2")[0] == 401
+def test_a_token_begins_a_session_that_says_nothing_of_it() -> None:
+    guard = Guard(behind, TOKEN)
+    assert answered({"host": "any.example"}, guard=guard)[0] == 401
+    assert answered({}, guard=guard, query="token=wrong")[0] == 401
+    assert answered({"cookie": "searchkit=; a=\x80"}, guard=guard)[0] == 401
+    status, header = answered({}, guard=guard, query=f"q=x&token={TOKEN}")
+    assert status == 303 and TOKEN not in header
+    assert {"HttpOnly", "SameSite=Strict", "Max-Age=43200"} <= set(header.split("; "))
+    cookie = header.partition(";")[0]
+    assert answered({"cookie": f"other=1; {cookie}"}, guard=guard)[0] == 200
+    assert answered({}, guard=guard, query=f"token={TOKEN}")[1] != header  # each visitor has another
+
+
+def test_a_session_ends_with_its_time_and_with_the_server_and_cannot_be_made_up() -> None:
+    guard = Guard(behind, TOKEN)
+    cookie = answered({}, guard=guard, query=f"token={TOKEN}")[1].partition(";")[0]
+    assert answered({"cookie": cookie}, guard=guard)[0] == 200
+    assert answered({"cookie": cookie}, guard=Guard(behind, TOKEN))[0] == 401  # another start
+    name, value = cookie.split("=", 1)
+    said, given, signature = value.split(".")
+    plain = hashlib.sha256(b"searchkit page " + TOKEN.encode()).hexdigest()
+    for wrong in (
+        plain,
+        TOKEN,
+        f"{said}.{given}",
+        f"{said}.{given}.",
+        f"{said}x.{given}.{signature}",
+        f"{said}.zzzz{given}.{signature}",
+        f"{said}.{given}.{signature[:-2]}",
+    ):
+        assert answered({"cookie": f"{name}={wrong}"}, guard=guard)[0] == 401, wrong
+    brief = Guard(behind, TOKEN, seconds=1)
+    cookie = answered({}, guard=brief, query=f"token={TOKEN}")[1].partition(";")[0]
+    time.sleep(2.1)  # a cookie's time is in whole seconds
+    assert answered({"cookie": cookie}, guard=brief)[0] == 401
+
+
+def test_an_open_websocket_ends_with_its_session() -> None:
+    guard = Guard(behind, TOKEN, seconds=2)
+    cookie = answered({}, guard=guard, query=f"token={TOKEN}")[1].partition(";")[0]
+    scope = {"type": "websocket", "path": "/_stcore/stream", "headers": [(b"cookie", cookie.encode())]}
+
+    async def nothing() -> Any:
+        await asyncio.sleep(PATIENCE)
+
+    async def send(message: Any) -> None:
+        pass
+
+    began = time.monotonic()
+    asyncio.run(guard(scope, nothing, send))
+    assert time.monotonic() - began < 10
 
 
 def test_no_way_through_the_server_leads_out_of_the_thumbnails(address: str, world: World) -> None:

@@ -72,7 +72,7 @@ def _learn(library: Collection) -> None:
     known = learning(library)
     goes_on = (run is not None and run.goes_on) or (known is not None and known.goes_on)
     st.fragment(_progress, run_every=BEAT if goes_on else None)(library, run, goes_on)
-    if not goes_on:
+    if not goes_on and components.is_local():
         _begin(library)
     _adapters(library)
 
@@ -219,6 +219,8 @@ def _adapters(library: Collection) -> None:
     for name, card in known:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.text(f"{name}\nmade {card.get('made', '')}{', in use' if name == active else ''}")
+            if not components.is_local():
+                continue
             label = "Take out of use" if name == active else "Use"
             if st.button(label, key=f"adapter {name}", type="tertiary"):
                 try:

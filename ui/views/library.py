@@ -13,7 +13,6 @@ from searchkit.collection.spaces import SpaceStatus, prune, rollback, spaces
 from searchkit.collection.status import SourceStatus
 from searchkit.errors import BadInput, CollectionMissing, SearchkitError
 from searchkit.indexers import background
-from searchkit.settings import UI_SHARED
 from searchkit.types import LEFT_OUT, Failure
 from searchkit.ui import components
 from searchkit.ui.components import escaped, homely
@@ -29,7 +28,7 @@ def page() -> None:
     try:
         library = components.collection()
     except CollectionMissing:
-        if not _is_local():
+        if not components.is_local():
             raise
         st.info("There is nothing here yet. Name a folder of pictures or documents to begin with.")
         _add(None)
@@ -47,11 +46,6 @@ def page() -> None:
         with st.expander(f"Cannot be found in documents: {sum(status.left_out.values())}"):
             st.text("\n".join(f"{n} {LEFT_OUT.get(name, name)}" for name, n in status.left_out.items()))
     _spaces(library, spaces(library))
-
-
-def _is_local() -> bool:
-    """Tell whether the page is for this machine alone; visitors over the network may only search."""
-    return not os.environ.get(UI_SHARED)
 
 
 # indexing in progress
@@ -83,7 +77,7 @@ def _bar(library: Collection, was_busy: bool) -> None:
         st.progress(done / (done + left), f"Indexing: {done} of {done + left} files")
         if not running:
             st.text("Files wait. If no worker is at them, start one:")
-            if _is_local() and st.button("Index them now"):
+            if components.is_local() and st.button("Index them now"):
                 background.begin(library)
                 st.rerun()
     elif running:
@@ -106,9 +100,9 @@ def _sources(library: Collection, sources: Sequence[SourceStatus], failures: Seq
                 f"<b>{escaped(homely(source.path))}</b><br>{_state(source)} "
                 f'<span class="sk-dim">{source.files:,} files{f", {failed} failed" if failed else ""}</span>'
             )
-            if _is_local():
+            if components.is_local():
                 _remove(library, source.path)
-    if _is_local():
+    if components.is_local():
         _add(library)
         if sources and st.button("Look for changes in all folders", icon=":material/refresh:"):
             _start(library)
@@ -175,7 +169,7 @@ def _ledger(library: Collection, failures: Sequence[Failure]) -> None:
     st.dataframe(rows, hide_index=True, width="stretch")
     if len(failures) > FAILURES:
         st.text(f"and {len(failures) - FAILURES} more: searchkit doctor")
-    if _is_local() and st.button("Try them again", icon=":material/replay:"):
+    if components.is_local() and st.button("Try them again", icon=":material/replay:"):
         _start(library, retry_failed=True)
 
 
@@ -194,7 +188,7 @@ def _spaces(library: Collection, states: Sequence[SpaceStatus]) -> None:
                 f'<span class="sk-dim">{space.files:,} of {space.of:,} files ({share:.0%}), '
                 f"{space.items:,} items, {space.megabytes:,.0f} MB</span>"
             )
-            if not space.active and _is_local():
+            if not space.active and components.is_local():
                 _change(library, space)
 
 
