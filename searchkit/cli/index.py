@@ -24,8 +24,9 @@ from searchkit.cli.options import (
     Verbose,
 )
 from searchkit.cli.progress import bar, stopping
+from searchkit.cli.settings import load
 from searchkit.errors import BadInput, CollectionMissing
-from searchkit.settings import Settings, load
+from searchkit.settings import Settings
 
 if TYPE_CHECKING:
     from searchkit.collection.library import Collection

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from searchkit.cli.options import CollectionName
-from searchkit.settings import UI_TOKEN, load
+from searchkit.cli.settings import load
+from searchkit.settings import UI_TOKEN
 
 
 def ui(

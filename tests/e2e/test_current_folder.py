@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import os
+import pty
 import socket
 import subprocess
 import sys
@@ -14,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from searchkit.parsers.pdf import PDFIUM, PdfParser
-from tests.e2e.test_cli import Shell
+from tests.e2e.test_cli import SCRIPT, Shell
 from tests.unit.test_pdf_parser import make_pdf
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -151,6 +154,64 @@ def test_the_page_shows_a_collection_named_relative_to_the_current_folder(shell:
         [sys.executable, "-P", "-c", code, "./here"], cwd=trap, capture_output=True, text=True, timeout=100
     )
     assert done.stdout.split() == [str(trap / "here"), str(launch.PAGE.parent)], done.stderr
+
+
+def drop(trap: Path) -> Path:
+    """Another collection, which the settings file of the current folder names."""
+    (trap / "searchkit.toml").write_text(f"k = 3\ncollection = '{trap / 'drop'}'\nmodel = 'hashing'\n")
+    return trap / "drop"
+
+
+def test_settings_of_the_current_folder_send_nothing_elsewhere_unsaid(shell: Shell, trap: Path) -> None:
+    elsewhere = drop(trap)
+    del shell.environment["SEARCHKIT_COLLECTION"]
+    done = shell.run("index", trap.parent / "files", "--model", "hashing")
+    assert (done.code, elsewhere.exists()) == (0, False), done.err
+    said, counts = done.err.splitlines()
+    assert said.startswith(f"settings are those of {trap / 'searchkit.toml'}, but for collection = ")
+    assert "--settings" in said and "model" not in said and "indexed 2" in counts
+    (found,) = shell.run("config", "--json").records
+    values = {key: setting["value"] for key, setting in found["settings"].items()}
+    assert (values["k"], values["collection"], values["model"]) == (3, None, None)
+
+
+@pytest.mark.parametrize("way", ["flag", "variable"])
+def test_settings_of_a_file_that_is_named_are_all_taken_by_what_it_starts_too(
+    shell: Shell, trap: Path, way: str
+) -> None:
+    elsewhere = drop(trap)
+    del shell.environment["SEARCHKIT_COLLECTION"]
+    named = ["--settings", "searchkit.toml"] if way == "flag" else []
+    if way == "variable":
+        shell.environment["SEARCHKIT_SETTINGS"] = "searchkit.toml"
+    done = shell.run(*named, "index", trap.parent / "files", "--queue")
+    assert (done.code, (elsewhere / "collection.toml").exists()) == (0, True), done.err
+    done = shell.run(*named, "worker", "--jobs", "2", "--once")
+    assert (done.code, "done 2" in done.err, "settings are" in done.err) == (0, True, False), done.err
+
+
+@pytest.mark.parametrize(("answer", "taken"), [("y\n", True), ("\n", False)])
+def test_who_is_at_a_terminal_is_asked(shell: Shell, trap: Path, answer: str, taken: bool) -> None:
+    elsewhere = drop(trap)
+    del shell.environment["SEARCHKIT_COLLECTION"]
+    parent, end = pty.openpty()
+    with subprocess.Popen(
+        [SCRIPT, "index", trap.parent / "files"],
+        cwd=trap,
+        env=shell.environment | {"SEARCHKIT_MODEL": "hashing"},
+        stdin=end,
+        stderr=end,
+    ) as process:
+        os.close(end)
+        os.write(parent, answer.encode())
+        said = b""
+        with contextlib.suppress(OSError):  # the terminal ends with the process
+            while part := os.read(parent, 4096):
+                said += part
+    os.close(parent)
+    assert process.returncode == 0, said
+    assert b"is that what you want? [y/N]" in said and b"indexed 2" in said
+    assert elsewhere.exists() == taken
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
