@@ -41,7 +41,7 @@ def run(
     if shared and not token:
         raise BadInput(
             f"{host!r} can be reached from other machines: the page needs a token there",
-            hint=f"searchkit ui --host {host or 'ADDRESS'} --token {secrets.token_urlsafe()}",
+            hint=f"write one into a file, like {secrets.token_urlsafe()}, and name it with --token-file",
         )
     if token and len(token) < SHORTEST:
         raise BadInput(f"the token is shorter than {SHORTEST} characters", hint=secrets.token_urlsafe())

@@ -50,7 +50,8 @@ def _engine(url: str) -> Engine:
         address = make_url(url)
     except (ArgumentError, ValueError):  # which is not shown: there may be a password in it
         raise BadInput(
-            "the address of the catalog cannot be read", hint="it must be like postgresql://user@host/database"
+            "the address of the catalog cannot be read",
+            hint="it must be like postgresql://user@host/database",
         ) from None
     if address.drivername == "sqlite":
         engine = create_engine(address)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.test_cli import Shell
+from tests.e2e.test_cli import SCRIPT, Shell
 
 SECRET = "XYZZYPLUGH"
 NOWHERE = f"postgresql://bob:{SECRET}@127.0.0.1:1/db"
@@ -58,3 +59,41 @@ def test_the_settings_are_printed_without_the_password(shell: Shell, form: tuple
     assert done.code == 0
     assert b"postgresql://bob:***@127.0.0.1:1/db" in done.out
     assert SECRET.encode() not in done.out
+
+
+@pytest.mark.parametrize("way", ["file", "standard input", "variable"])
+def test_the_token_is_read_from_where_no_list_of_processes_shows_it(shell: Shell, way: str) -> None:
+    """Each is told by what is said of a token that is too short."""
+    pytest.importorskip("streamlit", reason="the page is an extra")
+    (shell.folder / "token").write_text("short\n")
+    options = {"file": ["--token-file", "token"], "standard input": ["--token-file", "-"], "variable": []}[
+        way
+    ]
+    process = subprocess.run(
+        [SCRIPT, "ui", "--headless", *options],
+        cwd=shell.folder,
+        env=shell.environment | ({"SEARCHKIT_UI_TOKEN": "short"} if way == "variable" else {}),
+        input="short\n",
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert process.returncode == 2
+    assert process.stderr.startswith("searchkit: the token is shorter than 16 characters\n")
+
+
+def test_a_token_on_the_command_line_is_warned_of(shell: Shell) -> None:
+    pytest.importorskip("streamlit", reason="the page is an extra")
+    done = shell.run("ui", "--headless", "--token", "short")
+    warning, error, _hint = done.err.splitlines()
+    assert done.code == 2 and "--token-file keeps it out" in warning and "the token is shorter" in error
+    assert "short" not in warning
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n0123456789abcdef0\n", b"\xff\xfe\n"])
+def test_a_token_file_without_a_token_is_refused(shell: Shell, content: bytes | None) -> None:
+    if content is not None:
+        (shell.folder / "token").write_bytes(content)
+    done = shell.run("ui", "--headless", "--token-file", "token", "--port", "1")
+    assert done.code == 2 and " token" in done.err.splitlines()[0]
+    assert shell.run("ui", "--token", "x" * 20, "--token-file", "token").code == 2
