@@ -31,7 +31,7 @@ def ui(
         typer.Option(
             "--token-file",
             metavar="FILE",
-            help="Its first line is the token that a visitor must give, needed where other machines can reach "
+            help="Its first line is the token that visitors must give, needed where other machines can reach "
             f"the page. -: standard input. Default: the variable {UI_TOKEN}.",
         ),
     ] = None,
