@@ -48,8 +48,9 @@ def as_private_as(root: Path) -> Iterator[None]:
 
 
 def open_to_others(root: Path) -> list[Path]:
-    """Return what somebody other than the owner may read, write or enter, the folder itself included."""
-    if os.name != "posix":
+    """Return what somebody other than the owner may read, write or enter, the folder itself included; nothing
+    where they may not even enter the folder."""
+    if os.name != "posix" or not _mode(root) & OTHERS:
         return []
     return [path for path in (root, *root.rglob("*")) if _mode(path) & OTHERS]
 
