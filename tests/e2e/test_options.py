@@ -23,7 +23,17 @@ MINUTES = re.compile(r"\d+\.\d+ s\b")
 """What differs between two runs of the same command."""
 
 EFFECTS = (
-    ("search 'retry policy'", "-c other"),
+    ("search 'retry policy'", "--plus bread"),
+    ("search 'retry policy'", "--not retry"),
+    ("search 'retry policy'", "--not-image files/red.png"),
+    ("search 'retry policy' -k 99", "--collapse none"),
+    ("search 'retry policy' -k 99", "--group document"),
+    ("search 'retry policy'", "--since 2030-01-01"),
+    ("search 'retry policy'", "--until 2001-01-01"),
+    ("search 'retry policy'", "-c pocket"),
+    ("similar files/red.png", "-k 1"),
+    ("label --labels red,blue", "-q"),
+    ("rm files/copy.txt", "-q"),
     ("search 'retry policy' -c pocket", "--device mps"),
     ("search 'retry policy' -c pocket --json", "--dtype bfloat16"),
     ("similar files/red.png --kind passage -c pocket --json", "--dtype bfloat16"),
@@ -68,7 +78,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (files / "a" / "new.md").write_text("# News\n")
     with pytest.MonkeyPatch.context() as patch:
         live_in(folder, patch)
-        run("index files --model hashing --exclude a")
+        run("index files/red.png --model hashing")
+        run("index files --exclude a")
         run("index files --queue --exclude copy.txt")
         run("index files/bread.txt --model pocket -c pocket")
         run("index files/red.png --model pocket -c pictures")
@@ -115,10 +126,9 @@ NOT_NAMED = frozenset(
     f"{command} {option}"
     for command, options in {
         "index": "--retry-failed --dtype",
-        "search": "--plus --not --not-image --collapse --group --since --until --sort",
-        "similar": "-k --offline",
-        "label": "--offline --quiet",
-        "rm": "--quiet",
+        "search": "--sort",
+        "similar": "--offline",
+        "label": "--offline",
         "doctor": "--collection",
         "watch": "--poll --verbose",
         "worker": "--lease --dtype --offline",
@@ -128,8 +138,7 @@ NOT_NAMED = frozenset(
         "evaluate": "--split --chunking --chunk-tokens --chunk-overlap --fusion --hybrid --source "
         "--first-name --held-out --device --dtype --offline --accept-licence --quiet --verbose",
         "adapt": "--replay --ratings --force --seed --dtype --offline",
-        "bench": "--model --images --batch-size --threads --device --dtype --offline "
-        "--accept-licence --json --quiet",
+        "bench": "--batch-size --threads --device --dtype --offline --accept-licence --quiet",
         "train": "--work --device --processes",
         "reinforce": "--recipe --out --threads --offline --accept-licence --quiet",
         "export": "--dtype --json",
