@@ -15,6 +15,7 @@ from searchkit.collection import Collection
 from searchkit.collection.indexing import targets
 from searchkit.collection.jobs import ASKED, How, enqueue
 from searchkit.collection.lock import writing
+from searchkit.collection.rights import as_private_as
 from searchkit.errors import SearchkitError
 from searchkit.indexers.memory import spare
 from searchkit.indexers.worker import Worker
@@ -41,7 +42,7 @@ def begin(library: Collection, *paths: str, retry_failed: bool = False) -> bool:
         if is_running(library.root):
             return False
         arguments = [str(library.root), *([RETRY] if retry_failed else []), *paths]
-        with (library.root / LOG).open("wb") as log:
+        with as_private_as(library.root), (library.root / LOG).open("wb") as log:
             command = [sys.executable, "-P", "-m", "searchkit.indexers.background", *arguments]
             _running[library.root] = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

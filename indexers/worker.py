@@ -185,7 +185,8 @@ def supervise(arguments: Sequence[str], workers: int, stop: Callable[[], bool]) 
 
     Returns 0 when all have ended well, else the exit code of one that cannot work.
     """
-    command = [sys.executable, "-c", "from searchkit.cli.main import main; main()", *arguments]
+    # -P: a file in the current folder that is named like a module must not be imported
+    command = [sys.executable, "-P", "-c", "from searchkit.cli.main import main; main()", *arguments]
     running = [subprocess.Popen(command) for _ in range(workers)]
     stopped = False
     worst = 0

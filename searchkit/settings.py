@@ -1,15 +1,18 @@
 """Settings: every value, and where it came from.
 
 A flag goes before a SEARCHKIT_* variable, that before `searchkit.toml`, and that before the default. One file
-is read: the `searchkit.toml` of the current folder, else the one in the user's configuration folder. An
-empty environment variable counts as not set.
+counts: the one that SEARCHKIT_SETTINGS names, else the `searchkit.toml` of the current folder, else the one
+in the user's configuration folder. The file of the current folder may be somebody else's, so what it says of
+`ELSEWHERE` is taken only when the user agrees; otherwise the user's own file decides those. An empty
+environment variable counts as not set.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +37,11 @@ UI_TOKEN = "SEARCHKIT_UI_TOKEN"
 """The variable with the token that the page asks for."""
 UI_SHARED = "SEARCHKIT_UI_SHARED"
 """The variable that is set where other machines can reach the page."""
-BESIDE = (DEBUG, UI_TOKEN, UI_SHARED)
+FROM = "SEARCHKIT_SETTINGS"
+"""The variable that names the settings file, all of which is taken."""
+ELSEWHERE = ("collection", "catalog", "model")
+"""Settings that decide where what is indexed goes, and which weights read it."""
+BESIDE = (DEBUG, UI_TOKEN, UI_SHARED, FROM)
 """Variables that begin with SEARCHKIT_ and have no key in `searchkit.toml`."""
 
 
@@ -102,23 +109,42 @@ class Settings:
         return Chunking(self.chunking, self.chunk_tokens, self.chunk_overlap)
 
 
-def load(**flags: object) -> Settings:
+Agrees = Callable[[Path, Mapping[str, object]], bool]
+"""Called when the file of the current folder counts, with what it says of `ELSEWHERE` that neither a flag nor
+a variable decides (empty: nothing to agree to); returns whether that is taken."""
+
+
+def _never(file: Path, values: Mapping[str, object]) -> bool:
+    return False
+
+
+def load(agrees: Agrees = _never, /, **flags: object) -> Settings:
     """Merge what was given as flags (None: not given) with the environment, the file and the defaults.
 
     Raises `BadInput`, which names the file or variable, for an unknown key and for an unusable value.
     """
     values: dict[str, Any] = {}
     origins = dict.fromkeys(KEYS, "default")
-    from_flags = [("flag", key, value) for key, value in flags.items() if value is not None]
-    for origin, key, raw in [*_file(), *_environment(), *from_flags]:  # a later one wins
+    given = [*_environment(), *(("flag", key, value) for key, value in flags.items() if value is not None)]
+    decided = {key for _, key, _ in given}
+    for origin, key, raw in [*_from_files(agrees, decided), *given]:  # a later one wins
         values[key], origins[key] = _checked(key, raw, origin), origin
     return Settings(**values, origins=origins)
 
 
 def file_in_use() -> Path | None:
-    """Return the `searchkit.toml` that is read, if there is one."""
-    candidates = (Path.cwd() / FILE, user_config_path("searchkit") / FILE)
-    return next((path for path in candidates if path.is_file()), None)
+    """Return the settings file that counts, if there is one. Raises `BadInput` where one is named that is not
+    there."""
+    if name := os.environ.get(FROM):
+        named = Path(name).expanduser()
+        if not named.is_file():
+            raise BadInput(f"there is no settings file {named}", hint=f"it is named by --settings or {FROM}")
+        return named
+    return next((path for path in (Path.cwd() / FILE, _own()) if path.is_file()), None)
+
+
+def _own() -> Path:
+    return user_config_path("searchkit") / FILE
 
 
 Given = tuple[str, str, object]
@@ -136,10 +162,23 @@ def _environment() -> Iterator[Given]:
         yield name, key, value
 
 
-def _file() -> Iterator[Given]:
+def _from_files(agrees: Agrees, decided: Collection[str]) -> Iterator[Given]:
     path = file_in_use()
     if path is None:
         return
+    values = _read(path)
+    own = _own()
+    if path != own and not os.environ.get(FROM):
+        elsewhere = {key: values[key] for key in ELSEWHERE if key in values and key not in decided}
+        if not agrees(path, elsewhere) and elsewhere:
+            values = {key: value for key, value in values.items() if key not in elsewhere}
+            kept = _read(own) if own.is_file() else {}
+            yield from ((str(own), key, kept[key]) for key in elsewhere if key in kept)
+    yield from ((str(path), key, value) for key, value in values.items())
+
+
+def _read(path: Path) -> dict[str, object]:
+    """Return what a settings file says. Raises `BadInput` for a file, key or value that cannot be used."""
     try:
         raw = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -151,7 +190,8 @@ def _file() -> Iterator[Given]:
     for key, value in raw.items():
         if key not in KEYS:
             raise BadInput(f"{path}: {key!r} is no setting", hint=f"settings are: {', '.join(KEYS)}")
-        yield str(path), key, value
+        _checked(key, value, str(path))
+    return raw
 
 
 def _checked(key: str, raw: object, origin: str) -> Any:
@@ -220,6 +260,19 @@ def _switch(raw: object) -> bool:
 
 def _language(raw: object) -> str:
     return _one_of((AUTOMATIC, PLAIN, *STEMMED))(raw.lower() if isinstance(raw, str) else raw)
+
+
+def without_password(address: str) -> str:
+    """Return a catalog's address with its password left out, or nothing of what is no address.
+
+    >>> without_password("postgresql://bob:se:cr@t@db/library?password=secret")
+    'postgresql://bob:***@db/library'
+    """
+    parts = re.fullmatch(r"([\w+]+://)(?:([^:@/?]*)(:.*)?@)?([^@?]*)(?:\?.*)?", address, re.DOTALL)
+    if parts is None:
+        return "(no address of a catalog)"
+    scheme, user, password, place = parts.groups()
+    return scheme + (f"{user}{':***' * bool(password)}@" if user is not None else "") + place
 
 
 KEYS: Mapping[str, Callable[[object], Any]] = {

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
+from searchkit.collection.manifest import resolve
 from searchkit.errors import BadInput
 from searchkit.settings import UI_SHARED, UI_TOKEN
 
@@ -40,16 +41,17 @@ def run(
     if shared and not token:
         raise BadInput(
             f"{host!r} can be reached from other machines: the page needs a token there",
-            hint=f"searchkit ui --host {host or 'ADDRESS'} --token {secrets.token_urlsafe()}",
+            hint=f"write one into a file, like {secrets.token_urlsafe()}, and name it with --token-file",
         )
     if token and len(token) < SHORTEST:
         raise BadInput(f"the token is shorter than {SHORTEST} characters", hint=secrets.token_urlsafe())
     if find_spec("streamlit") is None:
         raise BadInput("the page needs Streamlit", hint="pip install 'searchkit[ui]'")
     environment = {**os.environ, UI_TOKEN: token or "", UI_SHARED: "1" if shared else ""}
-    if collection is not None:
-        environment["SEARCHKIT_COLLECTION"] = collection
-    with subprocess.Popen(_command(host, port, headless), env=environment) as server:
+    if collection := collection or os.environ.get("SEARCHKIT_COLLECTION"):
+        environment["SEARCHKIT_COLLECTION"] = str(resolve(collection))
+    # the page's own folder: Streamlit would obey a .streamlit/config.toml of the current one
+    with subprocess.Popen(_command(host, port, headless), env=environment, cwd=PAGE.parent) as server:
         code = _wait(server)
     return code if code >= 0 else 128 - code  # ended by signal n: 128 + n, as a shell says it
 
@@ -66,6 +68,8 @@ def _command(host: str, port: int, headless: bool) -> list[str]:
         "theme.dark.primaryColor": "#3fb950",
         # a full garbage collection after every run takes half a second, while the browser asks for thumbnails
         "runner.postScriptGC": "false",
+        "server.enableCORS": "true",
+        "server.enableXsrfProtection": "true",
         "server.fileWatcherType": "none",
         "server.showEmailPrompt": "false",
         "browser.gatherUsageStats": "false",

@@ -52,7 +52,7 @@ def open_engine(url: str, *, make: bool = True) -> Engine:
         if engine.dialect.name == "sqlite":
             raise
         raise CollectionError(
-            f"the catalog at {engine.url!r} does not answer: {str(error.orig).splitlines()[0]}",
+            f"the catalog at {_shown(engine.url)} does not answer: {str(error.orig).splitlines()[0]}",
             hint="start the database, or check the address in collection.toml",
         ) from error
 
@@ -60,9 +60,10 @@ def open_engine(url: str, *, make: bool = True) -> Engine:
 def _engine(url: str) -> Engine:
     try:
         address = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # which is not shown: there may be a password in it
         raise BadInput(
-            f"{url!r} is no address of a catalog", hint="postgresql://user@host/database"
+            "the address of the catalog cannot be read",
+            hint="it must be like postgresql://user@host/database",
         ) from None
     if address.drivername == "sqlite":
         engine = create_engine(address)
@@ -97,6 +98,11 @@ def _up_to_date(engine: Engine, make: bool) -> Engine:
         if version != HEAD:
             migrate(connection)
     return engine
+
+
+def _shown(address: URL) -> str:
+    """Return an address without what may be secret: its password and its options."""
+    return address.set(query={}).render_as_string(hide_password=True)
 
 
 def sqlite_url(file: Path) -> str:

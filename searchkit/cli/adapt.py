@@ -12,8 +12,8 @@ import typer
 from searchkit.cli import output
 from searchkit.cli.options import CollectionName, Json, Quiet, RuntimeOptions, Steps
 from searchkit.cli.progress import bar
+from searchkit.cli.settings import load
 from searchkit.errors import BadInput
-from searchkit.settings import load
 
 if TYPE_CHECKING:
     from searchkit.collection.library import Collection

@@ -9,7 +9,7 @@ import typer
 from searchkit.cli import output
 from searchkit.cli.options import AcceptLicence, Json, Model, Quiet, RuntimeOptions, Threads
 from searchkit.cli.progress import bar
-from searchkit.settings import load
+from searchkit.cli.settings import load
 
 if TYPE_CHECKING:
     from searchkit.speed.bench import Figures

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from searchkit.cli import output
 from searchkit.cli.options import CollectionName, Json, Model
-from searchkit.settings import KEYS, file_in_use, load
+from searchkit.cli.settings import load
+from searchkit.settings import KEYS, file_in_use, without_password
 
 
 def config(collection: CollectionName = None, model: Model = None, as_json: Json = False) -> int:
@@ -14,6 +15,8 @@ def config(collection: CollectionName = None, model: Model = None, as_json: Json
     """
     settings = load(collection=collection, model=model)
     values = {key: getattr(settings, key) for key in KEYS}
+    if settings.catalog is not None:
+        values["catalog"] = without_password(settings.catalog)
     if not as_json:
         shown = {key: "-" if value is None else value for key, value in values.items()}
         output.table([(key, shown[key], settings.origins[key]) for key in KEYS])

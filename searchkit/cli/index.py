@@ -24,8 +24,9 @@ from searchkit.cli.options import (
     Verbose,
 )
 from searchkit.cli.progress import bar, stopping
+from searchkit.cli.settings import load
 from searchkit.errors import BadInput, CollectionMissing
-from searchkit.settings import Settings, load
+from searchkit.settings import Settings, without_password
 
 if TYPE_CHECKING:
     from searchkit.collection.library import Collection
@@ -99,7 +100,10 @@ def index(
 
     Unchanged files cost nothing; moved and copied ones are not encoded again. Ctrl-C keeps what is done.
     """
-    settings = load(collection=collection, model=model, **vars(batch), **vars(documents), **vars(runtime))
+    given = {"collection": collection, "model": model, "catalog": run.catalog}
+    settings = load(**given, **vars(batch), **vars(documents), **vars(runtime))
+    if run.catalog and run.catalog != without_password(run.catalog):
+        output.note("warning: who lists processes sees the password; SEARCHKIT_CATALOG keeps it out of there")
     if run.queue and run.prune:
         raise BadInput("--queue does not go with --prune", hint="run without --queue")
     if model and (run.include or run.exclude or run.prune):

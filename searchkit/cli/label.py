@@ -10,8 +10,8 @@ import typer
 
 from searchkit.cli import output
 from searchkit.cli.options import CollectionName, Json, Quiet, RuntimeOptions
+from searchkit.cli.settings import load
 from searchkit.errors import BadInput
-from searchkit.settings import load
 
 if TYPE_CHECKING:
     from searchkit.collection.labels import Labelled

@@ -9,7 +9,7 @@ import typer
 
 from searchkit.cli import output
 from searchkit.cli.options import CollectionName, Json, Null, Quiet
-from searchkit.settings import load
+from searchkit.cli.settings import load
 
 if TYPE_CHECKING:
     from searchkit.catalog.catalog import Asset

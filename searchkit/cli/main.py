@@ -31,7 +31,7 @@ from searchkit.cli.train import train
 from searchkit.cli.ui import ui
 from searchkit.cli.watch import watch
 from searchkit.cli.worker import worker
-from searchkit.settings import DEBUG
+from searchkit.settings import DEBUG, FROM
 
 COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
     (index, "searchkit index ~/Pictures ~/papers --exclude '*.psd'"),
@@ -88,8 +88,14 @@ def searchkit(
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version.")
     ] = False,
+    settings: Annotated[
+        str | None,
+        typer.Option("--settings", metavar="FILE", help="Take all settings of this file, and of no other."),
+    ] = None,
 ) -> None:
     """Find pictures and documents by meaning, on your own machine, in one index."""
+    if settings is not None:
+        os.environ[FROM] = os.path.abspath(os.path.expanduser(settings))  # for the processes it starts, too
 
 
 for _command, _example in COMMANDS:

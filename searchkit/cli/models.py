@@ -8,8 +8,8 @@ import typer
 
 from searchkit.cli import output
 from searchkit.cli.options import AcceptLicence, Json, Quiet
+from searchkit.cli.settings import load
 from searchkit.errors import BadInput
-from searchkit.settings import load
 
 if TYPE_CHECKING:
     from searchkit.types import Runtime

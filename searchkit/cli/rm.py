@@ -8,7 +8,7 @@ import typer
 
 from searchkit.cli import output
 from searchkit.cli.options import CollectionName, Json, Quiet
-from searchkit.settings import load
+from searchkit.cli.settings import load
 
 
 def rm(

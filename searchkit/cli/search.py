@@ -18,8 +18,9 @@ from searchkit.cli.options import (
     Quiet,
     RuntimeOptions,
 )
+from searchkit.cli.settings import load
 from searchkit.errors import BadInput
-from searchkit.settings import Settings, load
+from searchkit.settings import Settings
 
 if TYPE_CHECKING:
     from searchkit.collection.library import Collection

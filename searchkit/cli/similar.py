@@ -15,7 +15,7 @@ from searchkit.cli.options import (
     Quiet,
     RuntimeOptions,
 )
-from searchkit.settings import load
+from searchkit.cli.settings import load
 
 
 def similar(

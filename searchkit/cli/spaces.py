@@ -10,7 +10,7 @@ import typer
 
 from searchkit.cli import output
 from searchkit.cli.options import CollectionName, Json, Quiet
-from searchkit.settings import load
+from searchkit.cli.settings import load
 
 if TYPE_CHECKING:
     from searchkit.collection.spaces import SpaceStatus

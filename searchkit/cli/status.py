@@ -11,7 +11,7 @@ import typer
 from searchkit.cli import output
 from searchkit.cli.options import CollectionName, Json
 from searchkit.cli.progress import stopping
-from searchkit.settings import load
+from searchkit.cli.settings import load
 
 if TYPE_CHECKING:
     from searchkit.collection.library import Collection

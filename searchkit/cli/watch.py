@@ -17,7 +17,7 @@ from searchkit.cli.options import (
     Verbose,
 )
 from searchkit.cli.progress import stopping
-from searchkit.settings import load
+from searchkit.cli.settings import load
 
 if TYPE_CHECKING:
     from searchkit.types import IndexReport

@@ -11,7 +11,8 @@ import typer
 from searchkit.cli import output
 from searchkit.cli.options import BatchOptions, CollectionName, Quiet, RuntimeOptions, Verbose
 from searchkit.cli.progress import stopping
-from searchkit.settings import Settings, load
+from searchkit.cli.settings import load
+from searchkit.settings import Settings
 
 if TYPE_CHECKING:
     from searchkit.types import IndexReport

@@ -19,6 +19,7 @@ from searchkit.collection.library import Collection
 from searchkit.collection.lock import writing
 from searchkit.collection.manifest import FAISS, LANCE
 from searchkit.collection.open_space import OpenSpace
+from searchkit.collection.rights import close_to_others, open_to_others
 from searchkit.collection.spaces import remove_files
 from searchkit.collection.upkeep import accelerate, measure, refresh, sweep
 from searchkit.errors import CollectionDamaged, CollectionTooNew, ModelMissing, SpaceMismatch
@@ -58,7 +59,21 @@ def _encoder(space: OpenSpace) -> Iterator[Finding]:
         )
 
 
+def _rights(space: OpenSpace, fix: bool) -> Iterator[Finding]:
+    """Files and folders of the collection that others may read, whatever the sources allow."""
+    exposed = open_to_others(space.root)
+    if exposed:
+        yield Finding(
+            "note",
+            f"other users of this machine may read {len(exposed)} of its files and folders",
+            str(space.root),
+            "searchkit doctor --fix, or leave it where that is meant",
+            fix and close_to_others(exposed),
+        )
+
+
 def _examine(space: OpenSpace, *, fix: bool) -> Iterator[Finding]:
+    yield from _rights(space, fix)
     lost = list(catalog_damage(space, fix))
     yield from lost
     if lost and not fix:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import filelock
 
+from searchkit.collection.rights import as_private_as
 from searchkit.errors import CollectionError, CollectionLocked
 
 STEP = 0.02
@@ -31,8 +32,14 @@ def writing(
 
     Whoever writes for long holds it for long, and raises `CollectionLocked` at once, naming the holder, when
     another does. A `brief` writer, of one batch, waits for whoever it is, and is waited for by everyone; it
-    raises some seconds after `stop()` has become true.
+    raises some seconds after `stop()` has become true. What is created within is as private as the folder.
     """
+    with as_private_as(root), _holding(root, name, brief=brief, stop=stop):
+        yield
+
+
+@contextmanager
+def _holding(root: Path, name: str, *, brief: bool, stop: Callable[[], bool]) -> Iterator[None]:
     lock = filelock.FileLock(root / f"{name}.lock")
     holder = root / f"{name}.json"
     began = asked = time.monotonic()

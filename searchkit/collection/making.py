@@ -14,6 +14,7 @@ from searchkit.collection.lock import writing
 from searchkit.collection.manifest import CATALOG, FORMAT, MANIFEST, Manifest, read_manifest, write_manifest
 from searchkit.collection.open_space import OpenSpace
 from searchkit.collection.parts import Shared
+from searchkit.collection.rights import make_private
 from searchkit.errors import BadInput, CollectionMissing, SpaceMismatch
 from searchkit.ingest.chunking import METHOD, OVERLAP, TOKENS, settled
 from searchkit.ingest.golden import golden
@@ -75,12 +76,12 @@ def find_or_make(
 def make(root: Path, encoder: Encoder, catalog: str, chunking: Chunking) -> Manifest:
     """Make a collection in an empty or a new folder. Raises `BadInput` where that cannot be."""
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        if any(not entry.name.startswith(UNFINISHED) for entry in root.iterdir()):
+        if root.exists() and any(not entry.name.startswith(UNFINISHED) for entry in root.iterdir()):
             raise BadInput(
                 f"{root} is not empty and not a collection",
                 hint="name an empty or a new folder for the collection with -c",
             )
+        make_private(root)
         with writing(root):
             images = encoder.record.pixels > 0
             manifest = Manifest(FORMAT, encoder.record.name, encoder.space.key, catalog, images, chunking)

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from searchkit.collection.rights import as_private_as
 from searchkit.errors import BadInput, Unreadable
 from searchkit.ingest.cost import content
 from searchkit.ingest.documents import pictures_in
@@ -40,7 +41,9 @@ def thumbnail_name(library: Collection | OpenSpace, item: Item) -> str:
     """The name of a picture's thumbnail, which is there afterwards. Raises `Unreadable`."""
     name = name_of(item, library.current.manifest.space)
     if not library.thumbs.path(name).is_file():
-        library.thumbs.keep(name, shrunk(decoded(library, item, SIDE).image))
+        kept = shrunk(decoded(library, item, SIDE).image)
+        with as_private_as(library.root):
+            library.thumbs.keep(name, kept)
     return name
 
 
@@ -50,7 +53,8 @@ def thumbnail(library: Collection | OpenSpace, item: Item) -> bytes:
     kept = library.thumbs.get(name)
     if kept is None:
         kept = shrunk(decoded(library, item, SIDE).image)
-        library.thumbs.keep(name, kept)
+        with as_private_as(library.root):
+            library.thumbs.keep(name, kept)
     return kept
 
 

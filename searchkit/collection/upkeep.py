@@ -9,6 +9,7 @@ import threading
 
 from searchkit.collection.manifest import COPY, FAISS, NEUTRAL, copy_manifest, read_manifest
 from searchkit.collection.open_space import OpenSpace
+from searchkit.collection.rights import as_private_as
 from searchkit.ingest.deletion import sweep_tombstones
 from searchkit.ingest.golden import golden
 from searchkit.search.adapter import Adapter
@@ -91,6 +92,7 @@ def finish(space: OpenSpace) -> None:
 
 def _build(space: OpenSpace) -> None:
     try:
-        space.accelerator.rebuild(neutral_vectors(space.encoder, space.root / NEUTRAL))
+        with as_private_as(space.root):
+            space.accelerator.rebuild(neutral_vectors(space.encoder, space.root / NEUTRAL))
     except Exception:  # searches are answered without it
         logger.exception("the accelerator could not be built")

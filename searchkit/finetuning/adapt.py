@@ -17,6 +17,7 @@ import numpy as np
 
 from searchkit.collection.lock import writing
 from searchkit.collection.manifest import ADAPTERS, read_manifest, write_manifest
+from searchkit.collection.rights import as_private_as
 from searchkit.collection.upkeep import measure
 from searchkit.errors import BadInput, CollectionError, NothingIndexed
 from searchkit.finetuning.curve import Curve, Learning, read_learning
@@ -92,7 +93,7 @@ def adapt(
     library = library.current  # whatever becomes active meanwhile
     if library.store.count() == 0:
         raise NothingIndexed(f"{library.root} holds nothing yet", hint="searchkit index FOLDER")
-    with Curve(library.root / ADAPTERS, path.name, on_progress) as curve:
+    with as_private_as(library.root), Curve(library.root / ADAPTERS, path.name, on_progress) as curve:
         curve("read", 0, 0)
         pairs = read_pairs(path)
         prepared = prepare(

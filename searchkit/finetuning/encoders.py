@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from searchkit.collection.rights import as_private_as
 from searchkit.errors import BadInput, NothingIndexed
 from searchkit.finetuning.gate import DirectionScores
 from searchkit.finetuning.generic import Generic
@@ -115,16 +116,17 @@ def adapt_encoder(
             "the same as held-out ones",
             hint="give some hundred different pairs of what this collection holds",
         )
-    generic = Generic(copy.encoder, library.root / "neutral")
-    work = library.root / ENCODERS / f"{name}.work"
-    passages = _passages(library, prepared) if plan.hard else {}
-    trial.learn(work, passages=passages, on_progress=on_progress)
-    result = trial.judge(generic, seed=seed, on_progress=on_progress)
-    folder = None
-    if result.strength and (result.accepted or force):
-        data = {"file": path.name, "sha256": pairs.fingerprint}
-        card = {"made": _now(), "forced": force, "data": data, **result.to_json()}
-        folder = _keep(copy.towers, card, work, library.root / ENCODERS / name)
+    with as_private_as(library.root):
+        generic = Generic(copy.encoder, library.root / "neutral")
+        work = library.root / ENCODERS / f"{name}.work"
+        passages = _passages(library, prepared) if plan.hard else {}
+        trial.learn(work, passages=passages, on_progress=on_progress)
+        result = trial.judge(generic, seed=seed, on_progress=on_progress)
+        folder = None
+        if result.strength and (result.accepted or force):
+            data = {"file": path.name, "sha256": pairs.fingerprint}
+            card = {"made": _now(), "forced": force, "data": data, **result.to_json()}
+            folder = _keep(copy.towers, card, work, library.root / ENCODERS / name)
     if folder is not None or not result.strength:  # else it may yet be asked for with `force`
         shutil.rmtree(work)
     sizes = pairs.rows, len(pairs.pairs), tuple(pairs.bad), prepared.parts.removed

@@ -38,7 +38,8 @@ class Ocr:
 
     def __init__(self, languages: str = LANGUAGES) -> None:
         """Raises `BadInput` with the remedy where the program or a language is missing."""
-        program = shutil.which(PROGRAM)
+        folders = filter(os.path.isabs, os.environ.get("PATH", os.defpath).split(os.pathsep))
+        program = shutil.which(PROGRAM, path=os.pathsep.join(folders))  # never that of the current folder
         if program is None:
             raise BadInput(
                 f"text in pictures is read by the program {PROGRAM}, which is not here",

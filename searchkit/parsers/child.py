@@ -138,7 +138,9 @@ class Child:
             return self._process
         if self._process is not None and self._parent == os.getpid():
             self._end()
-        code = f"import sys; sys.path[:] = {sys.path!r}; from {self._module} import serve; serve()"
+        # no entry that means the current folder: what lies there must not be imported
+        path = [*filter(os.path.isabs, sys.path), str(Path(__file__).parents[2])]
+        code = f"import sys; sys.path[:] = {path!r}; from {self._module} import serve; serve()"
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", code],
             stdin=subprocess.PIPE,

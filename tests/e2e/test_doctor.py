@@ -237,6 +237,8 @@ def test_a_collection_of_the_first_format_is_opened_searched_and_changed(
         assert opened.search("thing3", k=1)[0].path.endswith("n3.txt")
         report = opened.add()
         assert (report.unchanged, report.indexed) == (6, 0)
+        (exposed,) = examine(opened, fix=True)
+        assert exposed.what.startswith("other users of this machine may read")
         assert examine(opened) == []
         (record,) = opened.catalog.spaces()
         assert record.golden is not None, "the first refresh keeps what the encoder makes"

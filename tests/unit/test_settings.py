@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,66 @@ def test_the_file_in_the_current_folder_is_read_instead_of_the_users(folder: Pat
     assert settings.threads == Settings().threads
 
 
+THEIRS = "k = 4\ncollection = '/theirs'\nmodel = 'hashing'\ncatalog = 'postgresql://theirs/x'\n"
+
+
+def test_where_things_go_is_not_taken_from_the_current_folder_but_from_the_users_own_file(
+    folder: Path,
+) -> None:
+    users = folder.parent / "config" / "searchkit" / "searchkit.toml"
+    users.parent.mkdir(parents=True)
+    users.write_text("k = 3\ncollection = 'mine'\n")
+    (folder / "searchkit.toml").write_text(THEIRS)
+    settings = load()
+    assert (settings.k, settings.collection, settings.model, settings.catalog) == (4, "mine", None, None)
+    assert settings.origins["collection"] == str(users)
+    assert settings.origins["k"] == str(folder / "searchkit.toml")
+
+
+def test_where_things_go_is_taken_from_there_when_the_user_agrees(folder: Path) -> None:
+    (folder / "searchkit.toml").write_text(THEIRS)
+    asked: list[tuple[Path, dict[str, object]]] = []
+
+    def agree(file: Path, values: Mapping[str, object]) -> bool:
+        asked.append((file, dict(values)))
+        return True
+
+    settings = load(agree, collection="given")
+    assert [settings.collection, settings.model] == ["given", "hashing"]
+    assert settings.catalog == "postgresql://theirs/x"
+    # what a flag decides is not asked about
+    said = {"catalog": "postgresql://theirs/x", "model": "hashing"}
+    assert asked == [(folder / "searchkit.toml", said)]
+
+
+def test_all_of_a_file_that_is_named_is_taken_and_nothing_is_asked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "searchkit.toml").write_text("k = 5\n")
+    (folder / "other.toml").write_text(THEIRS)
+    monkeypatch.setenv(settings.FROM, "other.toml")
+    loaded = load(lambda *_: pytest.fail("asked"))
+    assert (loaded.k, loaded.collection, loaded.model) == (4, "/theirs", "hashing")
+    monkeypatch.setenv(settings.FROM, "missing.toml")
+    with pytest.raises(BadInput, match=r"no settings file missing\.toml"):
+        load()
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("postgresql://bob:secret@h:5432/db", "postgresql://bob:***@h:5432/db"),
+        ("postgresql+psycopg://bob:sec@re/t:x@h/db?password=secret", "postgresql+psycopg://bob:***@h/db"),
+        ("postgresql://bob@h/db", "postgresql://bob@h/db"),
+        ("postgresql://h/db", "postgresql://h/db"),
+        ("postgres ql//bob:secret@h/db", "(no address of a catalog)"),
+        ("host=h password=secret", "(no address of a catalog)"),
+    ],
+)
+def test_a_catalogs_address_is_shown_without_its_password(address: str, shown: str) -> None:
+    assert settings.without_password(address) == shown
+
+
 def test_the_values_that_are_offered_are_those_that_are_taken() -> None:
     """Written twice: a command line that starts without numpy cannot ask those who take them."""
     assert settings.CHUNKING == chunking.METHODS and settings.COLLAPSE == fold.COLLAPSE
@@ -74,7 +135,7 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
     assert load().collection is None
 
 
-@pytest.mark.parametrize("name", BESIDE)
+@pytest.mark.parametrize("name", sorted({*BESIDE} - {settings.FROM}))
 def test_a_variable_for_something_else_is_no_setting(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "1")
     assert load() == Settings()
