@@ -22,12 +22,19 @@ def check_sizes(config: Any) -> None:
 
 def _fits(field: Field[Any], value: Any) -> bool:
     most = DEEPEST if field.name in ("depth", "depths", "num_hidden_layers") else MOST
+    may_be_nothing = field.default == 0 and value == 0  # a field whose default is 0 says "none" with it
     if field.type == "bool":
         return isinstance(value, bool)
     if field.type == "float":
-        return type(value) in (int, float) and math.isfinite(value) and 0 < value <= MOST
+        return _is_number(value) and (may_be_nothing or 0 < value <= MOST)
     if field.type == "int":
-        return type(value) is int and 1 <= value <= most
+        return type(value) is int and (may_be_nothing or 1 <= value <= most)
     if field.type == "tuple[int, ...]":
         return len(value) <= DEEPEST and all(type(one) is int and 1 <= one <= most for one in value)
+    if field.type == "tuple[float, ...]":
+        return len(value) <= DEEPEST and all(_is_number(one) and abs(one) <= MOST for one in value)
     return True
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
