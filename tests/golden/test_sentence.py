@@ -466,7 +466,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "an absolute folder": (lambda f: modules(f, 1, path="/etc"), "outside"),
     "a network in a folder": (lambda f: modules(f, 0, path="0_Transformer"), "in 0_Transformer"),
     "no list": (lambda f: (f / "modules.json").write_text('{"a": 1}'), "no list of modules"),
-    "no JSON": (lambda f: (f / "modules.json").write_text("["), "no list of modules"),
+    "no JSON": (lambda f: (f / "modules.json").write_text("["), "modules.json is not JSON"),
     "unknown pooling": (lambda f: edit(f / "1_Pooling" / "config.json", pooling_mode="best"), "by best"),
     "pooling of another width": (
         lambda f: edit(f / "1_Pooling" / "config.json", embedding_dimension=31),
