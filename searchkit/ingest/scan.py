@@ -56,7 +56,7 @@ class Scanner:
         scan = Scan(self._assets(source, root))
         ledger = self._catalog.failed_as(under=root)
         problems: list[Problem] = []
-        for entry in walk(source.path, selection, start=scope):
+        for entry in walk(source.path, selection, start=scope, stop=self._run.stopped):
             if isinstance(entry, Problem):
                 problems.append(entry)
                 scan.blind.append(entry.path)
@@ -67,6 +67,8 @@ class Scanner:
             self._run.options.tell("scan", len(scan.seen), 0, entry.path)
             if self._run.stopped():
                 return None
+        if self._run.report.interrupted:  # among folders that hold nothing
+            return None
         unreadable = any(problem.path == root for problem in problems)
         emptied = bool(scan.assets) and scope is None and not scan.seen
         if (unreadable and scope is None) or emptied:

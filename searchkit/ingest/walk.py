@@ -72,11 +72,18 @@ class Selection:
         return takes(path, os.path.isdir(path)) or not os.path.lexists(path)
 
 
-def walk(root: str, selection: Selection, *, start: str | None = None) -> Iterator[FileEntry | Problem]:
+def walk(
+    root: str,
+    selection: Selection,
+    *,
+    start: str | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[FileEntry | Problem]:
     """Yield every file that the selection takes of the source `root`, or of its part `start`: a folder's
     files in order of name, then those of the folders in it.
 
-    Links to folders are followed unless they lead back to a folder that encloses them.
+    Links to folders are followed unless they lead back to a folder that encloses them. `stop` is asked before
+    each folder, also where no folder holds a file that is taken.
     """
     takes = selection.matcher(root if os.path.isdir(root) else os.path.dirname(root))
     begin = start or root
@@ -90,7 +97,7 @@ def walk(root: str, selection: Selection, *, start: str | None = None) -> Iterat
         return
     # a stack instead of recursion: folders may be nested deeper than Python's calls
     folders = [(begin, frozenset({_identity(info)}))]
-    while folders:
+    while folders and not stop():
         folder, above = folders.pop()
         inside: list[tuple[str, frozenset[tuple[int, int]]]] = []
         for entry in _listing(folder, takes):

@@ -240,3 +240,16 @@ def test_a_time_beyond_what_sql_can_hold_is_cut_to_it(tmp_path: Path) -> None:
     os.utime(tmp_path / "a.png", (1, 15_000_000_000))  # the year 2445
     (found,) = walk(str(tmp_path), Selection(wanted))
     assert isinstance(found, FileEntry) and found.mtime_ns <= 2**63 - 1
+
+
+def test_a_stop_is_heard_among_folders_that_hold_nothing(tmp_path: Path) -> None:
+    for n in range(20):
+        (tmp_path / f"empty {n:02d}").mkdir()
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(len(asked))
+        return len(asked) > 3
+
+    assert list(walk(str(tmp_path), Selection(wanted), stop=stop)) == []
+    assert len(asked) == 4
