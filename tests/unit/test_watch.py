@@ -122,10 +122,10 @@ class Held:
         monkeypatch.setattr("searchkit.ingest.scan.walk", self)
 
     def __call__(
-        self, root: str, selection: Selection, *, start: str | None = None
+        self, root: str, selection: Selection, *, **options: Any
     ) -> Iterator[FileEntry | Problem]:
         mine = start is None and self.armed.is_set()
-        for number, found in enumerate(walk(root, selection, start=start)):
+        for number, found in enumerate(walk(root, selection, **options)):
             yield found
             if mine and number == self.after:
                 self.armed.clear()
