@@ -121,10 +121,8 @@ class Held:
         self.inside, self.go_on = threading.Event(), threading.Event()
         monkeypatch.setattr("searchkit.ingest.scan.walk", self)
 
-    def __call__(
-        self, root: str, selection: Selection, *, **options: Any
-    ) -> Iterator[FileEntry | Problem]:
-        mine = start is None and self.armed.is_set()
+    def __call__(self, root: str, selection: Selection, **options: Any) -> Iterator[FileEntry | Problem]:
+        mine = options["start"] is None and self.armed.is_set()
         for number, found in enumerate(walk(root, selection, **options)):
             yield found
             if mine and number == self.after:
