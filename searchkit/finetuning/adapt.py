@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from searchkit.collection.lock import writing
-from searchkit.collection.manifest import ADAPTERS, read_manifest, write_manifest
+from searchkit.collection.manifest import ADAPTERS, NEUTRAL, read_manifest, write_manifest
 from searchkit.collection.rights import as_private_as
 from searchkit.collection.upkeep import measure
 from searchkit.errors import BadInput, CollectionError, NothingIndexed
@@ -99,7 +99,7 @@ def adapt(
         prepared = prepare(
             pairs, library.encoder, stored_vectors(library), near=near, seed=seed, on_progress=curve
         )
-        generic = Generic(library.encoder, library.root / "neutral")
+        generic = Generic(library.encoder, library.root / NEUTRAL)
         if replay is not None:
             generic.replay(read_pairs(replay), library.encoder)
         left_out: list[str] = []

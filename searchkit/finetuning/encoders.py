@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from searchkit.collection.manifest import NEUTRAL
 from searchkit.collection.rights import as_private_as
 from searchkit.errors import BadInput, NothingIndexed
 from searchkit.finetuning.gate import DirectionScores
@@ -117,7 +118,7 @@ def adapt_encoder(
             hint="give some hundred different pairs of what this collection holds",
         )
     with as_private_as(library.root):
-        generic = Generic(copy.encoder, library.root / "neutral")
+        generic = Generic(copy.encoder, library.root / NEUTRAL)
         work = library.root / ENCODERS / f"{name}.work"
         passages = _passages(library, prepared) if plan.hard else {}
         trial.learn(work, passages=passages, on_progress=on_progress)

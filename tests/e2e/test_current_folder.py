@@ -9,8 +9,6 @@ import pty
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +16,7 @@ import pytest
 
 from searchkit.parsers.pdf import PDFIUM, PdfParser
 from tests.e2e.test_cli import SCRIPT, Shell
+from tests.serving import wait_for
 from tests.unit.test_pdf_parser import make_pdf
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,7 +129,7 @@ def test_the_page_does_not_obey_streamlits_settings_of_the_current_folder(shell:
         probe.close()
         with shell.start("ui", "--headless", "--port", str(port)) as server:
             try:
-                _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server)
+                wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, patience=PATIENCE)
             finally:
                 server.terminate()
         elsewhere.settimeout(0)
@@ -212,15 +211,3 @@ def test_who_is_at_a_terminal_is_asked(shell: Shell, trap: Path, answer: str, ta
     assert process.returncode == 0, said
     assert b"is that what you want? [y/N]" in said and b"indexed 2" in said
     assert elsewhere.exists() == taken
-
-
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except OSError:
-            assert process.poll() is None, "the server ended"
-            assert time.monotonic() < end, "the server does not answer"
-            time.sleep(0.2)

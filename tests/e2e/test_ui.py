@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,6 +33,7 @@ from searchkit.settings import UI_SHARED
 from searchkit.ui import components, launch
 from searchkit.ui.asking import Question
 from searchkit.ui.views import adapting
+from tests.serving import wait_for
 
 BOLD, TAG, DAMAGED = "**bold**.png", "<b>tag.txt", "[broken](x).jpg"
 SCRIPT = "<script>alert(1)</script> The keeper of the lighthouse rowed out through the *storm*.\n"
@@ -570,24 +570,12 @@ def address(library: Path) -> Iterator[str]:
     }
     with subprocess.Popen([sys.executable, "-c", start], env=environment) as process:
         try:
-            _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process)
+            wait_for(f"http://127.0.0.1:{port}/_stcore/health", process, patience=PATIENCE)
             yield f"http://127.0.0.1:{port}"
             process.send_signal(signal.SIGINT)
             assert process.wait(PATIENCE) == 0
         finally:
             process.terminate()
-
-
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except OSError:
-            assert process.poll() is None, "the server ended"
-            assert time.monotonic() < end, "the server does not answer"
-            time.sleep(0.2)
 
 
 def test_the_launched_server_runs_the_page_and_ends_when_interrupted(address: str) -> None:

@@ -32,8 +32,8 @@ from searchkit.training.sights import shown
 from searchkit.training.start import train_started
 from searchkit.training.started import Classes, HeadFit, StartedRecipe, Tuning, is_started, load_started
 from tests.killing import killed_at_its_first_save
+from tests.squares import COLOURS, coloured, write_captioned
 
-COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 220), "white": (240, 240, 240)}
 TINY = InvertedConfig(
     33, 8, (6, 8, 10), (1, 2, 1), (1, 2, 2), expansions=(1, 3, 2), kernels=(3, 5, 3), most=6.0, end=24,
     mean=(127 / 255,) * 3, std=(128 / 255,) * 3,
@@ -151,23 +151,12 @@ def test_a_plain_head_computes_of_features_what_the_fitted_one_does_of_evened_on
     assert (plain(head)(features) - head(features)).abs().max() < 1e-5 < head(features).std()
 
 
-def coloured(colour: str, seed: int) -> bytes:
-    noise = np.random.default_rng(seed).integers(-15, 15, (24, 24, 3))
-    pixels = np.clip(np.array(COLOURS[colour]) + noise, 0, 255).astype(np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
-
-
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """Captioned and labelled colours; and a thousand samples, one of each class, of which a source is."""
-    names = list(COLOURS) * 12
-    images = [coloured(name, seed) for seed, name in enumerate(names)]
     folder = tmp_path / "data"
     folder.mkdir()
-    captions = [[f"a {name} square", f"{name} all over"] for name in names]
-    pq.write_table(pa.table({"image": images, "captions": captions}), folder / "captioned.parquet")
+    names, images = write_captioned(folder)
     labels = [*names, *(f"thing {number}" for number in range(1000))]
     sources = ["colours"] * len(names) + ["samples"] * 1000
     labelled = {"image": [*images, *images[:1] * 1000], "label": labels, "source": sources}

@@ -50,27 +50,16 @@ from searchkit.training.student import Student, map_distance
 from searchkit.training.teacher import teacher_features, unsigned
 from searchkit.types import Runtime
 from tests.killing import killed_at_its_first_save
+from tests.squares import COLOURS, coloured, write_captioned
 
-COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 220), "white": (240, 240, 240)}
 WIDTH = 12
-
-
-def coloured(colour: str, seed: int) -> bytes:
-    noise = np.random.default_rng(seed).integers(-15, 15, (24, 24, 3))
-    pixels = np.clip(np.array(COLOURS[colour]) + noise, 0, 255).astype(np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    names = list(COLOURS) * 12
-    images = [coloured(name, seed) for seed, name in enumerate(names)]
     folder = tmp_path / "data"
     folder.mkdir()
-    captions = [[f"a {name} square", f"{name} all over"] for name in names]
-    pq.write_table(pa.table({"image": images, "captions": captions}), folder / "captioned.parquet")
+    names, images = write_captioned(folder)
     pq.write_table(pa.table({"image": images, "label": names}), folder / "labelled.parquet")
     return folder
 
